@@ -1,0 +1,128 @@
+// Package fleet holds the words of the fleet plane: the plain types that its
+// rooms, the API and the pages share. It imports the standard library only.
+package fleet
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// PeelID is the identity of a managed host on the bus: one subject token,
+// [a-z0-9_-]{1,63}. It is bound to the peel's key at enrollment.
+type PeelID string
+
+// MaxPeelID is the longest id in bytes.
+const MaxPeelID = 63
+
+// ErrPeelID is wrapped by every error of ParsePeelID.
+var ErrPeelID = errors.New("not a valid peel id")
+
+// ParsePeelID accepts exactly the strings that may stand in a subject and in
+// the template of a scoped signing key, where they are pasted unescaped.
+func ParsePeelID(s string) (PeelID, error) {
+	if s == "" {
+		return "", fmt.Errorf("%w: it is empty; use 1 to %d characters of a-z, 0-9, _ and -", ErrPeelID, MaxPeelID)
+	}
+	if len(s) > MaxPeelID {
+		return "", fmt.Errorf("%w: it has %d characters, at most %d are allowed", ErrPeelID, len(s), MaxPeelID)
+	}
+	for i := range len(s) {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_' && c != '-' {
+			return "", fmt.Errorf("%w: %q has %q at position %d; only a-z, 0-9, _ and - are allowed", ErrPeelID, s, c, i+1)
+		}
+	}
+	return PeelID(s), nil
+}
+
+// PeelIDFromHostname makes an id of a host name: lower case, with each dot as
+// an underscore. The result is checked like any other id.
+func PeelIDFromHostname(name string) (PeelID, error) {
+	return ParsePeelID(strings.ReplaceAll(strings.ToLower(strings.TrimSuffix(name, ".")), ".", "_"))
+}
+
+// Presence says whether a peel is on the bus now.
+type Presence string
+
+// A peel is connected, or away since its LastSeen, or enrolled but never seen.
+const (
+	Connected Presence = "connected"
+	Away      Presence = "away"
+	Never     Presence = "never"
+)
+
+// Peel is a managed host as the masters know it.
+type Peel struct {
+	ID       PeelID    `json:"id"`
+	Presence Presence  `json:"presence"`
+	Since    time.Time `json:"since,omitzero"`     // when Presence last changed
+	LastSeen time.Time `json:"last_seen,omitzero"` // last sign of life
+	Version  string    `json:"version,omitempty"`  // of the peel's binary
+	Address  string    `json:"address,omitempty"`  // the address it connects from
+	OS       string    `json:"os,omitempty"`       // short, from its facts: "Debian 12"
+	Facts    *Facts    `json:"facts,omitempty"`    // nil in lists
+}
+
+// JobState says how far a job is.
+type JobState string
+
+// A job runs until every target answered, or its time is over.
+const (
+	JobRunning JobState = "running"
+	JobDone    JobState = "done"
+)
+
+// JobRequest is what a person or a program asks for.
+type JobRequest struct {
+	Target   string        `json:"target"`            // in the target language
+	Function string        `json:"function"`          // "cmd.run"
+	Args     []string      `json:"args,omitempty"`    // as typed
+	Timeout  time.Duration `json:"timeout,omitempty"` // how long to wait for answers; 0 is the default
+	By       string        `json:"-"`                 // who asks, from the transport
+}
+
+// Job is a job's record.
+type Job struct {
+	JID      string    `json:"jid"` // UUIDv7: sorts by time
+	Target   string    `json:"target"`
+	Function string    `json:"function"`
+	Args     []string  `json:"args,omitempty"`
+	By       string    `json:"by"`
+	State    JobState  `json:"state"`
+	Created  time.Time `json:"created"`
+	Expires  time.Time `json:"expires"`
+	Ended    time.Time `json:"ended,omitzero"`
+	Summary  Summary   `json:"summary"`
+}
+
+// Summary adds up: Targeted = Answered + Missing, and Failed is a part of
+// Answered. While a job runs, Missing counts those that may still answer.
+type Summary struct {
+	Targeted     int      `json:"targeted"`
+	Answered     int      `json:"answered"`
+	Failed       int      `json:"failed"`
+	Missing      int      `json:"missing"`
+	MissingPeels []PeelID `json:"missing_peels,omitempty"` // sorted; every one of them
+}
+
+// Return is what one peel answered to one job.
+type Return struct {
+	JID      string          `json:"jid"`
+	Peel     PeelID          `json:"peel"`
+	OK       bool            `json:"ok"`
+	ExitCode int             `json:"exit_code,omitempty"` // of cmd.run
+	Value    json.RawMessage `json:"value,omitempty"`     // what the function gave; untrusted
+	Error    string          `json:"error,omitempty"`     // why it failed; untrusted
+	Reason   string          `json:"reason,omitempty"`    // a refusal's stable word: "signature", "expired", "clock", "replayed" …
+	Started  time.Time       `json:"started"`
+	Finished time.Time       `json:"finished"`
+}
+
+// JobEvent is one step of a running job: exactly one field is set.
+type JobEvent struct {
+	Return *Return `json:"return,omitempty"`
+	Done   *Job    `json:"done,omitempty"` // the last event
+}

@@ -1,0 +1,182 @@
+// Package network holds the words of the network plane: the plain types that
+// its rooms, the API and the pages share. It imports the standard library
+// only. Whatever names come from packets in here are untrusted bytes.
+package network
+
+import (
+	"net/netip"
+	"time"
+)
+
+// TapID names a tap: [a-z0-9_-]{1,63}.
+type TapID string
+
+// Identity is what makes a report unique, for ever: a report with an identity
+// that is committed already changes nothing.
+type Identity struct {
+	Tap      TapID  `json:"tap"`
+	Boot     string `json:"boot"`     // UUIDv7 text, new at each start of the tap
+	Sequence uint64 `json:"sequence"` // from 1 within a boot, no gaps
+}
+
+// Report is what a tap saw between Start and End.
+type Report struct {
+	Identity
+	Start      time.Time  `json:"start"`
+	End        time.Time  `json:"end"`
+	Seed       uint16     `json:"community_id_seed"`
+	Health     Health     `json:"health"`
+	Interfaces []Ledger   `json:"interfaces"`
+	Gap        *Gap       `json:"gap,omitempty"`
+	Flows      []Flow     `json:"flows,omitempty"`
+	DNS        []DNSQuery `json:"dns,omitempty"`
+	TLS        []TLSHello `json:"tls,omitempty"`
+}
+
+// Health is the tap's own state when a report was closed.
+type Health struct {
+	Version      string  `json:"version"`
+	CPUSeconds   float64 `json:"cpu_seconds"` // user and system, since the tap started
+	MemoryBytes  uint64  `json:"memory_bytes"`
+	FlowsActive  uint64  `json:"flows_active"`
+	FlowsMax     uint64  `json:"flows_max"`
+	SpoolReports uint64  `json:"spool_reports"`
+	SpoolBytes   uint64  `json:"spool_bytes"`
+	SpoolDropped uint64  `json:"spool_dropped"` // reports that the spool's bounds pushed out, since the tap started
+	RingBytes    uint64  `json:"ring_bytes"`
+}
+
+// Ledger accounts for every packet of one interface (or file) in one report:
+// Received = Summarised + DroppedKernel + DroppedPipeline + Malformed +
+// HeldFragments − ReleasedFragments, exactly. docs/ledger.md defines the terms.
+type Ledger struct {
+	Interface         string `json:"interface"`
+	Received          uint64 `json:"received"`
+	Summarised        uint64 `json:"summarised"`
+	DroppedKernel     uint64 `json:"dropped_kernel"`
+	DroppedPipeline   uint64 `json:"dropped_pipeline"`
+	Malformed         uint64 `json:"malformed"`
+	HeldFragments     uint64 `json:"held_fragments"`     // put aside in this report
+	ReleasedFragments uint64 `json:"released_fragments"` // put aside earlier, accounted for in this report
+	Bytes             uint64 `json:"bytes"`              // of the packets that reached the tap, on the wire
+}
+
+// Balanced reports whether the ledger adds up.
+func (l Ledger) Balanced() bool {
+	return l.Received+l.ReleasedFragments ==
+		l.Summarised+l.DroppedKernel+l.DroppedPipeline+l.Malformed+l.HeldFragments
+}
+
+// Gap stands in the first report after an unclean end: what lies between the
+// last report that the boot before had spooled and this boot was not seen.
+type Gap struct {
+	Boot     string    `json:"boot"`     // the boot that ended uncleanly
+	Sequence uint64    `json:"sequence"` // its last spooled report; 0 when it spooled none
+	From     time.Time `json:"from"`     // end of that report, or the start of that boot
+	To       time.Time `json:"to"`       // start of this boot
+}
+
+// Proto is an IP protocol number.
+type Proto uint8
+
+// The protocols that have ports or types.
+const (
+	ICMP   Proto = 1
+	TCP    Proto = 6
+	UDP    Proto = 17
+	ICMPv6 Proto = 58
+)
+
+// Flow is the traffic between two endpoints during one report: for a flow that
+// goes on, only what was added since the report before. Source is who opened
+// it: who sent the SYN, else who is not on the well-known port, else who spoke
+// first. For ICMP the ports are type and code as Community ID v1 maps them.
+type Flow struct {
+	Start     time.Time  `json:"start"` // first packet in this report
+	End       time.Time  `json:"end"`   // last packet in this report
+	Source    netip.Addr `json:"source"`
+	Dest      netip.Addr `json:"dest"`
+	SrcPort   uint16     `json:"source_port"`
+	DstPort   uint16     `json:"dest_port"`
+	Proto     Proto      `json:"proto"`
+	VLAN      uint16     `json:"vlan,omitempty"`       // outer tag; 0 is none
+	InnerVLAN uint16     `json:"inner_vlan,omitempty"` // QinQ
+	SrcMAC    [6]byte    `json:"-"`
+	DstMAC    [6]byte    `json:"-"`
+	SrcPkts   uint64     `json:"source_packets"`
+	DstPkts   uint64     `json:"dest_packets"`
+	SrcBytes  uint64     `json:"source_bytes"` // on the wire, with link header
+	DstBytes  uint64     `json:"dest_bytes"`
+	SrcFlags  uint8      `json:"source_tcp_flags,omitempty"` // all seen, or'ed; RFC 9293 order
+	DstFlags  uint8      `json:"dest_tcp_flags,omitempty"`
+	State     TCPState   `json:"tcp_state,omitempty"`
+	App       string     `json:"app,omitempty"` // "dns", "tls", … guessed from payload, else from the port
+	Ended     bool       `json:"ended"`         // no further report will continue it
+}
+
+// TCPState is what the flow's handshake and end looked like so far.
+type TCPState uint8
+
+// The states, in the order in which a connection goes through them.
+const (
+	TCPNone        TCPState = iota // not TCP, or nothing known: seen from the middle
+	TCPSynSent                     // SYN, no answer
+	TCPSynReceived                 // SYN and SYN-ACK
+	TCPEstablished                 // three-way handshake or data both ways
+	TCPClosing                     // one FIN
+	TCPClosed                      // both FINs
+	TCPReset                       // RST after the SYN-ACK
+	TCPRejected                    // RST in answer to the SYN
+)
+
+var tcpStates = [...]string{"", "syn_sent", "syn_received", "established", "closing", "closed", "reset", "rejected"}
+
+// String returns the state's name in JSON and on pages.
+func (s TCPState) String() string {
+	if int(s) < len(tcpStates) {
+		return tcpStates[s]
+	}
+	return ""
+}
+
+// MarshalText writes the state's name.
+func (s TCPState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads the state's name.
+func (s *TCPState) UnmarshalText(b []byte) error {
+	for i, n := range tcpStates {
+		if n == string(b) {
+			*s = TCPState(i)
+			return nil
+		}
+	}
+	*s = TCPNone
+	return nil
+}
+
+// DNSQuery is a question and, when one was seen, its answer.
+type DNSQuery struct {
+	Time     time.Time     `json:"time"`
+	Client   netip.Addr    `json:"client"`
+	Server   netip.Addr    `json:"server"`
+	Port     uint16        `json:"client_port"`
+	Proto    Proto         `json:"proto"` // UDP or TCP
+	Name     string        `json:"name"`  // lower case, no trailing dot, odd bytes as \DDD
+	Type     uint16        `json:"type"`
+	Answered bool          `json:"answered"`
+	RCode    uint8         `json:"rcode"`
+	Latency  time.Duration `json:"latency,omitempty"`
+	Answers  []string      `json:"answers,omitempty"` // addresses and names, in text, at most 16
+}
+
+// TLSHello is a ClientHello.
+type TLSHello struct {
+	Time    time.Time  `json:"time"`
+	Client  netip.Addr `json:"client"`
+	Server  netip.Addr `json:"server"`
+	SrcPort uint16     `json:"client_port"`
+	DstPort uint16     `json:"server_port"`
+	SNI     string     `json:"sni,omitempty"`  // lower case
+	ALPN    []string   `json:"alpn,omitempty"` // as offered, at most 8
+	Version uint16     `json:"version"`        // highest offered: 0x0304 is TLS 1.3
+}
