@@ -1,0 +1,89 @@
+# Rind. `make` prints the targets; README.md explains the two that matter.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO        ?= go
+BIN       := bin
+BINARIES  := rind rind-peel rind-tap rind-watchdog
+FUZZTIME  ?= 5s
+TESTFLAGS ?=
+export CGO_ENABLED ?= 0
+export GOFLAGS ?= -buildvcs=false
+
+VENDORED := internal/web/static/vendor
+LINTER   := $(BIN)/tools/golangci-lint
+
+.PHONY: help
+help: ## print the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-zA-Z_-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: need-go
+need-go:
+	@command -v $(GO) >/dev/null || { echo "Go 1.26 or later is missing: install it from your distribution or from https://go.dev/dl/" >&2; exit 1; }
+
+.PHONY: run
+run: build ## build all and start everything on this machine (Ctrl-C ends it)
+	@exec $(BIN)/rind up $(ARGS)
+
+.PHONY: build
+build: need-go static ## build the binaries into bin/
+	@mkdir -p $(BIN)
+	$(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/ $(addprefix ./cmd/,$(wildcard-binaries))
+
+wildcard-binaries = $(notdir $(wildcard cmd/*))
+
+.PHONY: static
+static: $(VENDORED)/.done ## fetch the pages' scripts with npm (optional)
+
+$(VENDORED)/.done: package-lock.json
+	@if command -v npm >/dev/null; then \
+		npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && node internal/web/static/collect.mjs && touch $@; \
+	else \
+		echo "npm is missing: the pages will work without charts and live updates (Debian: apt-get install npm)" >&2; \
+	fi
+
+.PHONY: test
+test: need-go static ## run every test (PostgreSQL, chromium, tshark and namespaces where they are there)
+	$(GO) vet ./...
+	$(GO) test -timeout 14m $(TESTFLAGS) ./...
+
+.PHONY: test-race
+test-race: need-go static ## the tests under the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race -short -timeout 30m $(TESTFLAGS) ./internal/...
+
+$(LINTER): tools/go.mod tools/go.sum
+	@mkdir -p $(@D)
+	cd tools && $(GO) build -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+.PHONY: lint
+lint: need-go $(LINTER) static ## gofmt, go vet, golangci-lint
+	@out=$$(gofmt -l cmd internal bench 2>/dev/null); [ -z "$$out" ] || { echo "not gofmt-ed: $$out" >&2; exit 1; }
+	$(LINTER) run ./...
+
+.PHONY: fmt
+fmt: need-go ## format the code
+	gofmt -w cmd internal bench
+
+.PHONY: bench
+bench: need-go build ## measure sizes, memory, first answers and the hot paths
+	$(GO) run ./bench/first -bin $(BIN)
+	$(GO) test -run '^$$' -bench . -benchtime 1s ./internal/network/...
+
+.PHONY: fuzz
+fuzz: need-go ## run every fuzz target for FUZZTIME (5s)
+	@for p in $$($(GO) list ./internal/...); do \
+		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+			echo "== $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p; \
+		done; \
+	done
+
+.PHONY: nightly
+nightly: ## what takes long: the race detector, a minute a fuzz target, all benches
+	$(MAKE) test-race
+	$(MAKE) fuzz FUZZTIME=1m
+	$(MAKE) bench
+
+.PHONY: clean
+clean: ## remove what was built and fetched
+	rm -rf $(BIN) node_modules $(VENDORED)
