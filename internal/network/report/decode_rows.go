@@ -1,0 +1,218 @@
+package report
+
+import (
+	"math"
+	"net/netip"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/rind-project/rind/internal/network"
+)
+
+// cursor walks over one packed column. An absent column is all zero.
+type cursor struct {
+	b       []byte
+	present bool
+	bad     bool // cut off, or over a limit: stays
+}
+
+// next returns the next value, which must not be over limit.
+func (c *cursor) next(limit uint64) uint64 {
+	if !c.present {
+		return 0
+	}
+	if len(c.b) > 0 && c.b[0] < 0x80 {
+		v := uint64(c.b[0])
+		c.b = c.b[1:]
+		c.bad = c.bad || v > limit
+		return v
+	}
+	v, n := protowire.ConsumeVarint(c.b)
+	if n < 0 {
+		c.b, c.bad = nil, true
+		return 0
+	}
+	c.b = c.b[n:]
+	c.bad = c.bad || v > limit
+	return v
+}
+
+func (c *cursor) signed() int64 { return protowire.DecodeZigZag(c.next(math.MaxUint64)) }
+
+// columns reads the count and the columns of a message into cs.
+func (p *parser) columns(kind string, b []byte, cs []cursor) (rows int, err error) {
+	err = fields(b, func(n protowire.Number, v uint64, b []byte) error {
+		switch c := int(n - firstColumn); {
+		case n == fieldCount && v > uint64(p.limits.Rows):
+			return tooLarge("%d %s, at most %d are taken", v, kind, p.limits.Rows)
+		case n == fieldCount:
+			rows = int(v)
+		case c >= 0 && c < len(cs):
+			cs[c] = cursor{b: b, present: len(b) > 0}
+		}
+		return nil
+	})
+	// A row has a time of its own, hence a byte at least in the first column.
+	if err == nil && rows > 0 && len(cs[0].b) > 0 && len(cs[0].b) < rows {
+		return 0, invalid("%d %s are announced, the column ends before", rows, kind)
+	}
+	return rows, err
+}
+
+// finish reports whether every column ended well and exactly.
+func finish(kind string, cs []cursor) error {
+	for i := range cs {
+		if cs[i].bad {
+			return invalid("column %d of the %s is cut off, or a value in it is out of range", i, kind)
+		}
+		if len(cs[i].b) > 0 {
+			return invalid("column %d of the %s has more values than there are rows", i, kind)
+		}
+	}
+	return nil
+}
+
+func (p *parser) flows(b []byte) error {
+	var cs [flowColumns]cursor
+	rows, err := p.columns("flows", b, cs[:])
+	if err != nil || rows == 0 {
+		return err
+	}
+	out := make([]network.Flow, rows)
+	addrs, names, macs := p.lastAddr(), p.lastName(), uint64(len(p.macs)/6)
+	var start int64
+	for i := range out {
+		f := &out[i]
+		start += cs[flowStart].signed()
+		f.Start = micros(start)
+		f.End = micros(start + cs[flowDuration].signed())
+		f.Source = p.addr(cs[flowSource].next(addrs))
+		f.Dest = p.addr(cs[flowDest].next(addrs))
+		f.SrcPort = uint16(cs[flowSrcPort].next(math.MaxUint16))
+		f.DstPort = uint16(cs[flowDstPort].next(math.MaxUint16))
+		f.Proto = network.Proto(cs[flowProto].next(math.MaxUint8))
+		f.VLAN = uint16(cs[flowVLAN].next(math.MaxUint16))
+		f.InnerVLAN = uint16(cs[flowInnerVLAN].next(math.MaxUint16))
+		f.SrcMAC = p.mac(cs[flowSrcMAC].next(macs))
+		f.DstMAC = p.mac(cs[flowDstMAC].next(macs))
+		f.SrcPkts = cs[flowSrcPkts].next(math.MaxUint64)
+		f.DstPkts = cs[flowDstPkts].next(math.MaxUint64)
+		f.SrcBytes = cs[flowSrcBytes].next(math.MaxUint64)
+		f.DstBytes = cs[flowDstBytes].next(math.MaxUint64)
+		f.SrcFlags = uint8(cs[flowSrcFlags].next(math.MaxUint8))
+		f.DstFlags = uint8(cs[flowDstFlags].next(math.MaxUint8))
+		f.State = network.TCPState(cs[flowState].next(uint64(network.TCPRejected)))
+		f.App = p.name(cs[flowApp].next(names))
+		f.Ended = cs[flowEnded].next(1) == 1
+	}
+	p.out.Flows = out
+	return finish("flows", cs[:])
+}
+
+func (p *parser) dns(b []byte) error {
+	var cs [dnsColumns]cursor
+	rows, err := p.columns("DNS queries", b, cs[:])
+	if err != nil || rows == 0 {
+		return err
+	}
+	out := make([]network.DNSQuery, rows)
+	addrs, names := p.lastAddr(), p.lastName()
+	var at int64
+	for i := range out {
+		q := &out[i]
+		at += cs[dnsTime].signed()
+		q.Time = micros(at)
+		q.Client = p.addr(cs[dnsClient].next(addrs))
+		q.Server = p.addr(cs[dnsServer].next(addrs))
+		q.Port = uint16(cs[dnsPort].next(math.MaxUint16))
+		q.Proto = network.Proto(cs[dnsProto].next(math.MaxUint8))
+		q.Name = p.name(cs[dnsName].next(names))
+		q.Type = uint16(cs[dnsType].next(math.MaxUint16))
+		q.Answered = cs[dnsAnswered].next(1) == 1
+		q.RCode = uint8(cs[dnsRCode].next(math.MaxUint8))
+		q.Latency = latency(&cs[dnsLatency])
+		q.Answers = p.list(&cs[dnsAnswers], &cs[dnsAnswer], MaxAnswers)
+	}
+	p.out.DNS = out
+	return finish("DNS queries", cs[:])
+}
+
+func (p *parser) tls(b []byte) error {
+	var cs [tlsColumns]cursor
+	rows, err := p.columns("TLS hellos", b, cs[:])
+	if err != nil || rows == 0 {
+		return err
+	}
+	out := make([]network.TLSHello, rows)
+	addrs, names := p.lastAddr(), p.lastName()
+	var at int64
+	for i := range out {
+		h := &out[i]
+		at += cs[tlsTime].signed()
+		h.Time = micros(at)
+		h.Client = p.addr(cs[tlsClient].next(addrs))
+		h.Server = p.addr(cs[tlsServer].next(addrs))
+		h.SrcPort = uint16(cs[tlsSrcPort].next(math.MaxUint16))
+		h.DstPort = uint16(cs[tlsDstPort].next(math.MaxUint16))
+		h.SNI = p.name(cs[tlsSNI].next(names))
+		h.Version = uint16(cs[tlsVersion].next(math.MaxUint16))
+		h.ALPN = p.list(&cs[tlsALPNs], &cs[tlsALPN], MaxALPN)
+	}
+	p.out.TLS = out
+	return finish("TLS hellos", cs[:])
+}
+
+// latency reads a duration that must not overflow one of nanoseconds.
+func latency(c *cursor) time.Duration {
+	us := c.signed()
+	if us < 0 || us > maxLatency.Microseconds() {
+		c.bad = c.present
+		return 0
+	}
+	return time.Duration(us) * time.Microsecond
+}
+
+func (p *parser) list(lengths, elements *cursor, limit uint64) []string {
+	n := lengths.next(limit)
+	if n == 0 || lengths.bad || elements.bad {
+		return nil
+	}
+	out := make([]string, n)
+	for i := range out {
+		out[i] = p.name(elements.next(p.lastName()))
+	}
+	return out
+}
+
+func (p *parser) lastAddr() uint64 { return uint64(len(p.v4)/4 + len(p.v6)/16) }
+func (p *parser) lastName() uint64 { return uint64(len(p.names) - 1) }
+
+// addr returns an address of the dictionary, or none when the index is out of
+// range, which the cursor remembers.
+func (p *parser) addr(i uint64) netip.Addr {
+	if n := uint64(len(p.v4) / 4); i > n {
+		if i -= n; i > uint64(len(p.v6)/16) {
+			return netip.Addr{}
+		}
+		return netip.AddrFrom16([16]byte(p.v6[16*i-16:]))
+	}
+	if i == 0 {
+		return netip.Addr{}
+	}
+	return netip.AddrFrom4([4]byte(p.v4[4*i-4:]))
+}
+
+func (p *parser) mac(i uint64) [6]byte {
+	if i == 0 || i > uint64(len(p.macs)/6) {
+		return [6]byte{}
+	}
+	return [6]byte(p.macs[6*i-6:])
+}
+
+func (p *parser) name(i uint64) string {
+	if i > p.lastName() {
+		return ""
+	}
+	return p.names[i]
+}

@@ -1,0 +1,146 @@
+package report
+
+import (
+	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/rind-project/rind/internal/network"
+)
+
+// maxLatency is the longest wait for an answer that a report can say.
+const maxLatency = time.Hour
+
+func (e *Encoder) flows(flows []network.Flow) {
+	e.open(flowColumns)
+	var before int64
+	for i := range flows {
+		f := &flows[i]
+		start := f.Start.UnixMicro()
+		e.put(flowStart, protowire.EncodeZigZag(start-before))
+		e.put(flowDuration, protowire.EncodeZigZag(f.End.UnixMicro()-start))
+		before = start
+		e.put(flowSource, e.addr(f.Source))
+		e.put(flowDest, e.addr(f.Dest))
+		e.put(flowSrcPort, uint64(f.SrcPort))
+		e.put(flowDstPort, uint64(f.DstPort))
+		e.put(flowProto, uint64(f.Proto))
+		e.put(flowVLAN, uint64(f.VLAN))
+		e.put(flowInnerVLAN, uint64(f.InnerVLAN))
+		e.put(flowSrcMAC, e.macs.add(f.SrcMAC))
+		e.put(flowDstMAC, e.macs.add(f.DstMAC))
+		e.put(flowSrcPkts, f.SrcPkts)
+		e.put(flowDstPkts, f.DstPkts)
+		e.put(flowSrcBytes, f.SrcBytes)
+		e.put(flowDstBytes, f.DstBytes)
+		e.put(flowSrcFlags, uint64(f.SrcFlags))
+		e.put(flowDstFlags, uint64(f.DstFlags))
+		e.put(flowState, uint64(f.State))
+		e.put(flowApp, e.names.add(f.App))
+		e.put(flowEnded, bit(f.Ended))
+	}
+	e.close(fieldFlows, len(flows), flowColumns)
+}
+
+func (e *Encoder) dns(queries []network.DNSQuery) {
+	e.open(dnsColumns)
+	var before int64
+	for i := range queries {
+		q := &queries[i]
+		at := q.Time.UnixMicro()
+		e.put(dnsTime, protowire.EncodeZigZag(at-before))
+		before = at
+		e.put(dnsClient, e.addr(q.Client))
+		e.put(dnsServer, e.addr(q.Server))
+		e.put(dnsPort, uint64(q.Port))
+		e.put(dnsProto, uint64(q.Proto))
+		e.put(dnsName, e.names.add(q.Name))
+		e.put(dnsType, uint64(q.Type))
+		e.put(dnsAnswered, bit(q.Answered))
+		e.put(dnsRCode, uint64(q.RCode))
+		e.put(dnsLatency, protowire.EncodeZigZag(min(max(q.Latency, 0), maxLatency).Microseconds()))
+		e.list(dnsAnswers, dnsAnswer, q.Answers, MaxAnswers)
+	}
+	e.close(fieldDNS, len(queries), dnsColumns)
+}
+
+func (e *Encoder) tls(hellos []network.TLSHello) {
+	e.open(tlsColumns)
+	var before int64
+	for i := range hellos {
+		h := &hellos[i]
+		at := h.Time.UnixMicro()
+		e.put(tlsTime, protowire.EncodeZigZag(at-before))
+		before = at
+		e.put(tlsClient, e.addr(h.Client))
+		e.put(tlsServer, e.addr(h.Server))
+		e.put(tlsSrcPort, uint64(h.SrcPort))
+		e.put(tlsDstPort, uint64(h.DstPort))
+		e.put(tlsSNI, e.names.add(h.SNI))
+		e.put(tlsVersion, uint64(h.Version))
+		e.list(tlsALPNs, tlsALPN, h.ALPN, MaxALPN)
+	}
+	e.close(fieldTLS, len(hellos), tlsColumns)
+}
+
+// open empties the columns of a message.
+func (e *Encoder) open(columns int) {
+	for c := range columns {
+		e.columns[c] = e.columns[c][:0]
+	}
+}
+
+func (e *Encoder) put(column int, v uint64) {
+	if v < 0x80 {
+		e.columns[column] = append(e.columns[column], byte(v))
+		return
+	}
+	e.columns[column] = protowire.AppendVarint(e.columns[column], v)
+}
+
+func (e *Encoder) list(lengths, elements int, list []string, limit int) {
+	list = list[:min(len(list), limit)]
+	e.put(lengths, uint64(len(list)))
+	for _, s := range list {
+		e.put(elements, e.names.add(s))
+	}
+}
+
+// close appends the message to the rows, without the columns that are all
+// zero.
+func (e *Encoder) close(field protowire.Number, rows, columns int) {
+	if rows == 0 {
+		return
+	}
+	size := protowire.SizeTag(fieldCount) + protowire.SizeVarint(uint64(rows))
+	for c, column := range e.columns[:columns] {
+		if !zero(column) {
+			size += protowire.SizeTag(firstColumn+protowire.Number(c)) + protowire.SizeBytes(len(column))
+		}
+	}
+	e.rows = protowire.AppendTag(e.rows, field, protowire.BytesType)
+	e.rows = protowire.AppendVarint(e.rows, uint64(size))
+	e.rows = appendUint(e.rows, fieldCount, uint64(rows))
+	for c, column := range e.columns[:columns] {
+		if !zero(column) {
+			e.rows = appendBytes(e.rows, firstColumn+protowire.Number(c), column)
+		}
+	}
+}
+
+// zero reports whether a column holds nothing but zeros.
+func zero(column []byte) bool {
+	for _, b := range column {
+		if b != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func bit(b bool) uint64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,93 @@
+package report
+
+import "google.golang.org/protobuf/encoding/protowire"
+
+const (
+	magic   = "RIND"
+	version = 1
+	header  = len(magic) + 1
+)
+
+// The fields of a report.
+const (
+	fieldTap protowire.Number = iota + 1
+	fieldBoot
+	fieldSequence
+	fieldStart
+	fieldEnd
+	fieldSeed
+	fieldHealth
+	fieldLedger
+	fieldGap
+	fieldIPv4
+	fieldIPv6
+	fieldNameLengths
+	fieldNames
+	fieldMACs
+	fieldFlows
+	fieldDNS
+	fieldTLS
+)
+
+// fieldCount is the number of rows in a message of columns; column c has the
+// field number c + firstColumn.
+const (
+	fieldCount  protowire.Number = 1
+	firstColumn protowire.Number = 2
+)
+
+// The columns of flows.
+const (
+	flowStart    = iota // zigzag, from the row before
+	flowDuration        // zigzag
+	flowSource
+	flowDest
+	flowSrcPort
+	flowDstPort
+	flowProto
+	flowVLAN
+	flowInnerVLAN
+	flowSrcMAC
+	flowDstMAC
+	flowSrcPkts
+	flowDstPkts
+	flowSrcBytes
+	flowDstBytes
+	flowSrcFlags
+	flowDstFlags
+	flowState
+	flowApp
+	flowEnded
+	flowColumns
+)
+
+// The columns of DNS queries.
+const (
+	dnsTime = iota // zigzag, from the row before
+	dnsClient
+	dnsServer
+	dnsPort
+	dnsProto
+	dnsName
+	dnsType
+	dnsAnswered
+	dnsRCode
+	dnsLatency // zigzag µs
+	dnsAnswers // length of the list
+	dnsAnswer  // all elements
+	dnsColumns
+)
+
+// The columns of TLS hellos.
+const (
+	tlsTime = iota // zigzag, from the row before
+	tlsClient
+	tlsServer
+	tlsSrcPort
+	tlsDstPort
+	tlsSNI
+	tlsVersion
+	tlsALPNs // length of the list
+	tlsALPN  // all elements
+	tlsColumns
+)
