@@ -1,0 +1,86 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Login is what `rind login` keeps.
+type Login struct {
+	Server string `yaml:"server"`
+	Pin    string `yaml:"pin,omitempty"`
+	CAFile string `yaml:"ca_file,omitempty"`
+	Token  string `yaml:"token"`
+}
+
+// maxLogin bounds the file in bytes.
+const maxLogin = 64 << 10
+
+// ReadLogin reads the login; ok is false when there is none.
+func ReadLogin(path string) (login Login, ok bool, err error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) || path == "" {
+		return Login{}, false, nil
+	}
+	if err == nil && info.Size() > maxLogin {
+		err = fmt.Errorf("it has %d bytes", info.Size())
+	}
+	var text []byte
+	if err == nil {
+		text, err = os.ReadFile(path)
+	}
+	if err == nil {
+		err = yaml.Unmarshal(text, &login)
+	}
+	if err == nil && (login.Server == "" || login.Token == "") {
+		err = errors.New("server or token is missing")
+	}
+	if err != nil {
+		return Login{}, false, fmt.Errorf("reading the login %s: %w; log in again with `rind login`, or remove it with `rind logout`", path, err)
+	}
+	return login, true, nil
+}
+
+// Write keeps the login in a file that only its owner reads. A crash in
+// between leaves the file as it was.
+func (l Login) Write(path string) error {
+	text, err := yaml.Marshal(l)
+	if err != nil {
+		return fmt.Errorf("encoding the login: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("keeping the login: %w", err)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".login-*") // mode 0600
+	if err != nil {
+		return fmt.Errorf("keeping the login: %w", err)
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(text)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("keeping the login: %w", err)
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return fmt.Errorf("keeping the login: %w", err)
+	}
+	return nil
+}
+
+// ParseServer accepts the address of a server: an https URL without path.
+func ParseServer(s string) (string, error) {
+	if !strings.Contains(s, "://") {
+		s = "https://" + s
+	}
+	u, err := url.Parse(strings.TrimRight(s, "/"))
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.Path != "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return "", fmt.Errorf("%q is not the address of a server: give one such as https://rind.example.net:8443", s)
+	}
+	return u.String(), nil
+}

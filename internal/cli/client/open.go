@@ -1,0 +1,98 @@
+package client
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"syscall"
+	"time"
+)
+
+// ErrNoServer says that nothing answers where a server was looked for.
+var ErrNoServer = errors.New("no server here: start one with `rind up`, or log in to one with `rind login https://HOST:8443 --token-stdin`")
+
+// ErrUnknownCA says that a server's certificate is signed by nobody known.
+var ErrUnknownCA = errors.New("the server's certificate is signed by a CA that this machine does not know: " +
+	"take the pin (sha256:…) from the server's own `rind up` or `rind enroll token` output and give it with --pin")
+
+const (
+	dialTimeout   = 10 * time.Second
+	answerTimeout = 60 * time.Second
+)
+
+// Target says which server to ask, and as whom.
+type Target struct {
+	Sockets []string    // paths that are tried in order, when URL is empty
+	URL     string      // "https://host:8443"
+	Token   string      // with URL
+	TLS     *tls.Config // with URL; nil trusts the system's CAs
+}
+
+// Open makes a client. With sockets it takes the first that exists.
+func Open(t Target) (*Client, error) {
+	if t.URL != "" {
+		return &Client{base: t.URL, where: t.URL, token: t.Token, http: &http.Client{
+			Transport:     transport(&net.Dialer{Timeout: dialTimeout}, t.TLS),
+			CheckRedirect: noRedirect,
+		}}, nil
+	}
+	for _, path := range t.Sockets {
+		if _, err := os.Stat(path); err == nil {
+			return unix(path), nil
+		} else if errors.Is(err, fs.ErrPermission) {
+			return nil, fmt.Errorf("the server's socket %s may not be used by this user: ask as root, or log in with `rind login`", path)
+		}
+	}
+	return nil, ErrNoServer
+}
+
+func unix(path string) *Client {
+	dialer := &net.Dialer{Timeout: dialTimeout}
+	tr := transport(dialer, nil)
+	tr.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return dialer.DialContext(ctx, "unix", path)
+	}
+	return &Client{base: "http://rind", where: path, http: &http.Client{Transport: tr, CheckRedirect: noRedirect}}
+}
+
+func transport(dialer *net.Dialer, cfg *tls.Config) *http.Transport {
+	return &http.Transport{
+		DialContext:           dialer.DialContext,
+		Proxy:                 http.ProxyFromEnvironment,
+		TLSClientConfig:       cfg,
+		TLSHandshakeTimeout:   dialTimeout,
+		ResponseHeaderTimeout: answerTimeout,
+		ForceAttemptHTTP2:     true,
+	}
+}
+
+// noRedirect keeps the token from following a redirect to another host.
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// explain words what went wrong below HTTP.
+func (c *Client) explain(err error) error {
+	unknown, isUnknown := errors.AsType[x509.UnknownAuthorityError](err)
+	_, notTLS := errors.AsType[tls.RecordHeaderError](err)
+	host, wrongHost := errors.AsType[x509.HostnameError](err)
+	switch {
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%s may not be used by this user: ask as root, or log in with `rind login`", c.where)
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s: nothing answers: %w", c.where, ErrNoServer)
+	case isUnknown:
+		return fmt.Errorf("%s: %w (%s)", c.where, ErrUnknownCA, unknown.Error())
+	case notTLS:
+		return fmt.Errorf("%s does not speak HTTPS; the API's port is 8443 unless it was configured otherwise", c.where)
+	case wrongHost:
+		return fmt.Errorf("%s: the server's certificate is not for this name: %s", c.where, host.Error())
+	case errors.Is(err, context.Canceled):
+		return err
+	}
+	return fmt.Errorf("asking %s: %w", c.where, err)
+}
