@@ -9,15 +9,15 @@ import (
 
 // TapInfo is a tap as the nodes know it.
 type TapInfo struct {
-	Name       network.TapID  `json:"name"`
-	Created    time.Time      `json:"created"`
-	Expires    *time.Time     `json:"expires,omitempty"` // of its token
-	Revoked    *time.Time     `json:"revoked,omitempty"`
-	LastReport *time.Time     `json:"last_report,omitempty"` // when a node committed it
-	LastEnd    *time.Time     `json:"last_end,omitempty"`    // end of the newest report, by the tap's clock
-	Reports    int64          `json:"reports"`
-	Health     network.Health `json:"health"`
-	Loss       store.Loss     `json:"loss"` // over the last 24 hours
-	LossRatio  float64        `json:"loss_percent"`
-	LastGap    *network.Gap   `json:"last_gap,omitempty"`
+	Name        network.TapID  `json:"name"`
+	Created     time.Time      `json:"created"`
+	Expires     *time.Time     `json:"expires,omitempty"` // of its token
+	Revoked     *time.Time     `json:"revoked,omitempty"`
+	LastReport  *time.Time     `json:"last_report,omitempty"` // when a node committed it
+	LastEnd     *time.Time     `json:"last_end,omitempty"`    // end of the newest report, by the tap's clock
+	Reports     int64          `json:"reports"`
+	Health      network.Health `json:"health"`
+	Loss        store.Loss     `json:"loss"` // over the last 24 hours
+	LossPercent float64        `json:"loss_percent"`
+	LastGap     *network.Gap   `json:"last_gap,omitempty"`
 }
