@@ -184,13 +184,15 @@ func (c *Child) run(ctx context.Context, first chan<- error) error {
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = c.cfg.Grace
 	err := cmd.Start()
+	if err == nil {
+		c.setPID(cmd.Process.Pid)
+	}
 	if first != nil {
 		first <- err
 	}
 	if err != nil {
 		return err
 	}
-	c.setPID(cmd.Process.Pid)
 	c.log.Debug("process started", "pid", cmd.Process.Pid)
 	err = cmd.Wait()
 	c.setPID(0)

@@ -1,0 +1,137 @@
+// Package postgres opens a PostgreSQL database as a database.DB.
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/rind-project/rind/internal/base/database"
+	"github.com/rind-project/rind/internal/base/errs"
+)
+
+// The pool's limits. A URL may set another number of connections with
+// pool_max_conns, and another time to connect with connect_timeout.
+const (
+	maxConns       = 16
+	connectTimeout = 10 * time.Second
+	maxIdleTime    = 5 * time.Minute
+	maxLifetime    = time.Hour
+	minVersion     = 130000
+)
+
+// Open connects to the database that the URL names
+// (postgres://user:password@host:port/name?sslmode=…) and checks that it can
+// serve. No message holds the password.
+func Open(ctx context.Context, rawURL string) (*database.DB, error) {
+	cfg, conns, err := parse(rawURL)
+	if err != nil {
+		return nil, err
+	}
+	pool := stdlib.OpenDB(*cfg)
+	pool.SetMaxOpenConns(conns)
+	pool.SetMaxIdleConns(min(conns, 4))
+	pool.SetConnMaxIdleTime(maxIdleTime)
+	pool.SetConnMaxLifetime(maxLifetime)
+	if err := probe(ctx, pool, cfg); err != nil {
+		return nil, errors.Join(err, pool.Close())
+	}
+	return database.New(pool, pool, dialect{}), nil
+}
+
+// parse reads the URL. The errors of url.Parse and pgx quote what they were
+// given, which holds the password, so only their nature is told.
+func parse(rawURL string) (*pgx.ConnConfig, int, error) {
+	const form = "it has the form postgres://user:password@host:5432/name?sslmode=verify-full"
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return nil, 0, errs.New(errs.Invalid, "database.url cannot be read: %s (special characters in the password are written as %%XX)", form)
+	}
+	if u.Scheme != "postgres" && u.Scheme != "postgresql" {
+		return nil, 0, errs.New(errs.Invalid, "database.url begins with neither postgres:// nor postgresql://: %s", form)
+	}
+	query, conns := u.Query(), maxConns
+	if s := query.Get("pool_max_conns"); s != "" {
+		if conns, err = strconv.Atoi(s); err != nil || conns < 2 || conns > 1000 {
+			return nil, 0, errs.New(errs.Invalid, "pool_max_conns in database.url is %q; it is a number from 2 to 1000", s)
+		}
+		query.Del("pool_max_conns")
+		u.RawQuery = query.Encode()
+	}
+	cfg, err := pgx.ParseConfig(u.String())
+	if err != nil {
+		return nil, 0, errs.New(errs.Invalid, "database.url cannot be used: %s; %s", strings.ReplaceAll(reason(err), "\n", " "), form)
+	}
+	if cfg.ConnectTimeout <= 0 {
+		cfg.ConnectTimeout = connectTimeout
+	}
+	if cfg.RuntimeParams["application_name"] == "" {
+		cfg.RuntimeParams["application_name"] = "rind"
+	}
+	return cfg, conns, nil
+}
+
+// reason is what pgx found wrong, without the connection string.
+func reason(err error) string {
+	if inner := errors.Unwrap(err); inner != nil {
+		if _, quotes := errors.AsType[*url.Error](inner); !quotes {
+			return inner.Error()
+		}
+	}
+	return "a part of it is malformed"
+}
+
+// where names the database in messages.
+func where(cfg *pgx.ConnConfig) string {
+	return fmt.Sprintf("%q on %s:%d as %q", cfg.Database, cfg.Host, cfg.Port, cfg.User)
+}
+
+// probe makes the first connection and checks what serves.
+func probe(ctx context.Context, pool *sql.DB, cfg *pgx.ConnConfig) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*cfg.ConnectTimeout)
+	defer cancel()
+	var version int
+	var encoding string
+	var replica bool
+	err := pool.QueryRowContext(ctx, `SELECT CAST(current_setting('server_version_num') AS BIGINT), current_setting('server_encoding'), pg_is_in_recovery()`).
+		Scan(&version, &encoding, &replica)
+	switch {
+	case err != nil:
+		return explain(cfg, err)
+	case version < minVersion:
+		return errs.New(errs.Invalid, "the PostgreSQL of %s is version %d; rind needs %d or later", where(cfg), version/10000, minVersion/10000)
+	case encoding != "UTF8":
+		return errs.New(errs.Invalid, "the database %s has the encoding %s; make one with createdb --encoding=UTF8 --template=template0", where(cfg), encoding)
+	case replica:
+		return errs.New(errs.Invalid, "the database %s is a read-only replica; name the primary in database.url", where(cfg))
+	}
+	return nil
+}
+
+// explain says what to do about a connection that failed.
+func explain(cfg *pgx.ConnConfig, err error) error {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return errs.New(errs.Unavailable, "connecting to the database %s: %w; check that PostgreSQL runs there and that database.url names it", where(cfg), err)
+	}
+	switch pg.Code {
+	case "28P01", "28000":
+		return errs.New(errs.Invalid, "the database %s refuses this user or password (%s); correct database.url, or pg_hba.conf there", where(cfg), pg.Message)
+	case "3D000":
+		return errs.New(errs.Invalid, "the database %s does not exist; make it with: createdb --encoding=UTF8 --template=template0 %s", where(cfg), cfg.Database)
+	case "42501":
+		return errs.New(errs.Invalid, "the database %s refuses the user a right: %s", where(cfg), pg.Message)
+	case "53300":
+		return errs.New(errs.Unavailable, "the database %s has no free connection; raise its max_connections or lower pool_max_conns in database.url: %w", where(cfg), err)
+	}
+	return errs.New(errs.Unavailable, "connecting to the database %s: %w", where(cfg), err)
+}
