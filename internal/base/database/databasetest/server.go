@@ -24,6 +24,9 @@ import (
 type server struct {
 	url   string
 	admin *database.DB
+	// held keeps the pipe from being collected, and so closed, before the
+	// process ends.
+	held *os.File
 }
 
 // theServer starts the server at the first call. It returns nil when the
@@ -75,18 +78,13 @@ func startServer() (*server, error) {
 		return nil, errors.Join(err, os.RemoveAll(dir), held.Close(), release.Close())
 	}
 	_ = held.Close() // the keeper has its copy
-	hold = release
 	u := url.URL{Scheme: "postgres", User: url.User("rind"), Path: "/postgres", RawQuery: url.Values{"host": {dir}}.Encode()}
 	admin, err := connect(u.String(), dir)
 	if err != nil {
 		return nil, errors.Join(err, release.Close())
 	}
-	return &server{url: u.String(), admin: admin}, nil
+	return &server{url: u.String(), admin: admin, held: release}, nil
 }
-
-// hold keeps the pipe from being collected, and so closed, before the process
-// ends.
-var hold *os.File
 
 // connect tries until the server answers.
 func connect(u, dir string) (*database.DB, error) {
