@@ -1,13 +1,115 @@
 // Package flow keeps the flow table: who talked to whom, how much, and how the
 // conversation stands.
+//
+// The table is one preallocated slab of fixed records without pointers and
+// one array of slots (hash and index) with linear probing, so that a packet
+// costs two cache misses and the garbage collector sees nothing. Its hash is
+// seeded by each process, so that nobody can aim at one slot.
 package flow
 
-import "time"
+import (
+	"time"
 
-// Timeouts are how long a flow may be silent before it has ended.
+	"github.com/rind-project/rind/internal/network/packet"
+)
+
+// Timeouts are how long a flow may be silent before it has ended. Zero values
+// stand for the defaults. They are applied when a report is made.
 type Timeouts struct {
 	TCP    time.Duration // established connections (5 min)
 	Closed time.Duration // TCP after both FINs or a RST (5 s)
 	UDP    time.Duration // (60 s)
-	Other  time.Duration // ICMP, other protocols, TCP without a completed handshake (30 s)
+	Other  time.Duration // everything else, also TCP without a completed handshake (30 s)
+}
+
+func (t Timeouts) orDefaults() Timeouts {
+	set := func(d *time.Duration, def time.Duration) {
+		if *d <= 0 {
+			*d = def
+		}
+	}
+	set(&t.TCP, 5*time.Minute)
+	set(&t.Closed, 5*time.Second)
+	set(&t.UDP, time.Minute)
+	set(&t.Other, 30*time.Second)
+	return t
+}
+
+// Config holds the table's limits. Zero values stand for the defaults.
+type Config struct {
+	MaxFlows int // flows at once (262,144); at least 1024
+	MaxSpill int // flows pushed out of a full table in one report (a quarter of MaxFlows)
+	Timeouts Timeouts
+	// Release is told the Handle of a record that leaves the table, when it is
+	// not zero.
+	Release func(handle uint32)
+}
+
+// Record is a flow in the table. What is exported belongs to whoever parses
+// payloads; the table only keeps it, and clears it for a new flow.
+type Record struct {
+	key         key
+	first, last int64     // of this report, nanoseconds
+	pkts, bytes [2]uint64 // of this report, by side
+	mac         [2][6]byte
+	flags       [2]uint8
+	state       uint8
+	bits        uint8
+
+	App    uint8  // what the payload looked like; 0 is not known
+	Parser uint8  // which parser wants the payload
+	Probes uint8  // payloads looked at so far
+	Done   bool   // no parser wants more
+	Handle uint32 // the parser's state; 0 is none
+}
+
+// Bits of Record.bits.
+const (
+	used       = 1 << iota
+	sourceSide // the source is side 1
+	known1     // how sure the source is: two bits
+	known2
+	fin0 // side 0 sent FIN
+	fin1
+	data0 // side 0 sent payload
+	data1
+)
+
+// How sure it is who opened the flow.
+const (
+	bySpeaking = iota // who spoke first
+	byPort            // the other has the well-known port
+	byOpening         // SYN, SYN-ACK, or an ICMP request
+)
+
+func (r *Record) strength() int { return int(r.bits>>2) & 3 }
+
+// Source returns the side (0 or 1) that opened the flow.
+func (r *Record) Source() int { return int(r.bits>>1) & 1 }
+
+func (r *Record) setSource(side, strength int) {
+	r.bits = r.bits&^(sourceSide|known1|known2) | uint8(side<<1) | uint8(strength<<2)
+}
+
+// Ports returns the ports of side 0 and side 1.
+func (r *Record) Ports() (uint16, uint16) { return uint16(r.key[4] >> 48), uint16(r.key[4] >> 32) }
+
+func (r *Record) proto() uint8 { return uint8(r.key[4] >> 24) }
+
+// key is what makes packets one flow: two endpoints, protocol and tags. IPv4
+// is kept mapped; an IPv6 packet that uses mapped addresses on the wire, which
+// no host should send, falls together with it.
+type key [5]uint64
+
+// keyOf returns the key of the packet's flow, lower endpoint first, and which
+// side sent the packet. One-way ICMP is not turned round, because type and
+// code are no endpoints.
+func keyOf(p *packet.Packet) (k key, side int) {
+	s, d := p.Src, p.Dst
+	sp, dp := uint64(p.SrcPort), uint64(p.DstPort)
+	if !p.OneWay && (d.Hi < s.Hi || d.Hi == s.Hi && (d.Lo < s.Lo || d.Lo == s.Lo && dp < sp)) {
+		s, d, sp, dp, side = d, s, dp, sp, 1
+	}
+	meta := sp<<48 | dp<<32 | uint64(p.Proto)<<24 | uint64(p.VLAN&0xfff)<<12 | uint64(p.InnerVLAN&0xfff)
+	return key{s.Hi, s.Lo, d.Hi, d.Lo, meta}, side
 }

@@ -95,6 +95,3 @@ func (s Status) String() string {
 
 // Malformed reports whether the ledger counts the packet as malformed.
 func (s Status) Malformed() bool { return s > Frame }
-
-// Decoder decodes frames. It has no state; its zero value is ready.
-type Decoder struct{}
