@@ -7,3 +7,72 @@
 // without a range means the last hour. Lists run from new to old and are
 // paged by (time, id).
 package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/rind-project/rind/internal/base/database"
+)
+
+// queryTimeout bounds one query, so that none can hold a connection for long.
+const queryTimeout = 20 * time.Second
+
+// Store reads and writes the telemetry tables.
+type Store struct {
+	db  *database.DB
+	now func() time.Time
+}
+
+// New makes a store. now may be nil.
+func New(db *database.DB, now func() time.Time) *Store {
+	if now == nil {
+		now = time.Now
+	}
+	return &Store{db: db, now: now}
+}
+
+// span completes a range: without an end it ends now, without a begin it is
+// DefaultRange long.
+func (s *Store) span(from, to time.Time) (time.Time, time.Time) {
+	if to.IsZero() {
+		to = s.now().Add(time.Minute) // the clocks of taps may be a little ahead
+	}
+	if from.IsZero() {
+		from = to.Add(-DefaultRange)
+	}
+	return from, to
+}
+
+func bounded(limit int) int64 {
+	switch {
+	case limit <= 0:
+		return DefaultRows
+	case limit > MaxRows:
+		return MaxRows
+	}
+	return int64(limit)
+}
+
+// scanner is a row to be read.
+type scanner interface{ Scan(dest ...any) error }
+
+// list runs a query and reads its rows.
+func list[T any](ctx context.Context, db *database.DB, sql string, args []any, scan func(scanner) (T, error)) (_ []T, err error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	rows, err := db.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	out := []T{}
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, rows.Err()
+}

@@ -1,0 +1,156 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/rind-project/rind/internal/base/database"
+	"github.com/rind-project/rind/internal/network"
+	"github.com/rind-project/rind/internal/network/flow"
+)
+
+// Flows returns flows from new to old.
+func (s *Store) Flows(ctx context.Context, q FlowQuery) ([]Flow, error) {
+	var w where
+	w.tap(q.Tap)
+	w.addr(q.Addr, "src", "dst")
+	if q.Port != 0 {
+		w.and("(src_port = ? OR dst_port = ?)", int64(q.Port), int64(q.Port))
+	}
+	if q.Proto != 0 {
+		w.and("proto = ?", int64(q.Proto))
+	}
+	if q.App != "" {
+		w.and("app = ?", database.Text(q.App))
+	}
+	from, to := s.span(q.From, q.To)
+	w.page("start_us", from, to, q.Before, q.Limit)
+	out, err := list(ctx, s.db, `SELECT id, tap, start_us, end_us, src, dst, src_port, dst_port, proto, vlan, inner_vlan,
+		src_mac, dst_mac, src_packets, dst_packets, src_bytes, dst_bytes, src_flags, dst_flags, state, app, ended, seed
+		FROM flows`+w.sql.String(), w.args, scanFlow)
+	if err != nil {
+		return nil, fmt.Errorf("listing flows: %w", err)
+	}
+	return out, nil
+}
+
+func scanFlow(row scanner) (f Flow, err error) {
+	var start, end int64
+	var src, dst, srcMAC, dstMAC []byte
+	var seed uint16
+	err = row.Scan(&f.ID, &f.Tap, &start, &end, &src, &dst, &f.SrcPort, &f.DstPort, &f.Proto, &f.VLAN, &f.InnerVLAN,
+		&srcMAC, &dstMAC, &f.SrcPkts, &f.DstPkts, &f.SrcBytes, &f.DstBytes, &f.SrcFlags, &f.DstFlags, &f.State, &f.App, &f.Ended, &seed)
+	if err != nil {
+		return f, err
+	}
+	f.Start, f.End = micros(start), micros(end)
+	f.Source, f.Dest = database.AddrFrom16(src), database.AddrFrom16(dst)
+	copy(f.SrcMAC[:], srcMAC)
+	copy(f.DstMAC[:], dstMAC)
+	f.SourceMAC, f.DestMAC = net.HardwareAddr(srcMAC).String(), net.HardwareAddr(dstMAC).String()
+	if f.Source.IsValid() && f.Dest.IsValid() {
+		f.CommunityID = flow.CommunityID(f.Source, f.Dest, f.SrcPort, f.DstPort, uint8(f.Proto), seed)
+	}
+	return f, nil
+}
+
+// DNS returns DNS queries from new to old.
+func (s *Store) DNS(ctx context.Context, q DNSQuery) ([]DNS, error) {
+	var w where
+	w.tap(q.Tap)
+	w.addr(q.Addr, "client", "server")
+	w.name("name", q.Name)
+	if q.Type != 0 {
+		w.and("qtype = ?", int64(q.Type))
+	}
+	from, to := s.span(q.From, q.To)
+	w.page("time_us", from, to, q.Before, q.Limit)
+	out, err := list(ctx, s.db, `SELECT id, tap, time_us, client, server, client_port, proto, name, qtype, answered, rcode, latency_us, answers
+		FROM dns_queries`+w.sql.String(), w.args, scanDNS)
+	if err != nil {
+		return nil, fmt.Errorf("listing DNS queries: %w", err)
+	}
+	return out, nil
+}
+
+func scanDNS(row scanner) (d DNS, err error) {
+	var at, latency int64
+	var client, server []byte
+	var answers string
+	err = row.Scan(&d.ID, &d.Tap, &at, &client, &server, &d.Port, &d.Proto, &d.Name, &d.Type, &d.Answered, &d.RCode, &latency, &answers)
+	d.Time, d.Latency = micros(at), time.Duration(latency)*time.Microsecond
+	d.Client, d.Server = database.AddrFrom16(client), database.AddrFrom16(server)
+	d.Answers = textList(answers)
+	return d, err
+}
+
+// TLS returns TLS hellos from new to old.
+func (s *Store) TLS(ctx context.Context, q TLSQuery) ([]TLS, error) {
+	var w where
+	w.tap(q.Tap)
+	w.addr(q.Addr, "client", "server")
+	w.name("sni", q.Name)
+	from, to := s.span(q.From, q.To)
+	w.page("time_us", from, to, q.Before, q.Limit)
+	out, err := list(ctx, s.db, `SELECT id, tap, time_us, client, server, client_port, server_port, sni, alpn, version
+		FROM tls_hellos`+w.sql.String(), w.args, scanTLS)
+	if err != nil {
+		return nil, fmt.Errorf("listing TLS hellos: %w", err)
+	}
+	return out, nil
+}
+
+func scanTLS(row scanner) (t TLS, err error) {
+	var at int64
+	var client, server []byte
+	var alpn string
+	err = row.Scan(&t.ID, &t.Tap, &at, &client, &server, &t.SrcPort, &t.DstPort, &t.SNI, &alpn, &t.Version)
+	t.Time = micros(at)
+	t.Client, t.Server = database.AddrFrom16(client), database.AddrFrom16(server)
+	t.ALPN = textList(alpn)
+	return t, err
+}
+
+// Ledgers returns ledgers from new to old.
+func (s *Store) Ledgers(ctx context.Context, q LedgerQuery) ([]Ledger, error) {
+	var w where
+	w.tap(q.Tap)
+	from, to := s.span(q.From, q.To)
+	w.page("end_us", from, to, q.Before, q.Limit)
+	out, err := list(ctx, s.db, `SELECT id, tap, boot, sequence, start_us, end_us, interface, received, summarised,
+		dropped_kernel, dropped_pipeline, malformed, held_fragments, released_fragments, bytes FROM ledgers`+w.sql.String(), w.args, scanLedger)
+	if err != nil {
+		return nil, fmt.Errorf("listing ledgers: %w", err)
+	}
+	return out, nil
+}
+
+func scanLedger(row scanner) (l Ledger, err error) {
+	var start, end int64
+	err = row.Scan(&l.ID, &l.Tap, &l.Boot, &l.Sequence, &start, &end, &l.Interface, &l.Received, &l.Summarised,
+		&l.DroppedKernel, &l.DroppedPipeline, &l.Malformed, &l.HeldFragments, &l.ReleasedFragments, &l.Bytes)
+	l.Start, l.End = micros(start), micros(end)
+	return l, err
+}
+
+// Gaps returns the gaps that taps reported, the newest end first.
+func (s *Store) Gaps(ctx context.Context, tap network.TapID, limit int) ([]Gap, error) {
+	var w where
+	w.tap(tap)
+	w.add(" ORDER BY to_us DESC, id DESC LIMIT ?", bounded(limit))
+	out, err := list(ctx, s.db, `SELECT tap, boot, sequence, from_us, to_us FROM gaps`+w.sql.String(), w.args, func(row scanner) (g Gap, err error) {
+		var from, to int64
+		err = row.Scan(&g.Tap, &g.Boot, &g.Sequence, &from, &to)
+		g.From, g.To = database.FromMicros(from), database.FromMicros(to)
+		return g, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing gaps: %w", err)
+	}
+	return out, nil
+}
+
+// micros is a time of a row; unlike database.FromMicros it keeps 1970.
+func micros(us int64) time.Time { return time.UnixMicro(us).UTC() }

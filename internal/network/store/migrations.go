@@ -1,0 +1,140 @@
+package store
+
+import "github.com/rind-project/rind/internal/base/database"
+
+// Migrations returns the schema of the telemetry tables.
+func Migrations() []database.Migration {
+	return []database.Migration{
+		{Name: "store/0001_telemetry", SQL: telemetry},
+		{Name: "store/0002_rollups", SQL: rollups},
+	}
+}
+
+// An id is unique with the time beside it and is never looked up alone, so it
+// has no index of its own.
+const telemetry = `
+CREATE TABLE flows (
+	id BIGINT NOT NULL,
+	tap TEXT NOT NULL,
+	start_us BIGINT NOT NULL,
+	end_us BIGINT NOT NULL,
+	src BYTEA,
+	dst BYTEA,
+	src_port INTEGER NOT NULL,
+	dst_port INTEGER NOT NULL,
+	proto SMALLINT NOT NULL,
+	vlan INTEGER NOT NULL,
+	inner_vlan INTEGER NOT NULL,
+	src_mac BYTEA,
+	dst_mac BYTEA,
+	src_packets BIGINT NOT NULL,
+	dst_packets BIGINT NOT NULL,
+	src_bytes BIGINT NOT NULL,
+	dst_bytes BIGINT NOT NULL,
+	src_flags SMALLINT NOT NULL,
+	dst_flags SMALLINT NOT NULL,
+	state SMALLINT NOT NULL,
+	app TEXT NOT NULL,
+	ended SMALLINT NOT NULL,
+	seed INTEGER NOT NULL
+);
+CREATE INDEX flows_start ON flows (start_us, id);
+CREATE INDEX flows_src ON flows (src, start_us);
+CREATE INDEX flows_dst ON flows (dst, start_us);
+
+CREATE TABLE dns_queries (
+	id BIGINT NOT NULL,
+	tap TEXT NOT NULL,
+	time_us BIGINT NOT NULL,
+	client BYTEA,
+	server BYTEA,
+	client_port INTEGER NOT NULL,
+	proto SMALLINT NOT NULL,
+	name TEXT NOT NULL,
+	qtype INTEGER NOT NULL,
+	answered SMALLINT NOT NULL,
+	rcode SMALLINT NOT NULL,
+	latency_us BIGINT NOT NULL,
+	answers TEXT NOT NULL
+);
+CREATE INDEX dns_queries_time ON dns_queries (time_us, id);
+CREATE INDEX dns_queries_client ON dns_queries (client, time_us);
+CREATE INDEX dns_queries_name ON dns_queries (name, time_us);
+
+CREATE TABLE tls_hellos (
+	id BIGINT NOT NULL,
+	tap TEXT NOT NULL,
+	time_us BIGINT NOT NULL,
+	client BYTEA,
+	server BYTEA,
+	client_port INTEGER NOT NULL,
+	server_port INTEGER NOT NULL,
+	sni TEXT NOT NULL,
+	alpn TEXT NOT NULL,
+	version INTEGER NOT NULL
+);
+CREATE INDEX tls_hellos_time ON tls_hellos (time_us, id);
+CREATE INDEX tls_hellos_client ON tls_hellos (client, time_us);
+CREATE INDEX tls_hellos_sni ON tls_hellos (sni, time_us);
+
+CREATE TABLE ledgers (
+	id BIGINT NOT NULL,
+	tap TEXT NOT NULL,
+	boot TEXT NOT NULL,
+	sequence BIGINT NOT NULL,
+	start_us BIGINT NOT NULL,
+	end_us BIGINT NOT NULL,
+	interface TEXT NOT NULL,
+	received BIGINT NOT NULL,
+	summarised BIGINT NOT NULL,
+	dropped_kernel BIGINT NOT NULL,
+	dropped_pipeline BIGINT NOT NULL,
+	malformed BIGINT NOT NULL,
+	held_fragments BIGINT NOT NULL,
+	released_fragments BIGINT NOT NULL,
+	bytes BIGINT NOT NULL
+);
+CREATE INDEX ledgers_end ON ledgers (end_us, id);
+CREATE INDEX ledgers_tap ON ledgers (tap, end_us);
+
+CREATE TABLE gaps (
+	id BIGINT NOT NULL,
+	tap TEXT NOT NULL,
+	boot TEXT NOT NULL,
+	sequence BIGINT NOT NULL,
+	from_us BIGINT NOT NULL,
+	to_us BIGINT NOT NULL
+);
+CREATE INDEX gaps_to ON gaps (to_us, id);
+CREATE INDEX gaps_tap ON gaps (tap, to_us);
+`
+
+// traffic_minutes holds differences: a row per report, minute and application,
+// which are only ever added and summed.
+const rollups = `
+CREATE TABLE traffic_minutes (
+	minute_us BIGINT NOT NULL,
+	tap TEXT NOT NULL,
+	app TEXT NOT NULL,
+	bytes BIGINT NOT NULL,
+	packets BIGINT NOT NULL,
+	flows BIGINT NOT NULL
+);
+CREATE INDEX traffic_minutes_minute ON traffic_minutes (minute_us);
+
+CREATE TABLE dns_names (
+	name TEXT PRIMARY KEY,
+	first_us BIGINT NOT NULL,
+	last_us BIGINT NOT NULL,
+	seen BIGINT NOT NULL
+);
+CREATE INDEX dns_names_last ON dns_names (last_us);
+
+CREATE TABLE tls_names (
+	name TEXT PRIMARY KEY,
+	first_us BIGINT NOT NULL,
+	last_us BIGINT NOT NULL,
+	seen BIGINT NOT NULL
+);
+CREATE INDEX tls_names_last ON tls_names (last_us);
+`
