@@ -94,4 +94,3 @@ func spoken(header [5]byte) string {
 	}
 	return ""
 }
-

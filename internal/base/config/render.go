@@ -1,0 +1,126 @@
+package config
+
+import (
+	"cmp"
+	"net/url"
+	"reflect"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+const mask = "********"
+
+// render returns a value as a YAML node, secrets masked; nil for a nil pointer.
+func render(v reflect.Value, secret string) *yaml.Node {
+	switch {
+	case isList(v.Type()):
+		list := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
+		for i := range v.Len() {
+			if item := render(v.Index(i), secret); item != nil {
+				list.Content = append(list.Content, item)
+			}
+		}
+		return list
+	case isSection(v.Type()):
+		return renderStruct(v, secret)
+	}
+	text, ok := formatScalar(v)
+	if !ok {
+		return nil
+	}
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: tagOf(v.Type()), Value: masked(text, secret)}
+}
+
+// renderStruct is for the elements of lists. A secret list has secret elements.
+func renderStruct(v reflect.Value, secret string) *yaml.Node {
+	m := &yaml.Node{Kind: yaml.MappingNode, Style: yaml.FlowStyle}
+	element := &node{value: v}
+	if err := element.grow(); err != nil {
+		return m
+	}
+	for _, c := range element.children {
+		if value := render(c.value, cmp.Or(c.secret, secret)); value != nil {
+			m.Content = append(m.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: c.name}, value)
+		}
+	}
+	return m
+}
+
+// tagOf makes the encoder quote a text that looks like something else.
+func tagOf(t reflect.Type) string {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if isText(t) || t == durationType {
+		return "!!str"
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return "!!str"
+	case reflect.Bool:
+		return "!!bool"
+	case reflect.Float32, reflect.Float64:
+		return "!!float"
+	}
+	return "!!int"
+}
+
+func masked(text, secret string) string {
+	switch {
+	case secret == "" || text == "":
+		return text
+	case secret == "url":
+		// A URL that cannot be read cannot be masked in part.
+		if u, err := url.Parse(text); err == nil && u.Host != "" {
+			return u.Redacted()
+		}
+	}
+	return mask
+}
+
+// oneLine returns a rendered value as it stands in a table.
+func oneLine(n *yaml.Node) string {
+	if n == nil {
+		return ""
+	}
+	if n.Kind == yaml.ScalarNode {
+		return n.Value
+	}
+	text, err := yaml.Marshal(n)
+	if err != nil {
+		return ""
+	}
+	return strings.Join(strings.Fields(string(text)), " ")
+}
+
+// typeName says in a word what may stand in a key.
+func typeName(t reflect.Type) string {
+	if t.Kind() == reflect.Pointer && !isText(t) {
+		t = t.Elem()
+	}
+	switch {
+	case isList(t):
+		return "list"
+	case t == durationType:
+		return "time"
+	case t == reflect.TypeFor[Size]():
+		return "size"
+	case isText(t) || t.Kind() == reflect.String:
+		return "text"
+	case t.Kind() == reflect.Bool:
+		return "boolean"
+	}
+	return "number"
+}
+
+// addressable returns a pointer to a struct: itself, or one to a copy.
+func addressable(of any) any {
+	v := reflect.ValueOf(of)
+	if v.Kind() != reflect.Struct {
+		return of
+	}
+	p := reflect.New(v.Type())
+	p.Elem().Set(v)
+	return p.Interface()
+}
