@@ -1,0 +1,148 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/rind-project/rind/internal/base/errs"
+)
+
+// Names in a stream's metadata.
+const (
+	metaReplicas = "rind.replicas" // the number of replicas that we set last
+	metaMade     = "rind.made"     // which buckets were made once, on the keepers of that list
+)
+
+// Ensure makes every bucket and the stream job-events as Buckets and
+// EventsConfig say, for a cluster of clusterSize servers. What exists is
+// brought to these settings, except its size and a number of replicas that an
+// operator has set.
+//
+// When a bucket that was made once, and whose content is not made again by
+// itself, is gone, Ensure makes nothing and returns an error that says so.
+func Ensure(ctx context.Context, js jetstream.JetStream, clusterSize int) error {
+	specs, err := fitted(ctx, js)
+	if err != nil {
+		return err
+	}
+	if err := checkLost(ctx, js, specs); err != nil {
+		return err
+	}
+	replicas := min(3, max(1, clusterSize))
+	for _, s := range specs {
+		if err := ensureStream(ctx, js, s, replicas); err != nil {
+			return err
+		}
+	}
+	return recordMade(ctx, js, specs)
+}
+
+// fitted returns the wanted streams, with sizes that together fit into what
+// the account may store: a stream reserves its size when it is made.
+func fitted(ctx context.Context, js jetstream.JetStream) ([]jetstream.StreamConfig, error) {
+	info, err := js.AccountInfo(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("asking the bus for its storage limits: %w", err)
+	}
+	var specs []jetstream.StreamConfig
+	for _, b := range Buckets() {
+		specs = append(specs, b.StreamConfig(1))
+	}
+	specs = append(specs, EventsConfig(1))
+	shrink(specs, jetstream.FileStorage, info.Limits.MaxStore)
+	shrink(specs, jetstream.MemoryStorage, info.Limits.MaxMemory)
+	return specs, nil
+}
+
+// shrink scales the sizes of one storage to 90 % of the limit, when they are
+// over it. A limit of zero or less is none.
+func shrink(specs []jetstream.StreamConfig, storage jetstream.StorageType, limit int64) {
+	var sum int64
+	for _, s := range specs {
+		if s.Storage == storage {
+			sum += s.MaxBytes
+		}
+	}
+	limit = limit / 10 * 9
+	if limit <= 0 || sum <= limit {
+		return
+	}
+	for i := range specs {
+		if specs[i].Storage == storage {
+			specs[i].MaxBytes = max(1<<20, int64(float64(specs[i].MaxBytes)*float64(limit)/float64(sum)))
+		}
+	}
+}
+
+func ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig, replicas int) error {
+	want.Replicas = replicas
+	want.Metadata = map[string]string{metaReplicas: strconv.Itoa(replicas)}
+	s, err := js.Stream(ctx, want.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		if _, err := js.CreateStream(ctx, want); err != nil {
+			return fmt.Errorf("making %s (%d bytes): %w", want.Name, want.MaxBytes, err)
+		}
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("looking at %s: %w", want.Name, err)
+	}
+	have := s.CachedInfo().Config
+	next := merge(have, want)
+	if same(have, next) {
+		return nil
+	}
+	if _, err := js.UpdateStream(ctx, next); err != nil {
+		return fmt.Errorf("correcting the settings of %s: %w", want.Name, err)
+	}
+	return nil
+}
+
+// merge returns what a stream that exists should become: what we want, but
+// with what belongs to the operator as it is.
+func merge(have, want jetstream.StreamConfig) jetstream.StreamConfig {
+	next := want
+	next.Metadata = map[string]string{}
+	for k, v := range have.Metadata {
+		next.Metadata[k] = v
+	}
+	if have.Metadata[metaReplicas] == strconv.Itoa(have.Replicas) {
+		next.Metadata[metaReplicas] = want.Metadata[metaReplicas]
+	} else {
+		next.Replicas = have.Replicas
+	}
+	if have.MaxBytes > 0 {
+		next.MaxBytes = have.MaxBytes
+	}
+	next.Description, next.Placement, next.Compression = have.Description, have.Placement, have.Compression
+	return next
+}
+
+// Purge removes a key with its history from a bucket. It works on buckets that
+// peels write to as well, where kv.Purge is refused.
+func Purge(ctx context.Context, js jetstream.JetStream, bucket, key string) error {
+	s, err := js.Stream(ctx, "KV_"+bucket)
+	if err != nil {
+		return Explain(bucket, err)
+	}
+	if err := s.Purge(ctx, jetstream.WithPurgeSubject("$KV."+bucket+"."+key)); err != nil {
+		return fmt.Errorf("purging %s from the bucket %s: %w", key, bucket, err)
+	}
+	return nil
+}
+
+// Explain names the way out when a bucket is gone; any other error is passed
+// on with the bucket's name.
+func Explain(bucket string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, jetstream.ErrBucketNotFound), errors.Is(err, jetstream.ErrStreamNotFound), errors.Is(err, jetstream.ErrNoStreamResponse):
+		return errs.New(errs.Unavailable, "the bucket %s is gone from the bus; bring it back with rind restore: %w", bucket, err)
+	}
+	return fmt.Errorf("bucket %s: %w", bucket, err)
+}

@@ -1,0 +1,31 @@
+package bus
+
+import (
+	"time"
+
+	"github.com/nats-io/jwt/v2"
+)
+
+// Limits of one peel's connection.
+const (
+	PeelMaxSubscriptions = 32
+	PeelMaxPayload       = 1 << 20
+)
+
+// PeelPermissions is the template of the scoped signing key under which peels
+// connect. The server replaces {{name()}} by the peel's id, unescaped, which is
+// why an id is checked by fleet.ParsePeelID on both halves of an enrollment.
+//
+// Whatever is not listed is denied. There is nothing of the JetStream API in
+// it: an acknowledged publish needs the inbox alone. A peel may answer a
+// message that was sent to it with a reply subject, once and soon.
+func PeelPermissions() jwt.UserPermissionLimits {
+	const me = "{{name()}}"
+	var p jwt.UserPermissionLimits
+	p.Pub.Allow = jwt.StringList{"ret.*." + me + ".*", "hb." + me, "$KV." + Facts + "." + me, "evt." + me + ".>"}
+	p.Sub.Allow = jwt.StringList{JobAll, "job.p." + me, NoticeAll, "notice.p." + me, "_INBOX_" + me + ".>"}
+	p.Resp = &jwt.ResponsePermission{MaxMsgs: 1, Expires: 30 * time.Second}
+	p.NatsLimits = jwt.NatsLimits{Subs: PeelMaxSubscriptions, Data: jwt.NoLimit, Payload: PeelMaxPayload}
+	p.AllowedConnectionTypes = jwt.StringList{jwt.ConnectionTypeStandard}
+	return p
+}

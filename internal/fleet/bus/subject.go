@@ -1,0 +1,89 @@
+// Package bus is the fleet plane's side of NATS: the connection, the subjects,
+// the buckets and streams, and what a peel may publish and read. It links the
+// client only, never the server.
+//
+// A subject says who speaks: the broker lets a peel publish under its own id
+// alone, so a reader takes the id from the subject and never from a payload.
+// What the broker cannot promise is that a message which arrives on a peel's
+// job subject came from a master (a stranger's publish can name that subject
+// as its reply), which is why jobs are signed.
+package bus
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/rind-project/rind/internal/fleet"
+)
+
+// The subjects that concern every peel at once.
+const (
+	JobAll    = "job.all"    // jobs for whoever they are addressed to
+	NoticeAll = "notice.all" // notices of new revisions, for everybody
+)
+
+// Subjects that servers subscribe to.
+const (
+	AllReturns    = "ret.>"
+	AllHeartbeats = "hb.*"
+	AllEvents     = "evt.>"
+	JobEvents     = "jobevt.>" // the subjects of the stream job-events
+)
+
+// JobSubject is where one peel takes its jobs.
+func JobSubject(id fleet.PeelID) string { return "job.p." + string(id) }
+
+// NoticeSubject is where one peel is told that something of its own changed.
+func NoticeSubject(id fleet.PeelID) string { return "notice.p." + string(id) }
+
+// HeartbeatSubject is where a peel says that it lives; it is never persisted.
+func HeartbeatSubject(id fleet.PeelID) string { return "hb." + string(id) }
+
+// EventSubject is where a peel publishes an event under a name of one or more
+// tokens.
+func EventSubject(id fleet.PeelID, name string) string { return "evt." + string(id) + "." + name }
+
+// ReturnSubject is where a peel publishes part n of its return to a job. The
+// stream behind the bucket job-returns takes it and acknowledges it.
+func ReturnSubject(jid string, id fleet.PeelID, n int) string {
+	return "ret." + jid + "." + string(id) + "." + strconv.Itoa(n)
+}
+
+// ReturnKey is the key in the bucket job-returns that ReturnSubject fills.
+func ReturnKey(jid string, id fleet.PeelID, n int) string {
+	return strings.TrimPrefix(ReturnSubject(jid, id, n), "ret.")
+}
+
+// FactsSubject is the subject behind the peel's key in the bucket facts, so
+// that a peel can publish to it and be acknowledged without the bucket API.
+func FactsSubject(id fleet.PeelID) string { return "$KV." + Facts + "." + string(id) }
+
+// JobEventSubject is where masters record an event of a job.
+func JobEventSubject(jid string) string { return "jobevt." + jid }
+
+// InboxPrefix is the peel's own inbox; nobody else may read below it.
+func InboxPrefix(id fleet.PeelID) string { return "_INBOX_" + string(id) }
+
+// ParseReturn takes a return's subject, or its key in the bucket, apart.
+func ParseReturn(subject string) (jid string, id fleet.PeelID, n int, ok bool) {
+	f := strings.Split(strings.TrimPrefix(subject, "ret."), ".")
+	if len(f) != 3 || f[0] == "" {
+		return "", "", 0, false
+	}
+	id, err := fleet.ParsePeelID(f[1])
+	if err != nil {
+		return "", "", 0, false
+	}
+	n, err = strconv.Atoi(f[2])
+	if err != nil || n < 0 || strconv.Itoa(n) != f[2] {
+		return "", "", 0, false
+	}
+	return f[0], id, n, true
+}
+
+// ParseHeartbeat returns the peel that a heartbeat's subject names.
+func ParseHeartbeat(subject string) (fleet.PeelID, bool) {
+	rest, found := strings.CutPrefix(subject, "hb.")
+	id, err := fleet.ParsePeelID(rest)
+	return id, found && err == nil
+}

@@ -1,0 +1,275 @@
+package natsd
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rind-project/rind/internal/base/errs"
+)
+
+// pingInterval is how often the server asks a client whether it lives. Two
+// answers may be missing.
+const pingInterval = 20 * time.Second
+
+// Deps are what the bus needs.
+type Deps struct {
+	Log     *slog.Logger
+	DataDir string                // keys go below keys, what is stored below bus
+	TLS     *tls.Config           // with the server's certificate
+	Metrics prometheus.Registerer // optional
+	Now     func() time.Time      // optional
+}
+
+// Server is the embedded bus.
+type Server struct {
+	cfg  Config
+	deps Deps
+	died chan error
+
+	mu      sync.Mutex // guards what follows
+	srv     *server.Server
+	keys    *Keys
+	account *account
+	logger  *logger
+	system  *nats.Conn // made when it is first needed
+	stopped bool
+}
+
+// New makes a bus that is not started.
+func New(cfg Config, deps Deps) *Server {
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
+	s := &Server{cfg: cfg, deps: deps, died: make(chan error, 1)}
+	s.logger = newLogger(deps.Log, deps.Metrics)
+	s.register(deps.Metrics)
+	return s
+}
+
+// Start starts the bus and returns when it takes connections.
+func (s *Server) Start(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.srv != nil {
+		return errors.New("the bus runs already")
+	}
+	if err := s.prepare(); err != nil {
+		return err
+	}
+	go s.srv.Start()
+	if err := s.ready(ctx); err != nil {
+		s.srv.Shutdown()
+		s.srv = nil
+		return err
+	}
+	s.stopped = false
+	go s.watch(s.srv)
+	s.deps.Log.Info("the bus listens", "address", s.srv.Addr().String())
+	return nil
+}
+
+// prepare opens keys and account, and makes the server without starting it.
+func (s *Server) prepare() error {
+	if err := s.cfg.Validate(); err != nil {
+		return err
+	}
+	if s.deps.TLS == nil {
+		return errors.New("the bus has no certificate, and never runs without TLS")
+	}
+	dir := filepath.Join(s.deps.DataDir, "bus")
+	if err := writable(dir); err != nil {
+		return err
+	}
+	var err error
+	if s.keys, err = OpenKeys(filepath.Join(s.deps.DataDir, "keys")); err != nil {
+		return err
+	}
+	size, err := s.cfg.storage(dir)
+	if err != nil {
+		return err
+	}
+	if s.account, err = openAccount(s.keys, size.limits(s.cfg), s.deps.Now); err != nil {
+		return err
+	}
+	if err := s.probe(); err != nil {
+		return err
+	}
+	return s.build(size, dir)
+}
+
+// build makes the server with its operator and its accounts.
+func (s *Server) build(size storage, dir string) error {
+	opts, err := s.options(size, dir)
+	if err != nil {
+		return err
+	}
+	operator := jwt.NewOperatorClaims(public(s.keys.Operator))
+	operator.Name = "rind"
+	operator.SystemAccount = opts.SystemAccount
+	token, err := operator.Encode(s.keys.Operator)
+	if err != nil {
+		return fmt.Errorf("signing the operator: %w", err)
+	}
+	if operator, err = jwt.DecodeOperatorClaims(token); err != nil {
+		return fmt.Errorf("reading the operator back: %w", err)
+	}
+	opts.TrustedOperators = []*jwt.OperatorClaims{operator}
+	if opts.AccountResolver, err = s.resolver(filepath.Join(dir, "accounts")); err != nil {
+		return err
+	}
+	srv, err := server.NewServer(opts)
+	if err != nil {
+		return fmt.Errorf("making the bus: %w", err)
+	}
+	srv.SetLoggerV2(s.logger, false, false, false)
+	s.srv = srv
+	return nil
+}
+
+// resolver is the folder of accounts that the server asks, with the accounts
+// as they stand now in it.
+func (s *Server) resolver(dir string) (server.AccountResolver, error) {
+	res, err := server.NewDirAccResolver(dir, 16, time.Minute, server.NoDelete)
+	if err != nil {
+		return nil, fmt.Errorf("opening the accounts of the bus: %w", err)
+	}
+	system := jwt.NewAccountClaims(public(s.keys.System))
+	system.Name = "system"
+	token, err := system.Encode(s.keys.Operator)
+	if err != nil {
+		return nil, fmt.Errorf("signing the system account: %w", err)
+	}
+	if err := res.Store(system.Subject, token); err != nil {
+		return nil, fmt.Errorf("keeping the system account: %w", err)
+	}
+	if token, err = s.account.token(); err != nil {
+		return nil, err
+	}
+	if err := res.Store(s.account.claims.Subject, token); err != nil {
+		return nil, fmt.Errorf("keeping the account: %w", err)
+	}
+	return res, nil
+}
+
+// probe listens for a moment where the server will, since the server itself
+// reports a port in use only in its log.
+func (s *Server) probe() error {
+	l, err := net.Listen("tcp", s.cfg.Listen)
+	if err != nil {
+		return errs.New(errs.Unavailable, "the bus cannot listen on %s: set nats.listen to a free address, or stop what uses it: %w", s.cfg.Listen, err)
+	}
+	return l.Close()
+}
+
+// ready waits until the server takes connections. It ends at once when the
+// server says in its log that it will not.
+func (s *Server) ready(ctx context.Context) error {
+	deadline := time.NewTimer(s.cfg.ReadyTimeout)
+	defer deadline.Stop()
+	for {
+		select {
+		case line := <-s.logger.fatal:
+			return errs.New(errs.Unavailable, "the bus did not start: %s", line)
+		case <-ctx.Done():
+			return fmt.Errorf("starting the bus: %w%s", ctx.Err(), s.because())
+		case <-deadline.C:
+			return errs.New(errs.Unavailable, "the bus was not ready within %s (nats.ready_timeout)%s", s.cfg.ReadyTimeout, s.because())
+		default:
+		}
+		if s.srv.ReadyForConnections(20 * time.Millisecond) {
+			return nil
+		}
+	}
+}
+
+func (s *Server) because() string {
+	if line := s.logger.lastError(); line != "" {
+		return "; the last error it logged: " + line
+	}
+	return ""
+}
+
+// watch reports a server that ends without having been stopped.
+func (s *Server) watch(srv *server.Server) {
+	srv.WaitForShutdown()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.stopped {
+		s.died <- fmt.Errorf("the embedded nats-server ended by itself%s", s.because())
+	}
+}
+
+// Stop ends the bus.
+func (s *Server) Stop(ctx context.Context) error {
+	s.mu.Lock()
+	srv, system := s.srv, s.system
+	s.srv, s.system, s.stopped = nil, nil, true
+	s.mu.Unlock()
+	if srv == nil {
+		return nil
+	}
+	if system != nil {
+		system.Close()
+	}
+	done := make(chan struct{})
+	go func() { srv.Shutdown(); srv.WaitForShutdown(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("stopping the bus: %w", ctx.Err())
+	}
+}
+
+// Died yields why the bus ended, if it ends by itself.
+func (s *Server) Died() <-chan error { return s.died }
+
+// Addr is the address that the bus listens on, after Start.
+func (s *Server) Addr() string {
+	srv := s.running()
+	if srv == nil {
+		return ""
+	}
+	return srv.Addr().String()
+}
+
+// InProcess gives connections that do not cross the network, and need no TLS.
+func (s *Server) InProcess() nats.InProcessConnProvider { return inProcess{s} }
+
+// FleetKeys are the fleet's keys, after Start.
+func (s *Server) FleetKeys() *Keys {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.keys
+}
+
+func (s *Server) running() *server.Server {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.srv
+}
+
+// inProcess asks for the running server at each connect, so that a connection
+// outlives a restart of the bus.
+type inProcess struct{ s *Server }
+
+// InProcessConn makes a connection.
+func (p inProcess) InProcessConn() (net.Conn, error) {
+	srv := p.s.running()
+	if srv == nil {
+		return nil, errs.New(errs.Unavailable, "the bus does not run")
+	}
+	return srv.InProcessConn()
+}

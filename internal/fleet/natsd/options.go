@@ -1,0 +1,119 @@
+package natsd
+
+import (
+	"crypto/tls"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nats-server/v2/server"
+	"golang.org/x/sys/unix"
+
+	"github.com/rind-project/rind/internal/base/errs"
+	"github.com/rind-project/rind/internal/fleet/bus"
+)
+
+// storage is how much JetStream may keep.
+type storage struct{ mem, disk int64 }
+
+func (c Config) storage(dir string) (storage, error) {
+	var s storage
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return s, fmt.Errorf("asking for the machine's memory: %w", err)
+	}
+	var fsys unix.Statfs_t
+	if err := unix.Statfs(dir, &fsys); err != nil {
+		return s, fmt.Errorf("asking for the free space in %s: %w", dir, err)
+	}
+	var err error
+	if s.mem, err = storeSize("nats.jetstream.max_mem_store", c.JetStream.MaxMemStore, int64(info.Totalram)*int64(info.Unit)); err != nil {
+		return s, err
+	}
+	// What JetStream has stored already counts as free, so that the limit is
+	// the same after a restart.
+	free := int64(fsys.Bavail)*fsys.Bsize + sizeOf(dir)
+	s.disk, err = storeSize("nats.jetstream.max_file_store", c.JetStream.MaxFileStore, free)
+	return s, err
+}
+
+// sizeOf adds up the files below a folder, leaving out what it cannot see.
+func sizeOf(dir string) int64 {
+	var sum int64
+	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			if info, err := d.Info(); err == nil {
+				sum += info.Size()
+			}
+		}
+		return nil
+	})
+	return sum
+}
+
+func (s storage) limits(c Config) jwt.JetStreamLimits {
+	return jwt.JetStreamLimits{
+		MemoryStorage: s.mem, DiskStorage: s.disk,
+		Streams: 64, Consumer: 10_000,
+		MaxAckPending:    int64(c.JetStream.Limits.MaxAckPending),
+		MaxBytesRequired: true,
+	}
+}
+
+// options are nats-server's options for one server that stands alone.
+func (s *Server) options(size storage, dir string) (*server.Options, error) {
+	host, port, err := s.cfg.hostPort()
+	if err != nil {
+		return nil, err
+	}
+	if port == 0 {
+		port = server.RANDOM_PORT
+	}
+	always, every, err := s.cfg.syncInterval()
+	if err != nil {
+		return nil, err
+	}
+	js := s.cfg.JetStream
+	return &server.Options{
+		ServerName: "rind-" + public(s.keys.Operator)[:12],
+		Host:       host, Port: port,
+		NoSigs: true, NoLog: true,
+		MaxConn:       s.cfg.MaxConnections,
+		MaxPayload:    int32(s.cfg.MaxPayload),
+		MaxSubs:       bus.PeelMaxSubscriptions * 64,
+		WriteDeadline: s.cfg.WriteDeadline,
+		PingInterval:  pingInterval, MaxPingsOut: 2,
+		TLS: true, TLSConfig: tls13(s.deps.TLS),
+		// A whole fleet that comes back at once keeps the processors busy for
+		// a while; the handshake of the last one must not time out.
+		TLSTimeout: 30, AuthTimeout: 60,
+		JetStream: true, StoreDir: dir,
+		JetStreamMaxMemory: size.mem, JetStreamMaxStore: size.disk,
+		JetStreamDomain: js.Domain,
+		JetStreamLimits: server.JSLimitOpts{MaxAckPending: js.Limits.MaxAckPending, Duplicates: js.Limits.DuplicateWindow},
+		SyncAlways:      always, SyncInterval: every,
+		SystemAccount: public(s.keys.System),
+	}, nil
+}
+
+// tls13 is the server's TLS with nothing below 1.3.
+func tls13(cfg *tls.Config) *tls.Config {
+	cfg = cfg.Clone()
+	cfg.MinVersion = tls.VersionTLS13
+	return cfg
+}
+
+// writable makes the folder and tries to write into it.
+func writable(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return errs.New(errs.Unavailable, "cannot make the bus folder below the data folder; choose another data_dir or make it writable for this user: %w", err)
+	}
+	f, err := os.CreateTemp(dir, ".probe-*")
+	if err != nil {
+		return errs.New(errs.Unavailable, "the data folder %s is not writable; choose another data_dir or make it writable for this user: %w", dir, err)
+	}
+	f.Close()
+	return os.Remove(f.Name())
+}
