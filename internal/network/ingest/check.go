@@ -1,0 +1,77 @@
+package ingest
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/rind-project/rind/internal/base/errs"
+	"github.com/rind-project/rind/internal/network"
+)
+
+// maxCount bounds a counter of one row: what a link of 400 Gbit/s carries in a
+// minute is below it, and the sum of a million such rows still fits.
+const maxCount = 1 << 42
+
+// check refuses a report that is well-formed but cannot be true. Such a report
+// will never be accepted, so the tap is told to keep it aside.
+func (s *Service) check(r *network.Report) (result string, err error) {
+	now := s.now()
+	switch {
+	case !r.Tap.Valid():
+		return implausible, errs.New(errs.Invalid, "the report names no tap")
+	case uuid.Validate(r.Boot) != nil || len(r.Boot) != 36:
+		return implausible, errs.New(errs.Invalid, "the report's boot is no UUID")
+	case r.Sequence == 0 || r.Sequence > maxCount:
+		return implausible, errs.New(errs.Invalid, "the report's sequence %d is out of range", r.Sequence)
+	case r.End.Before(r.Start):
+		return implausible, errs.New(errs.Invalid, "the report ends before it starts")
+	case r.End.After(now.Add(s.cfg.MaxAhead)):
+		return implausible, errs.New(errs.Invalid, "the report ends %s, which is more than %s ahead: set the tap's clock", r.End.Format(time.RFC3339), s.cfg.MaxAhead)
+	case r.End.Before(now.Add(-s.cfg.MaxAge)):
+		return tooOld, errs.New(errs.Invalid, "the report ends %s and rows are kept for %s only: raise retention.flows to take older captures", r.End.Format(time.RFC3339), s.cfg.MaxAge)
+	case r.Gap != nil && (!s.plausible(r.Gap.From) && !r.Gap.From.IsZero() || !s.plausible(r.Gap.To) || r.Gap.Sequence > maxCount || len(r.Gap.Boot) > 64):
+		return implausible, errs.New(errs.Invalid, "the report's gap is out of range")
+	}
+	for i := range r.Interfaces {
+		l := &r.Interfaces[i]
+		if max(l.Received, l.Summarised, l.DroppedKernel, l.DroppedPipeline, l.Malformed, l.HeldFragments, l.ReleasedFragments, l.Bytes) > maxCount {
+			return implausible, errs.New(errs.Invalid, "a counter in the ledger of %q is out of range", l.Interface)
+		}
+	}
+	if err := s.checkRows(r); err != nil {
+		return implausible, err
+	}
+	return "", nil
+}
+
+func (s *Service) checkRows(r *network.Report) error {
+	for i := range r.Flows {
+		f := &r.Flows[i]
+		if max(f.SrcPkts, f.DstPkts, f.SrcBytes, f.DstBytes) > maxCount {
+			return errs.New(errs.Invalid, "a counter of flow %d is out of range", i)
+		}
+		if !s.plausible(f.Start) || !s.plausible(f.End) {
+			return errs.New(errs.Invalid, "the time of flow %d, %s, is out of range", i, f.Start.Format(time.RFC3339))
+		}
+	}
+	for i := range r.DNS {
+		if !s.plausible(r.DNS[i].Time) {
+			return errs.New(errs.Invalid, "the time of DNS query %d, %s, is out of range", i, r.DNS[i].Time.Format(time.RFC3339))
+		}
+	}
+	for i := range r.TLS {
+		if !s.plausible(r.TLS[i].Time) {
+			return errs.New(errs.Invalid, "the time of TLS hello %d, %s, is out of range", i, r.TLS[i].Time.Format(time.RFC3339))
+		}
+	}
+	return nil
+}
+
+// plausible reports whether packets can have been seen at that time.
+func (s *Service) plausible(t time.Time) bool {
+	return t.Unix() >= epoch && !t.After(s.now().Add(s.cfg.MaxAhead+time.Hour))
+}
+
+// epoch is the year 2000 in Unix seconds.
+const epoch = 946_684_800
