@@ -1,0 +1,84 @@
+package job
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Limits of a message.
+const (
+	MaxBody    = 512 << 10
+	maxPath    = 32 // hashes: 2^32 targets
+	maxMessage = MaxBody + maxDelegation + maxPath*hashSize + 1<<10
+)
+
+const bodyVersion = 1
+
+// Body is what a job says. It is signed and checked as the exact bytes that
+// the master made of it, once.
+type Body struct {
+	V        int       `json:"v"`
+	JID      string    `json:"jid"`
+	Function string    `json:"function"`
+	Args     []string  `json:"args,omitempty"`
+	By       string    `json:"by,omitempty"` // who asked, for the peel's log
+	Signed   time.Time `json:"signed"`       // by the master's clock
+	Expires  time.Time `json:"expires"`      // not started after this; what runs is ended Expires-Signed after its start
+	All      bool      `json:"all,omitempty"`
+	Targets  int       `json:"targets,omitempty"` // how many leaves the tree has
+	Root     []byte    `json:"root,omitempty"`    // of the Merkle tree over the target ids
+}
+
+// NewJID makes the id of a job: a UUIDv7, which sorts by time and is one
+// subject token.
+func NewJID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// ValidJID reports whether s is an id that NewJID can have made.
+func ValidJID(s string) bool {
+	id, err := uuid.Parse(s)
+	return err == nil && id.Version() == 7 && id.String() == s
+}
+
+// Life is how long the job may be started, and how long it may run.
+func (b *Body) Life() time.Duration { return b.Expires.Sub(b.Signed) }
+
+func (b *Body) encode() ([]byte, error) {
+	raw, err := json.Marshal(b)
+	if err != nil {
+		return nil, err
+	}
+	if len(raw) > MaxBody {
+		return nil, fmt.Errorf("the job has %d bytes, at most %d are allowed", len(raw), MaxBody)
+	}
+	return raw, b.check()
+}
+
+func parseBody(raw []byte) (*Body, error) {
+	var b Body
+	if err := json.Unmarshal(raw, &b); err != nil {
+		return nil, err
+	}
+	return &b, b.check()
+}
+
+func (b *Body) check() error {
+	switch {
+	case b.V != bodyVersion:
+		return fmt.Errorf("version %d of the job is not known here", b.V)
+	case !ValidJID(b.JID):
+		return fmt.Errorf("%q is no job id", b.JID)
+	case b.Function == "":
+		return errors.New("the job names no function")
+	case b.Signed.IsZero() || !b.Expires.After(b.Signed):
+		return errors.New("the job's times are missing or out of order")
+	case b.All != (len(b.Root) == 0) || b.All != (b.Targets == 0):
+		return errors.New("the job is either for all or for a set of targets")
+	case !b.All && (len(b.Root) != hashSize || b.Targets < 1):
+		return errors.New("the job's target set is damaged")
+	}
+	return nil
+}

@@ -1,0 +1,73 @@
+// Package master is the master's runtime: it knows the peels (who is enrolled,
+// what they say of themselves, who is on the bus now), sends signed jobs to
+// them, and counts every answer.
+//
+// What must survive is in buckets whose writes are acknowledged: a job's
+// record is written before the job is sent, and a return is counted only from
+// the subject or the bucket that names its peel. A master that is killed in
+// the middle of a job leaves nothing behind that the next one cannot finish.
+package master
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/job"
+)
+
+// Config is the configuration of a master. Zero values take the defaults.
+type Config struct {
+	Name       string        `yaml:"name" help:"name of this master, unique in the fleet; the host name without it"`
+	JobTimeout time.Duration `yaml:"job_timeout" help:"how long a job waits for answers when its request says nothing"`
+}
+
+// DefaultConfig returns the defaults.
+func DefaultConfig() Config { return Config{JobTimeout: 10 * time.Second} }
+
+// Limits of a job.
+const (
+	MaxJobTimeout = 24 * time.Hour
+	MaxArgs       = 64
+	MaxArgBytes   = 256 << 10 // all arguments together
+)
+
+// Deps are what a master needs.
+type Deps struct {
+	Log *slog.Logger
+	// NC returns the connection of the fleet's account, with full rights. It
+	// is asked once, by Start. JS is its JetStream.
+	NC func() *nats.Conn
+	JS func() jetstream.JetStream
+	// System returns the connection of the system account. It is optional:
+	// without it presence comes from heartbeats alone.
+	System func() *nats.Conn
+	// Signer signs jobs.
+	Signer *job.Signer
+	// Enrolled returns the ids of all approved peels.
+	Enrolled func(context.Context) ([]fleet.PeelID, error)
+	Version  string
+	Metrics  prometheus.Registerer // optional
+}
+
+// PeelQuery selects a page of peels, sorted by id.
+type PeelQuery struct {
+	Match string       // in the target language; "" is all
+	Limit int          // of the page; 0 is 100
+	After fleet.PeelID // the id that the page before ended on
+}
+
+func (c *Config) fill() {
+	if c.Name == "" {
+		c.Name, _ = os.Hostname()
+	}
+	if c.JobTimeout <= 0 {
+		c.JobTimeout = DefaultConfig().JobTimeout
+	}
+}
