@@ -80,7 +80,7 @@ func (d *decoder) scalar(line int, n *yaml.Node, into *node) {
 		d.problem(line, "the key %q has no value; remove it to keep the default", into.key)
 	default:
 		if err := setScalar(into.value, n.Value); err != nil {
-			d.problem(line, "the value of %q%s: %w", into.key, quoted(into, n.Value), err)
+			d.problem(line, "%w", wrong(into, n.Value, err))
 		}
 	}
 }
@@ -154,12 +154,16 @@ func nestedForm(key string) string {
 	return strings.Join(parts[:len(parts)-1], ": {") + ": {" + parts[len(parts)-1] + ": …" + strings.Repeat("}", len(parts)-1)
 }
 
-// quoted shows a wrong value, unless it is a secret.
-func quoted(n *node, text string) string {
-	if n.secret != "" {
-		return ""
+// wrong describes a value that its type refuses. Of a secret nothing is shown,
+// and nothing of the error, which may quote it.
+func wrong(n *node, text string, err error) error {
+	switch {
+	case n.secret != "":
+		return fmt.Errorf("the value of %q is not valid (not shown, since it is secret)", n.key)
+	case text == "":
+		return fmt.Errorf("the value of %q is empty: %w", n.key, err)
 	}
-	return fmt.Sprintf(" is wrong (%q)", shorten(text))
+	return fmt.Errorf("the value of %q is wrong (%q): %w", n.key, shorten(text), err)
 }
 
 // shorten bounds what is quoted of somebody's input.

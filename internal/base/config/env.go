@@ -97,7 +97,7 @@ func (l *loader) text(origin, text string, n *node) {
 		l.commas(origin, text, n)
 	default:
 		if err := setScalar(n.value, text); err != nil {
-			d.problem(0, "the value of %q%s: %w", n.key, quoted(n, text), err)
+			d.problem(0, "%w", wrong(n, text, err))
 		}
 	}
 	l.origins[n.key] = origin
@@ -111,7 +111,7 @@ func (l *loader) commas(origin, text string, n *node) {
 	list := reflect.MakeSlice(n.value.Type(), len(items), len(items))
 	for i, item := range items {
 		if err := setScalar(list.Index(i), strings.TrimSpace(item)); err != nil {
-			l.problems.add(fmt.Errorf("%s: the value of %q%s: %w", origin, n.key, quoted(n, item), err))
+			l.problems.add(fmt.Errorf("%s: %w", origin, wrong(n, item, err)))
 		}
 	}
 	n.value.Set(list)

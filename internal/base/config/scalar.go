@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
+	"net/netip"
 	"reflect"
 	"strconv"
 	"strings"
@@ -15,7 +16,7 @@ import (
 // which may be a secret.
 func setScalar(v reflect.Value, text string) error {
 	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
-		return u.UnmarshalText([]byte(text))
+		return textError(v.Type(), u.UnmarshalText([]byte(text)))
 	}
 	if v.Type() == durationType {
 		d, err := parseDuration(text)
@@ -43,6 +44,23 @@ func setScalar(v reflect.Value, text string) error {
 	i, err := strconv.ParseInt(text, 10, v.Type().Bits())
 	v.SetInt(i)
 	return numberError(err, "a whole number such as 10")
+}
+
+// textError says what a type of the standard library wants; other types say so
+// themselves.
+func textError(t reflect.Type, err error) error {
+	if err == nil {
+		return nil
+	}
+	switch t {
+	case reflect.TypeFor[netip.Prefix]():
+		return errors.New(`want a network such as "10.0.0.0/8" or "fd00::/8"`)
+	case reflect.TypeFor[netip.Addr]():
+		return errors.New(`want an IP address such as "192.0.2.1" or "2001:db8::1"`)
+	case reflect.TypeFor[netip.AddrPort]():
+		return errors.New(`want an IP address and a port, such as "192.0.2.1:53"`)
+	}
+	return err
 }
 
 func setBool(v reflect.Value, text string) error {

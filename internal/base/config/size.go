@@ -28,7 +28,6 @@ const (
 	TB      = 1000 * GB
 )
 
-// units is sorted so that the first that divides a size is the one to print.
 var units = []struct {
 	name string
 	size Size
@@ -63,21 +62,15 @@ func unit(name string) (Size, bool) {
 	return 0, false
 }
 
-// String returns the shortest exact text: "64MiB", "1MB", "1500".
+// String returns the exact text with the least number: "64MiB", "1MB", "1500".
 func (s Size) String() string {
-	best := strconv.FormatInt(int64(s), 10)
-	if s <= 0 {
-		return best
-	}
+	number, name := s, ""
 	for _, u := range units {
-		if s%u.size != 0 {
-			continue
-		}
-		if text := strconv.FormatInt(int64(s/u.size), 10) + u.name; len(text) < len(best) {
-			best = text
+		if s > 0 && s%u.size == 0 && s/u.size < number {
+			number, name = s/u.size, u.name
 		}
 	}
-	return best
+	return strconv.FormatInt(int64(number), 10) + name
 }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
