@@ -5,10 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"math"
 	"net/http"
-	"strconv"
-	"time"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -37,9 +35,6 @@ func Status(kind errs.Kind) int {
 	return http.StatusInternalServerError
 }
 
-// retrier is an error that knows when trying again may help.
-type retrier interface{ RetryAfter() time.Duration }
-
 // WriteJSON answers with a value.
 func WriteJSON(w http.ResponseWriter, status int, value any) {
 	body, err := json.Marshal(value)
@@ -64,19 +59,10 @@ func WriteError(w http.ResponseWriter, r *http.Request, log *slog.Logger, err er
 		detail.Message = "the server failed at this; its log has the details under request " + detail.RequestID
 		log.Error("request failed", "request_id", detail.RequestID, "method", r.Method, "path", r.URL.Path, "error", err)
 	}
-	if again, ok := errors.AsType[retrierError](err); ok {
-		seconds := max(1, int(math.Ceil(again.RetryAfter().Seconds())))
-		w.Header().Set("Retry-After", strconv.Itoa(seconds))
-	}
 	if status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="rind"`)
 	}
 	WriteJSON(w, status, wire.Error{Error: detail})
-}
-
-type retrierError interface {
-	error
-	retrier
 }
 
 // describe words an error. The kind of a time-out that nobody gave a kind is
@@ -90,5 +76,31 @@ func describe(ctx context.Context, err error) (wire.ErrorDetail, int) {
 			Message: "no answer came in time; try again",
 		}, http.StatusServiceUnavailable
 	}
-	return wire.ErrorDetail{Kind: kind.String(), Message: err.Error()}, Status(kind)
+	return wire.ErrorDetail{Kind: kind.String(), Message: Message(err)}, Status(kind)
+}
+
+// Message is what of an error is meant for the person who asked: that of the
+// part which has a kind, without what was wrapped around it on the way.
+func Message(err error) string {
+	if e, ok := errors.AsType[*errs.Error](err); ok && e.Kind != errs.Internal {
+		return e.Error()
+	}
+	return "the server failed at this"
+}
+
+// WriteNotFound answers a request that no route matches. When the path takes
+// other methods it says which.
+func WriteNotFound(w http.ResponseWriter, r *http.Request, methods []string) {
+	detail := wire.ErrorDetail{
+		Kind:    errs.NotFound.String(),
+		Message: "there is no " + quote(r.URL.Path) + " here; GET /api/v1/openapi.json lists what is",
+	}
+	status := http.StatusNotFound
+	if len(methods) > 0 {
+		all := strings.Join(methods, ", ")
+		w.Header().Set("Allow", all)
+		detail = wire.ErrorDetail{Kind: errs.Invalid.String(), Message: quote(r.URL.Path) + " does not take " + quote(r.Method) + ", but " + all}
+		status = http.StatusMethodNotAllowed
+	}
+	WriteJSON(w, status, wire.Error{Error: detail})
 }

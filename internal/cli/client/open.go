@@ -9,9 +9,10 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
-	"os"
 	"syscall"
 	"time"
+
+	"github.com/rind-project/rind/internal/base/pki"
 )
 
 // ErrNoServer says that nothing answers where a server was looked for.
@@ -19,7 +20,7 @@ var ErrNoServer = errors.New("no server here: start one with `rind up`, or log i
 
 // ErrUnknownCA says that a server's certificate is signed by nobody known.
 var ErrUnknownCA = errors.New("the server's certificate is signed by a CA that this machine does not know: " +
-	"take the pin (sha256:…) from the server's own `rind up` or `rind enroll token` output and give it with --pin")
+	"take the server's pin (`" + pki.ShowPin + "` on the server shows it) and log in again with --pin sha256:…")
 
 const (
 	dialTimeout   = 10 * time.Second
@@ -42,12 +43,25 @@ func Open(t Target) (*Client, error) {
 			CheckRedirect: noRedirect,
 		}}, nil
 	}
-	for _, path := range t.Sockets {
-		if _, err := os.Stat(path); err == nil {
+	return openSocket(t.Sockets)
+}
+
+// openSocket takes the first socket on which somebody listens: the file of a
+// server that was killed may still be there.
+func openSocket(paths []string) (*Client, error) {
+	var denied error
+	for _, path := range paths {
+		conn, err := net.DialTimeout("unix", path, dialTimeout)
+		if err == nil {
+			_ = conn.Close() // it only showed that somebody listens
 			return unix(path), nil
-		} else if errors.Is(err, fs.ErrPermission) {
-			return nil, fmt.Errorf("the server's socket %s may not be used by this user: ask as root, or log in with `rind login`", path)
 		}
+		if errors.Is(err, fs.ErrPermission) && denied == nil {
+			denied = fmt.Errorf("the server's socket %s may not be used by this user: ask as root, or log in with `rind login`", path)
+		}
+	}
+	if denied != nil {
+		return nil, denied
 	}
 	return nil, ErrNoServer
 }
@@ -77,22 +91,19 @@ func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastRe
 
 // explain words what went wrong below HTTP.
 func (c *Client) explain(err error) error {
-	unknown, isUnknown := errors.AsType[x509.UnknownAuthorityError](err)
-	_, notTLS := errors.AsType[tls.RecordHeaderError](err)
-	host, wrongHost := errors.AsType[x509.HostnameError](err)
+	_, unknown := errors.AsType[x509.UnknownAuthorityError](err)
 	switch {
-	case errors.Is(err, syscall.EACCES):
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
+	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%s may not be used by this user: ask as root, or log in with `rind login`", c.where)
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%s: nothing answers: %w", c.where, ErrNoServer)
-	case isUnknown:
-		return fmt.Errorf("%s: %w (%s)", c.where, ErrUnknownCA, unknown.Error())
-	case notTLS:
-		return fmt.Errorf("%s does not speak HTTPS; the API's port is 8443 unless it was configured otherwise", c.where)
-	case wrongHost:
-		return fmt.Errorf("%s: the server's certificate is not for this name: %s", c.where, host.Error())
-	case errors.Is(err, context.Canceled):
-		return err
+	case unknown:
+		return fmt.Errorf("%s: %w", c.where, ErrUnknownCA)
+	}
+	if told := pki.Explain(err); !errors.Is(told, err) || told.Error() != err.Error() {
+		return fmt.Errorf("%s: %w", c.where, told)
 	}
 	return fmt.Errorf("asking %s: %w", c.where, err)
 }

@@ -1,0 +1,142 @@
+// Package api is the JSON API under /api/v1. It translates between HTTP and
+// the services, and decides nothing itself: who may call a route stands in the
+// route table, which package access enforces, and what a call means is the
+// service's to say.
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rind-project/rind/internal/access"
+	"github.com/rind-project/rind/internal/api/endpoint"
+	"github.com/rind-project/rind/internal/api/openapi"
+	"github.com/rind-project/rind/internal/base/version"
+)
+
+// prefix stands before every pattern.
+const prefix = "/api/v1"
+
+// Deps are what the API translates for. Fleet and Enroll are nil on a server
+// that is no master, Network, Taps and Reports on one that is no node; their
+// routes then answer unavailable.
+type Deps struct {
+	Access    Access
+	Fleet     Fleet
+	Enroll    Enroll
+	Network   Network
+	Taps      Taps
+	Reports   http.Handler                 // takes POST /reports from taps
+	PublicURL func(r *http.Request) string // how hosts reach this server: "https://host:8443"
+	Pin       string                       // of the server's CA, "sha256:…"
+	Version   version.Info
+	Log       *slog.Logger
+	Now       func() time.Time // nil is time.Now
+}
+
+// API is the API. Use New.
+type API struct {
+	deps   Deps
+	routes []access.Route
+
+	stopping context.Context // ends when Stop begins, and with it the streams
+	stop     context.CancelFunc
+	streams  chan struct{} // a place for each open stream
+	document func() openapi.Document
+}
+
+// maxStreams bounds the open streams of events of one server.
+const maxStreams = 1000
+
+// New makes an API that is ready to serve; nothing runs until a request comes.
+func New(deps Deps) *API {
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
+	if deps.Log == nil {
+		deps.Log = slog.New(slog.DiscardHandler)
+	}
+	a := &API{deps: deps, streams: make(chan struct{}, maxStreams)}
+	a.stopping, a.stop = context.WithCancel(context.Background())
+	for _, list := range [][]access.Route{
+		a.peelRoutes(), a.jobRoutes(), a.enrollRoutes(), a.joinRoutes(), a.tapRoutes(),
+		a.telemetryRoutes(), a.sessionRoutes(), a.userRoutes(), a.tokenRoutes(), a.systemRoutes(),
+	} {
+		a.routes = append(a.routes, list...)
+	}
+	a.document = sync.OnceValue(a.describe)
+	return a
+}
+
+// Routes is the route table: what access.Guard mounts.
+func (a *API) Routes() []access.Route { return append(a.routes, a.fallback()) }
+
+// Start does nothing: an API serves as soon as its routes are mounted.
+func (a *API) Start(context.Context) error { return nil }
+
+// Stop ends the open streams of events, so that they do not hold up the HTTP
+// server. Other requests go on.
+func (a *API) Stop(context.Context) error {
+	a.stop()
+	return nil
+}
+
+// OpenAPI is the document that GET /openapi.json serves.
+func (a *API) OpenAPI() openapi.Document { return a.document() }
+
+func (a *API) describe() openapi.Document {
+	routes := make([]openapi.Route, len(a.routes))
+	for i, r := range a.routes {
+		routes[i] = openapi.Route{
+			Method: r.Method, Pattern: r.Pattern, Need: needWord(r.Need),
+			Summary: r.Summary, In: r.In, Out: r.Out,
+		}
+	}
+	return openapi.Generate("Rind", a.deps.Version.Version, routes)
+}
+
+func needWord(n access.Need) string {
+	switch n {
+	case access.Public:
+		return "public"
+	case access.TapToken:
+		return "tap token"
+	case access.NeedViewer:
+		return "viewer"
+	case access.NeedOperator:
+		return "operator"
+	}
+	return "admin"
+}
+
+// fallback answers what no route matches: a JSON error, not net/http's text.
+func (a *API) fallback() access.Route {
+	known := http.NewServeMux()
+	for _, r := range a.routes {
+		known.HandleFunc(r.Method+" "+r.Pattern, func(http.ResponseWriter, *http.Request) {})
+	}
+	serve := func(w http.ResponseWriter, r *http.Request) {
+		endpoint.WriteNotFound(w, r, methodsOf(known, r))
+	}
+	return access.Route{
+		Pattern: prefix + "/", Need: access.Public,
+		Summary: "what no other route matches: not found", Handler: http.HandlerFunc(serve),
+	}
+}
+
+// methodsOf lists the methods that the path of a request does take.
+func methodsOf(known *http.ServeMux, r *http.Request) []string {
+	var all []string
+	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+		probe := r.Clone(r.Context())
+		probe.Method = m
+		if _, pattern := known.Handler(probe); strings.HasPrefix(pattern, m+" ") {
+			all = append(all, m)
+		}
+	}
+	return all
+}

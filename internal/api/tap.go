@@ -1,0 +1,103 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/rind-project/rind/internal/access"
+	"github.com/rind-project/rind/internal/api/endpoint"
+	"github.com/rind-project/rind/internal/api/wire"
+	"github.com/rind-project/rind/internal/base/errs"
+	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/network"
+)
+
+// maxReport is what the document says of a report's size; package ingest has
+// the last word.
+const maxReport = 16 << 20
+
+func (a *API) tapRoutes() []access.Route {
+	return []access.Route{
+		route(a, op[wire.Empty, wire.TapsOut]{
+			method: http.MethodGet, path: "/taps", need: access.NeedViewer,
+			summary: "list the taps with their health and their loss", run: a.listTaps,
+		}),
+		route(a, op[wire.TapIn, wire.TapOut]{
+			method: http.MethodPost, path: "/taps", need: access.NeedAdmin,
+			summary: "add a tap", action: "tap.add",
+			object: func(in wire.TapIn, _ wire.TapOut) (string, string) { return in.Name, "" },
+			run:    a.addTap,
+		}),
+		route(a, op[wire.TapName, wire.Empty]{
+			method: http.MethodDelete, path: "/taps/{name}", need: access.NeedAdmin,
+			summary: "revoke a tap's token; what it reported stays", action: "tap.revoke",
+			object: func(in wire.TapName, _ wire.Empty) (string, string) { return in.Name, "" },
+			run:    a.revokeTap,
+		}),
+		{
+			Method: http.MethodPost, Pattern: prefix + "/reports", Need: access.TapToken,
+			Summary: "deliver a report (taps do this)",
+			In:      endpoint.Raw{ContentType: "application/x-rind-report", MaxBytes: maxReport},
+			Out:     wire.ReportOut{}, Handler: http.HandlerFunc(a.takeReport),
+		},
+	}
+}
+
+func (a *API) takeReport(w http.ResponseWriter, r *http.Request) {
+	if a.deps.Reports == nil {
+		_, err := a.taps()
+		if err == nil {
+			err = errs.New(errs.Unavailable, "this server takes no reports")
+		}
+		a.fail(w, r, err)
+		return
+	}
+	a.deps.Reports.ServeHTTP(w, r)
+}
+
+func (a *API) listTaps(ctx context.Context, _ *http.Request, _ wire.Empty) (wire.TapsOut, error) {
+	t, err := a.taps()
+	if err != nil {
+		return wire.TapsOut{}, err
+	}
+	all, err := t.Taps(ctx)
+	page, _ := cut(all, len(all))
+	return wire.TapsOut{Taps: page}, err
+}
+
+func (a *API) addTap(ctx context.Context, r *http.Request, in wire.TapIn) (wire.TapOut, error) {
+	t, err := a.taps()
+	if err != nil {
+		return wire.TapOut{}, err
+	}
+	id, err := tapID(in.Name)
+	if err != nil {
+		return wire.TapOut{}, err
+	}
+	token, err := t.AddTap(ctx, id, time.Duration(in.TTL))
+	if err != nil {
+		return wire.TapOut{}, err
+	}
+	return wire.TapOut{Name: in.Name, Token: token, Join: a.join(r, "rind-tap join", token)}, nil
+}
+
+func (a *API) revokeTap(ctx context.Context, _ *http.Request, in wire.TapName) (wire.Empty, error) {
+	t, err := a.taps()
+	if err != nil {
+		return wire.Empty{}, err
+	}
+	id, err := tapID(in.Name)
+	if err != nil {
+		return wire.Empty{}, err
+	}
+	return wire.Empty{}, t.RevokeTap(ctx, id)
+}
+
+// tapID checks the name of a tap, which has the form of a peel's id.
+func tapID(s string) (network.TapID, error) {
+	if _, err := fleet.ParsePeelID(s); err != nil {
+		return "", errs.New(errs.Invalid, "%.64q cannot be the name of a tap: use 1 to %d characters of a-z, 0-9, _ and -", s, fleet.MaxPeelID)
+	}
+	return network.TapID(s), nil
+}
