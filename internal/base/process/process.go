@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -44,13 +45,13 @@ type Child struct {
 	cfg Config
 	log *slog.Logger
 
-	mu       sync.Mutex
-	cancel   context.CancelFunc
-	done     chan struct{}
-	pid      int
-	restarts int
+	mu     sync.Mutex
+	cancel context.CancelFunc
+	done   chan struct{}
 
-	died chan error
+	pid      atomic.Int64
+	restarts atomic.Int64
+	died     chan error
 }
 
 // New makes a child that is not started yet.
@@ -103,11 +104,9 @@ func (c *Child) Stop(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	c.mu.Lock()
-	if c.pid > 0 {
-		_ = syscall.Kill(c.pid, syscall.SIGKILL)
+	if pid := c.PID(); pid > 0 {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
-	c.mu.Unlock()
 	<-done
 	return fmt.Errorf("%s did not end in time and was killed", c.cfg.Name)
 }
@@ -116,18 +115,10 @@ func (c *Child) Stop(ctx context.Context) error {
 func (c *Child) Died() <-chan error { return c.died }
 
 // PID returns the id of the running process, or 0 between two runs.
-func (c *Child) PID() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.pid
-}
+func (c *Child) PID() int { return int(c.pid.Load()) }
 
 // Restarts counts the starts after the first.
-func (c *Child) Restarts() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.restarts
-}
+func (c *Child) Restarts() int { return int(c.restarts.Load()) }
 
 // supervise runs the process again and again. The thread is locked for as
 // long, because the kernel sends the parent-death signal when the thread that
@@ -158,9 +149,7 @@ func (c *Child) supervise(ctx context.Context, first chan<- error) {
 			return
 		case <-time.After(wait):
 		}
-		c.mu.Lock()
-		c.restarts++
-		c.mu.Unlock()
+		c.restarts.Add(1)
 	}
 }
 
@@ -185,7 +174,7 @@ func (c *Child) run(ctx context.Context, first chan<- error) error {
 	cmd.WaitDelay = c.cfg.Grace
 	err := cmd.Start()
 	if err == nil {
-		c.setPID(cmd.Process.Pid)
+		c.pid.Store(int64(cmd.Process.Pid))
 	}
 	if first != nil {
 		first <- err
@@ -195,12 +184,6 @@ func (c *Child) run(ctx context.Context, first chan<- error) error {
 	}
 	c.log.Debug("process started", "pid", cmd.Process.Pid)
 	err = cmd.Wait()
-	c.setPID(0)
+	c.pid.Store(0)
 	return err
-}
-
-func (c *Child) setPID(pid int) {
-	c.mu.Lock()
-	c.pid = pid
-	c.mu.Unlock()
 }
