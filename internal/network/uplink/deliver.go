@@ -24,10 +24,11 @@ const (
 
 // result is what came of one delivery.
 type result struct {
-	done   bool // the report left the spool
-	denied bool // the token is not taken
-	after  time.Duration
-	err    error
+	done    bool // the report left the spool
+	denied  bool // the token is not taken
+	refused int  // the status by which a node says that it will never take the report
+	after   time.Duration
+	err     error
 }
 
 // deliver sends one report to the node in use. After a failure the next node
@@ -39,7 +40,7 @@ func (s *Sender) deliver(ctx context.Context, e Entry) result {
 		s.quarantine(e, "damaged")
 		return result{done: true}
 	}
-	r, status := s.post(ctx, e, body)
+	r := s.post(ctx, e, body)
 	if r.done {
 		if err := s.deps.Spool.Remove(e); err != nil {
 			s.deps.Log.Warn("a delivered report stays in the spool's folder; sent again it changes nothing", "error", err)
@@ -49,19 +50,18 @@ func (s *Sender) deliver(ctx context.Context, e Entry) result {
 	if ctx.Err() != nil {
 		return r
 	}
-	if permanent(status) {
-		s.deps.Log.Error("the node will never take this report, it is put aside", "sequence", e.Sequence, "boot", e.Boot, "status", status, "error", r.err)
-		s.quarantine(e, strconv.Itoa(status))
+	if r.refused != 0 {
+		s.deps.Log.Error("the node will never take this report, it is put aside", "sequence", e.Sequence, "boot", e.Boot, "error", r.err)
+		s.quarantine(e, strconv.Itoa(r.refused))
 		return result{done: true}
 	}
 	s.failed(e, r)
 	return r
 }
 
-// permanent reports whether a report that was so answered is given up. Only
-// answers that a node gives about the report itself are; what a proxy or a
-// wrong address may answer is tried again.
-func permanent(status int) bool {
+// refusal reports whether after that answer a report is given up, if a node gave
+// them: what a proxy or a wrong address may answer is tried again.
+func refusal(status int) bool {
 	switch status {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
 		return true
@@ -80,7 +80,7 @@ func (s *Sender) quarantine(e Entry, reason string) {
 // failed notes a delivery that will be tried again, and turns to the next
 // node.
 func (s *Sender) failed(e Entry, r result) {
-	s.target = (s.target + 1) % len(s.targets)
+	s.turn = (s.turn + 1) % len(s.targets)
 	s.metrics.retries.Inc()
 	s.mu.Lock()
 	s.status.Retries++
@@ -94,16 +94,16 @@ func (s *Sender) failed(e Entry, r result) {
 	s.deps.Log.Warn("a report could not be delivered and will be tried again", "sequence", e.Sequence, "waiting", s.deps.Spool.Stats().Reports, "error", r.err)
 }
 
-// post makes one request. The status is 0 when there was no answer.
-func (s *Sender) post(ctx context.Context, e Entry, body []byte) (result, int) {
+// post makes one request.
+func (s *Sender) post(ctx context.Context, e Entry, body []byte) result {
 	token, err := s.deps.Token()
 	if err != nil || token == "" {
-		return result{denied: true, err: errs.New(errs.Unauthorized, "there is no token: set node.token or node.token_file to what `rind tap add NAME` printed (%v)", err)}, 0
+		return result{denied: true, err: errs.New(errs.Unauthorized, "there is no token: set node.token or node.token_file to what `rind tap add NAME` printed (%v)", err)}
 	}
-	target := s.targets[s.target]
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(body))
+	target := s.targets[s.turn]
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target.url, bytes.NewReader(body))
 	if err != nil {
-		return result{err: err}, 0
+		return result{err: err}
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Content-Type", report.ContentType)
@@ -111,18 +111,18 @@ func (s *Sender) post(ctx context.Context, e Entry, body []byte) (result, int) {
 	req.Header.Set("Rind-Boot", e.Boot)
 	req.Header.Set("Rind-Sequence", strconv.FormatUint(e.Sequence, 10))
 	began := s.deps.Now()
-	resp, err := s.client.Do(req)
+	resp, err := target.client.Do(req)
 	if err != nil {
-		return result{err: fmt.Errorf("sending to a node: %w", err)}, 0
+		return result{err: fmt.Errorf("sending to a node: %w", err)}
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return result{err: fmt.Errorf("reading the answer of %s: %w", target, err)}, 0
+		return result{err: fmt.Errorf("reading the answer of %s: %w", target.url, err)}
 	}
 	s.metrics.took.Observe(s.deps.Now().Sub(began).Seconds())
 	s.skew(resp, began)
-	return s.judge(target, resp, answer), resp.StatusCode
+	return s.judge(target.url, resp, answer)
 }
 
 // judge turns an answer into a result.
@@ -130,6 +130,7 @@ func (s *Sender) judge(target string, resp *http.Response, answer []byte) result
 	var a struct {
 		Status string `json:"status"`
 		Error  struct {
+			Kind    string `json:"kind"`
 			Message string `json:"message"`
 		} `json:"error"`
 	}
@@ -147,6 +148,9 @@ func (s *Sender) judge(target string, resp *http.Response, answer []byte) result
 		message = http.StatusText(resp.StatusCode)
 	}
 	r := result{err: fmt.Errorf("%s answered %d: %s", target, resp.StatusCode, message), after: retryAfter(resp, s.deps.Now())}
+	if refusal(resp.StatusCode) && a.Error.Kind != "" {
+		r.refused = resp.StatusCode
+	}
 	if resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden {
 		r.denied = true
 	}

@@ -32,8 +32,8 @@ type SenderConfig struct {
 type SenderDeps struct {
 	Spool     *Spool
 	Token     func() (string, error)
-	TLS       *tls.Config       // nil is the system's
-	Transport http.RoundTripper // nil is made of TLS and Proxy
+	TLS       func(host string) (*tls.Config, error) // nil is the system's
+	Transport http.RoundTripper                      // nil is made of TLS and Proxy
 	Log       *slog.Logger
 	Metrics   prometheus.Registerer
 	Now       func() time.Time
@@ -55,12 +55,11 @@ type Status struct {
 type Sender struct {
 	cfg     SenderConfig
 	deps    SenderDeps
-	client  *http.Client
-	targets []string
+	targets []target
 	metrics *metrics
 
 	run    sync.Mutex // one loop at a time
-	target int        // index of the URL in use; of the loop
+	turn   int        // index of the target in use; of the loop
 	warned time.Time  // when the skew was told last; of the loop
 
 	mu     sync.Mutex
@@ -83,33 +82,56 @@ func NewSender(cfg SenderConfig, deps SenderDeps) (*Sender, error) {
 	}
 	s := &Sender{cfg: cfg, deps: deps, metrics: newMetrics(deps.Metrics, deps.Spool)}
 	for _, text := range cfg.URLs {
-		u, err := url.Parse(text)
-		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-			return nil, errs.New(errs.Invalid, "node.urls: %q is no address of a node: write https://host:port", text)
+		t, err := s.newTarget(text)
+		if err != nil {
+			return nil, err
 		}
-		s.targets = append(s.targets, strings.TrimSuffix(u.String(), "/")+"/api/v1/reports")
+		s.targets = append(s.targets, t)
 	}
 	if len(s.targets) == 0 {
 		return nil, errs.New(errs.Invalid, "node.urls is empty: name the address of a node")
 	}
-	transport, err := s.transport()
-	if err != nil {
-		return nil, err
-	}
-	s.client = &http.Client{Transport: transport, Timeout: cfg.Timeout,
-		// A redirect would send the token somewhere else.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	return s, nil
 }
 
-func (s *Sender) transport() (http.RoundTripper, error) {
+// target is a node, or a load balancer. Each has a client of its own, since a
+// pinned certificate is checked against the very host that is dialled.
+type target struct {
+	url    string
+	client *http.Client
+}
+
+func (s *Sender) newTarget(text string) (target, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return target{}, errs.New(errs.Invalid, "node.urls: %q is no address of a node: write https://host:port", text)
+	}
+	transport, err := s.transport(u.Hostname())
+	if err != nil {
+		return target{}, err
+	}
+	return target{strings.TrimSuffix(u.String(), "/") + "/api/v1/reports", &http.Client{
+		Transport: transport, Timeout: s.cfg.Timeout,
+		// A redirect would send the token somewhere else.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}, nil
+}
+
+func (s *Sender) transport(host string) (http.RoundTripper, error) {
 	if s.deps.Transport != nil {
 		return s.deps.Transport, nil
 	}
 	t := &http.Transport{
-		Proxy: http.ProxyFromEnvironment, TLSClientConfig: s.deps.TLS, ForceAttemptHTTP2: true,
+		Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true,
 		TLSHandshakeTimeout: 10 * time.Second, IdleConnTimeout: 90 * time.Second, MaxIdleConns: 4,
 		ResponseHeaderTimeout: s.cfg.Timeout, MaxResponseHeaderBytes: 64 << 10,
+	}
+	if s.deps.TLS != nil {
+		cfg, err := s.deps.TLS(host)
+		if err != nil {
+			return nil, err
+		}
+		t.TLSClientConfig = cfg
 	}
 	if s.cfg.Proxy != "" {
 		u, err := url.Parse(s.cfg.Proxy)
@@ -143,7 +165,9 @@ func (s *Sender) Stop(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	s.client.CloseIdleConnections()
+	for _, t := range s.targets {
+		t.client.CloseIdleConnections()
+	}
 	return nil
 }
 
