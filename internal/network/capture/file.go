@@ -1,8 +1,22 @@
 package capture
 
 import (
+	"compress/gzip"
+	"errors"
+	"fmt"
 	"io"
+	"os"
 	"time"
+
+	"github.com/rind-project/rind/internal/base/errs"
+	"github.com/rind-project/rind/internal/network/packet"
+)
+
+const (
+	maxRecord   = 1 << 20 // bytes of one packet; larger ones are damage
+	fileBatch   = 4096    // packets handed over in one Read
+	gzipMagic   = 0x1f8b
+	maxUnixNano = 1<<63 - 2 // one less than fits, so that a window can end behind it
 )
 
 // FileOptions says how a file is read.
@@ -13,29 +27,184 @@ type FileOptions struct {
 	Window time.Duration
 }
 
-// File reads a pcap or pcapng file, also gzipped.
-type File struct{}
+// record is one packet of a file. data is valid until the next record is read.
+type record struct {
+	ts   int64
+	link packet.LinkType
+	data []byte
+	wire int
+}
+
+// format reads the records of one file format. The end of the file is io.EOF;
+// every other error is a *damage or comes from the operating system.
+type format interface {
+	next(rec *record) error
+}
+
+// damage is a fault in a file; what says which, at its offset.
+type damage struct {
+	off  int64
+	what string
+}
+
+func (d *damage) Error() string { return fmt.Sprintf("damaged at byte %d: %s", d.off, d.what) }
+
+// File reads a pcap or pcapng file, also gzipped, record by record. Packets
+// before a damage are delivered; then Read returns the error.
+type File struct {
+	name    string
+	close   []io.Closer
+	format  format
+	opts    FileOptions
+	rec     record
+	pending bool // rec is read and not yet handed over
+	err     error
+	end     int64 // of the window, 0 before the first packet
+	cut     int64 // end of the window that the last batch closed, 0 is none
+	count   uint64
+}
 
 var _ Source = (*File)(nil)
 
 // OpenFile opens a capture file and reads its header.
-func OpenFile(path string, opts FileOptions) (*File, error) { return nil, errSoon }
+func OpenFile(path string, opts FileOptions) (*File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, errs.New(errs.NotFound, "open capture file: %w", err)
+		}
+		return nil, fmt.Errorf("open capture file: %w", err)
+	}
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		f.Close()
+		return nil, errs.New(errs.Invalid, "open capture file: %s is a folder; name the files in it", path)
+	}
+	file, err := NewFile(f, path, opts)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	file.close = append(file.close, f)
+	return file, nil
+}
 
 // NewFile reads a capture from r; name stands in errors and in the ledger.
-func NewFile(r io.Reader, name string, opts FileOptions) (*File, error) { return nil, errSoon }
+func NewFile(r io.Reader, name string, opts FileOptions) (*File, error) {
+	f := &File{name: name, opts: opts}
+	in := newReader(r)
+	head, err := in.peek(4)
+	if err == nil && int(head[0])<<8|int(head[1]) == gzipMagic {
+		z, zerr := gzip.NewReader(&unread{in})
+		if zerr != nil {
+			return nil, f.fail(&damage{0, "gzip header: " + zerr.Error()})
+		}
+		in = newReader(z)
+		head, err = in.peek(4)
+	}
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil, f.fail(&damage{0, "the file is empty"})
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, f.fail(&damage{0, fmt.Sprintf("only %d bytes; not a pcap or pcapng file", len(head))})
+	case err != nil:
+		return nil, f.fail(err)
+	}
+	if f.format, err = newFormat(in, [4]byte(head)); err != nil {
+		return nil, f.fail(err)
+	}
+	return f, nil
+}
+
+// newFormat recognises the format by the first four bytes.
+func newFormat(in *reader, magic [4]byte) (format, error) {
+	if magic == [4]byte{0x0a, 0x0d, 0x0d, 0x0a} {
+		return newPcapng(in)
+	}
+	if f, ok := pcapMagic(magic); ok {
+		return newPcap(in, f)
+	}
+	return nil, &damage{0, fmt.Sprintf("begins with % x; not a pcap or pcapng file", magic)}
+}
+
+// unread reads what is buffered first.
+type unread struct{ r *reader }
+
+// Read implements io.Reader.
+func (u *unread) Read(b []byte) (int, error) {
+	view, err := u.r.peek(1)
+	if len(view) == 0 {
+		return 0, err
+	}
+	n := copy(b, u.r.buf[u.r.lo:u.r.hi])
+	u.r.skip(n)
+	return n, nil
+}
+
+// fail makes the one error that a reader of the file sees.
+func (f *File) fail(err error) error {
+	if d, ok := errors.AsType[*damage](err); ok {
+		return errs.New(errs.Invalid, "read capture %s: %w", f.name, d)
+	}
+	return fmt.Errorf("read capture %s: %w", f.name, err)
+}
 
 // Name returns the path.
-func (f *File) Name() string { return "" }
+func (f *File) Name() string { return f.name }
 
-// Read implements Source.
-func (f *File) Read(h Handler, wait time.Duration) (int, error) { return 0, errSoon }
+// Read implements Source; wait is of no use to a file.
+func (f *File) Read(h Handler, wait time.Duration) (int, error) {
+	f.cut = 0
+	for n := 0; ; n++ {
+		if n == fileBatch {
+			return n, nil
+		}
+		if !f.pending {
+			if f.err != nil {
+				return n, f.err
+			}
+			if err := f.format.next(&f.rec); err != nil {
+				if !errors.Is(err, io.EOF) {
+					err = f.fail(err)
+				}
+				f.err = err
+				return n, err
+			}
+		}
+		if f.pending = f.crosses(); f.pending {
+			return n, nil
+		}
+		f.count++
+		h.Packet(f.rec.ts, f.rec.link, f.rec.data, f.rec.wire)
+	}
+}
 
-// NextWindow returns the end of the window that the next packet is in, or
-// zero when no Window was asked for or the file has ended.
-func (f *File) NextWindow() time.Time { return time.Time{} }
+// crosses reports whether the record begins a later window, and moves on to
+// that window.
+func (f *File) crosses() bool {
+	w := int64(f.opts.Window)
+	if w <= 0 || f.rec.ts < f.end {
+		return false
+	}
+	f.cut = f.end
+	if f.end = (f.rec.ts/w + 1) * w; f.end <= 0 {
+		f.end = maxUnixNano + 1
+	}
+	return f.cut != 0
+}
+
+// WindowDone returns the end of the window that the last Read completed; ok is
+// false when it completed none, and a report need not be cut.
+func (f *File) WindowDone() (end time.Time, ok bool) { return time.Unix(0, f.cut).UTC(), f.cut != 0 }
 
 // Stats implements Source.
-func (f *File) Stats() (Stats, error) { return Stats{}, errSoon }
+func (f *File) Stats() (Stats, error) { return Stats{Received: f.count}, nil }
 
 // Close implements Source.
-func (f *File) Close() error { return nil }
+func (f *File) Close() error {
+	var all []error
+	for _, c := range f.close {
+		all = append(all, c.Close())
+	}
+	f.close = nil
+	return errors.Join(all...)
+}

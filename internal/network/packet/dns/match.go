@@ -1,0 +1,131 @@
+package dns
+
+import (
+	"hash/maphash"
+	"time"
+
+	"github.com/rind-project/rind/internal/network/packet"
+)
+
+// Question is a question as it was seen, waiting for its answer.
+type Question struct {
+	Time           int64 // nanoseconds since 1970
+	Client, Server packet.Addr
+	Port           uint16 // the client's
+	Proto          uint8
+	ID, Type       uint16
+	Name           Name
+}
+
+// Matcher pairs questions with answers in a table of fixed size: sets of
+// eight. A question that finds its set full pushes the oldest out, which is
+// then reported without an answer. The same question sent again while the
+// first waits is the same question.
+type Matcher struct {
+	emit    func(q *Question, answer *Message, at int64)
+	timeout int64
+	seed    maphash.Seed
+	tags    [][ways]uint32 // 0 is free
+	waiting [][ways]Question
+	scratch Question
+	pushed  uint64
+}
+
+const (
+	ways           = 8
+	defaultPending = 8192
+	defaultTimeout = 10 * time.Second
+)
+
+// NewMatcher makes a Matcher of the default size. emit is called with each
+// question that got its answer (at is the time of the answer), that waited
+// for longer than the time-out (answer is nil), and for each answer whose
+// question was not seen (the question is then made from the answer, with the
+// same time). Neither is valid after the call.
+func NewMatcher(emit func(q *Question, answer *Message, at int64)) *Matcher {
+	return &Matcher{
+		emit: emit, timeout: int64(defaultTimeout), seed: maphash.MakeSeed(),
+		tags: make([][ways]uint32, defaultPending/ways), waiting: make([][ways]Question, defaultPending/ways),
+	}
+}
+
+// Pushed returns how many questions a full set pushed out.
+func (m *Matcher) Pushed() uint64 { return m.pushed }
+
+// hashed is what an answer must share with its question, apart from the name.
+type hashed struct {
+	client, server packet.Addr
+	port, id       uint16
+	proto          uint8
+}
+
+func (m *Matcher) find(q *Question) (set int, tag uint32) {
+	h := maphash.Comparable(m.seed, hashed{q.Client, q.Server, q.Port, q.ID, q.Proto})
+	return int(h % uint64(len(m.tags))), uint32(h>>32) | 1
+}
+
+// Add takes a message that was sent at time now. from and to are its
+// endpoints as the packet has them.
+func (m *Matcher) Add(now int64, from, to packet.Addr, fromPort, toPort uint16, proto uint8, msg *Message) {
+	q := &m.scratch
+	q.Time, q.Client, q.Server, q.Port, q.Proto, q.ID, q.Type = now, from, to, fromPort, proto, msg.ID, msg.Type
+	if msg.Response {
+		q.Client, q.Server, q.Port = to, from, toPort
+	}
+	set, tag := m.find(q)
+	tags, waiting := &m.tags[set], &m.waiting[set]
+	slot := 0
+	for i, t := range tags {
+		if t == tag && waiting[i].answeredBy(q, msg) {
+			if msg.Response {
+				tags[i] = 0
+				m.emit(&waiting[i], msg, now)
+			}
+			return
+		}
+		if tags[slot] != 0 && (t == 0 || waiting[i].Time < waiting[slot].Time) {
+			slot = i
+		}
+	}
+	q.Name = msg.Name
+	if msg.Response {
+		if msg.Questions > 0 {
+			m.emit(q, msg, now)
+		}
+		return
+	}
+	if tags[slot] != 0 {
+		m.pushed++
+		m.emit(&waiting[slot], nil, 0)
+	}
+	tags[slot], waiting[slot] = tag, *q
+}
+
+// answeredBy reports whether msg, from and to the endpoints of o, belongs to q:
+// an answer must repeat the question, unless it repeats none.
+func (q *Question) answeredBy(o *Question, msg *Message) bool {
+	if q.ID != o.ID || q.Port != o.Port || q.Proto != o.Proto || q.Client != o.Client || q.Server != o.Server {
+		return false
+	}
+	if msg.Questions == 0 {
+		return true
+	}
+	return q.Type == msg.Type && q.Name.Equal(&msg.Name)
+}
+
+// Expire reports the questions that have waited too long by now.
+func (m *Matcher) Expire(now int64) { m.sweep(now - m.timeout) }
+
+// Flush reports every question that still waits.
+func (m *Matcher) Flush() { m.sweep(1<<63 - 1) }
+
+func (m *Matcher) sweep(before int64) {
+	for s := range m.tags {
+		for i, t := range m.tags[s] {
+			if q := &m.waiting[s][i]; t != 0 && q.Time <= before {
+				m.tags[s][i] = 0
+				m.emit(q, nil, 0)
+			}
+		}
+	}
+}
