@@ -1,0 +1,67 @@
+package databasetest
+
+import (
+	"bufio"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rind-project/rind/internal/base/database"
+)
+
+// TestChild starts the server and waits to be killed; TestKilled starts it.
+func TestChild(t *testing.T) {
+	if os.Getenv("RIND_TEST_CHILD") == "" {
+		t.Skip("only in a child of TestKilled")
+	}
+	u, err := url.Parse(URL(t, database.PostgreSQL))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Printf("folder %s\n", u.Query().Get("host"))
+	time.Sleep(time.Minute)
+}
+
+// TestKilled checks that the server and its folder do not outlive a test
+// process that is killed.
+func TestKilled(t *testing.T) {
+	t.Parallel()
+	URL(t, database.PostgreSQL) // skips where there is none
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestChild$")
+	child.Env = append(os.Environ(), "RIND_TEST_CHILD=1")
+	out, err := child.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	dir := ""
+	for lines := bufio.NewScanner(out); dir == "" && lines.Scan(); {
+		dir, _ = strings.CutPrefix(lines.Text(), "folder ")
+	}
+	pid, err := os.ReadFile(filepath.Join(dir, "data", "postmaster.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = child.Wait() // it was killed
+	server, _, _ := strings.Cut(string(pid), "\n")
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		_, folder := os.Stat(dir)
+		_, process := os.Stat("/proc/" + server)
+		if os.IsNotExist(folder) && os.IsNotExist(process) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("20 s after the kill: folder %v, process %v", folder, process)
+		}
+	}
+}
