@@ -32,9 +32,18 @@ func privateFolder(dir string) error {
 	return nil
 }
 
+// folderError says what to change so that the folder can be written.
 func folderError(dir string, err error) error {
-	return errs.New(errs.Forbidden, "the folder for keys %s cannot be written as user %d; give it to this user (chown -R %d %s), or choose another data folder: %w",
-		dir, os.Geteuid(), os.Geteuid(), dir, err)
+	uid := os.Geteuid()
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return errs.New(errs.Forbidden, "the folder for keys %s cannot be written as user %d; give it to this user (chown -R %d %s), or choose another data folder: %w", dir, uid, uid, dir, err)
+	case errors.Is(err, syscall.EROFS):
+		return errs.New(errs.Forbidden, "the folder for keys %s is on a file system that is read-only; choose another data folder: %w", dir, err)
+	case errors.Is(err, syscall.ENOTDIR):
+		return errs.New(errs.Invalid, "the folder for keys %s cannot be made, since a part of its path is a file; choose another data folder: %w", dir, err)
+	}
+	return errs.New(errs.Unavailable, "the folder for keys %s cannot be used: %w", dir, err)
 }
 
 // lockFolder keeps other processes out until unlock is called.
