@@ -26,6 +26,7 @@ type account struct {
 	path   string
 	claims *jwt.AccountClaims
 	now    func() time.Time
+	stale  bool // the server has not got the claims as they are
 }
 
 // openAccount reads what was revoked and which templates were in use, and
@@ -121,10 +122,21 @@ func sameTemplate(a, b jwt.UserPermissionLimits) bool {
 
 // revoke states that the key may not connect, whatever permission it shows.
 // The moment lies ahead by the longest life, so that a permission issued by a
-// clock that was wrong is covered too.
-func (a *account) revoke(pub string) { a.claims.RevokeAt(pub, a.now().Add(MaxPeelLife)) }
+// clock that was wrong is covered too. It reports whether that is new.
+func (a *account) revoke(pub string) bool {
+	if at, ok := a.claims.Revocations[pub]; ok && at > a.now().Unix() {
+		return false
+	}
+	a.claims.RevokeAt(pub, a.now().Add(MaxPeelLife))
+	return true
+}
 
-func (a *account) unrevoke(pub string) { a.claims.ClearRevocation(pub) }
+// unrevoke takes that back, and reports whether there was anything to.
+func (a *account) unrevoke(pub string) bool {
+	_, ok := a.claims.Revocations[pub]
+	a.claims.ClearRevocation(pub)
+	return ok
+}
 
 // forget drops the revocations that outlived every permission they concern.
 func (a *account) forget() {

@@ -86,17 +86,17 @@ func (s *Server) Revoke(ctx context.Context, pub string) error {
 	if !nkeys.IsValidPublicUserKey(pub) {
 		return errs.New(errs.Invalid, "revoking: %q is no public key of a user", pub)
 	}
-	return s.amend(ctx, func(a *account) { a.revoke(pub) })
+	return s.amend(ctx, func(a *account) bool { return a.revoke(pub) })
 }
 
 // Unrevoke lets a revoked key connect again, with a permission issued for it.
 func (s *Server) Unrevoke(ctx context.Context, pub string) error {
-	return s.amend(ctx, func(a *account) { a.unrevoke(pub) })
+	return s.amend(ctx, func(a *account) bool { return a.unrevoke(pub) })
 }
 
-// amend changes the account, writes it to its file, and gives it to the
+// amend changes the account and, if that changed anything, writes it to its file, and gives it to the
 // server, in this order: after a crash in between, the next start applies it.
-func (s *Server) amend(ctx context.Context, change func(*account)) error {
+func (s *Server) amend(ctx context.Context, change func(*account) bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.srv == nil {
@@ -105,7 +105,10 @@ func (s *Server) amend(ctx context.Context, change func(*account)) error {
 	if err := s.connectSystem(ctx); err != nil {
 		return err
 	}
-	change(s.account)
+	if !change(s.account) && !s.account.stale {
+		return nil
+	}
+	s.account.stale = true
 	token, err := s.account.token()
 	if err != nil {
 		return err
@@ -117,7 +120,11 @@ func (s *Server) amend(ctx context.Context, change func(*account)) error {
 	if err != nil {
 		return fmt.Errorf("giving the changed account to the bus: %w", err)
 	}
-	return updateError(msg)
+	if err := updateError(msg); err != nil {
+		return err
+	}
+	s.account.stale = false
+	return nil
 }
 
 // updateError reads the server's answer to a claims update.

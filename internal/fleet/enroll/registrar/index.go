@@ -1,0 +1,130 @@
+package registrar
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/rind-project/rind/internal/fleet/bus"
+	"github.com/rind-project/rind/internal/fleet/enroll"
+)
+
+// index holds every record in memory, for lists and for counting. A decision
+// reads the bucket itself.
+type index struct {
+	mu      sync.RWMutex
+	records map[string]indexed
+	byState map[enroll.State]int
+}
+
+type indexed struct {
+	rec      enroll.Record
+	revision uint64
+	gone     bool
+}
+
+func newIndex() *index {
+	return &index{records: map[string]indexed{}, byState: map[enroll.State]int{}}
+}
+
+// follow reads all records, and then every change until running ends.
+func (x *index) follow(ctx, running context.Context, kv jetstream.KeyValue, done *sync.WaitGroup, log *slog.Logger) error {
+	w, err := kv.WatchAll(running)
+	if err != nil {
+		return bus.Explain(bus.Enrollments, err)
+	}
+	loaded := make(chan struct{})
+	done.Go(func() {
+		defer w.Stop()
+		first := true
+		for {
+			select {
+			case <-running.Done():
+				return
+			case e, ok := <-w.Updates():
+				if !ok {
+					return
+				}
+				if e != nil {
+					x.entry(e, log)
+				} else if first {
+					first = false
+					close(loaded)
+				}
+			}
+		}
+	})
+	select {
+	case <-loaded:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("reading the enrollments: %w", ctx.Err())
+	}
+}
+
+func (x *index) entry(e jetstream.KeyValueEntry, log *slog.Logger) {
+	if e.Operation() != jetstream.KeyValuePut {
+		x.remove(e.Key(), e.Revision())
+		return
+	}
+	var rec enroll.Record
+	if err := json.Unmarshal(e.Value(), &rec); err != nil {
+		log.Error("an enrollment record cannot be read", "key", e.Key(), "revision", e.Revision(), "error", err)
+		return
+	}
+	x.put(e.Key(), rec, e.Revision())
+}
+
+func (x *index) put(key string, rec enroll.Record, revision uint64) {
+	x.set(key, indexed{rec: rec, revision: revision})
+}
+
+func (x *index) remove(key string, revision uint64) {
+	x.set(key, indexed{revision: revision, gone: true})
+}
+
+// set takes the newer of two versions, since a write of our own is put here at
+// once and comes back later.
+func (x *index) set(key string, next indexed) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	old, known := x.records[key]
+	if known && old.revision >= next.revision {
+		return
+	}
+	if known && !old.gone {
+		x.byState[old.rec.State]--
+	}
+	if !next.gone {
+		x.byState[next.rec.State]++
+	}
+	x.records[key] = next
+}
+
+func (x *index) count(s enroll.State) int {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.byState[s]
+}
+
+// list returns the records in a state ("": all), sorted by id, that which
+// waits to replace another after the one that it would replace.
+func (x *index) list(state enroll.State) []enroll.Record {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	keys := slices.SortedFunc(maps.Keys(x.records), strings.Compare)
+	var out []enroll.Record
+	for _, k := range keys {
+		if v := x.records[k]; !v.gone && (state == "" || v.rec.State == state) {
+			out = append(out, v.rec)
+		}
+	}
+	return out
+}

@@ -1,0 +1,163 @@
+package enroll
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"time"
+
+	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nkeys"
+
+	"github.com/rind-project/rind/internal/base/errs"
+	"github.com/rind-project/rind/internal/fleet"
+)
+
+// errRejected is what a peel gets whose enrollment was rejected.
+var errRejected = errors.New("rejected")
+
+// Renew proves possession of the enrolled key and takes a new permission for
+// the bus. A revoked peel gets an error of the kind Gone.
+func (i *Identity) Renew(ctx context.Context) error {
+	c, err := newClient(i.Server, (&stored{Pin: i.Pin, TLSPin: i.tlsPin}).handshakePin(), i.caFile)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	begun, err := c.begin(ctx, BeginRequest{Purpose: ForRenew, ID: i.ID, PublicKey: i.PublicKey(), Time: time.Now()})
+	if err != nil {
+		return err
+	}
+	req, err := answerTo(ForRenew, begun, i.ID, i.key, i.Pin)
+	if err != nil {
+		return err
+	}
+	var grant Grant
+	if err := c.post(ctx, "renew", req, &grant); err != nil {
+		return err
+	}
+	return i.take(grant)
+}
+
+// handshakePin is the pin to check in the TLS handshake: none where a CA
+// vouches for the server, since a proxy may end TLS there.
+func (st *stored) handshakePin() string {
+	if st.TLSPin {
+		return st.Pin
+	}
+	return ""
+}
+
+// take keeps a renewed permission.
+func (i *Identity) take(g Grant) error {
+	st, err := readStored(i.dir)
+	if err != nil {
+		return err
+	}
+	if err := st.take(g); err != nil {
+		return err
+	}
+	if err := st.write(i.dir); err != nil {
+		return err
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.jwt = g.JWT
+	return nil
+}
+
+// take checks what the server gave and puts it into the identity. The fleet's
+// root key is believed once.
+func (st *stored) take(g Grant) error {
+	if err := g.verdict(); err != nil {
+		return err
+	}
+	claims, err := jwt.DecodeUserClaims(g.JWT)
+	if err != nil {
+		return errs.New(errs.Unavailable, "the server gave a permission that cannot be read: %w", err)
+	}
+	if claims.Name != string(st.ID) {
+		return errs.New(errs.Unavailable, "the server gave the permission of %q to %s", truncate(claims.Name), st.ID)
+	}
+	if len(g.FleetRoot) != ed25519.PublicKeySize || len(g.BusURLs) == 0 || len(g.BusURLs) > 64 || len(g.CAPEM) == 0 {
+		return errs.New(errs.Unavailable, "the server's grant lacks the fleet's root key, the bus's address or its CA")
+	}
+	if st.FleetRoot != nil && !bytes.Equal(st.FleetRoot, g.FleetRoot) {
+		return errs.New(errs.Conflict, "the server shows another root key of the fleet than at enrollment; if it was made anew, move this peel's folder away and enroll again")
+	}
+	st.State, st.JWT, st.BusURLs, st.CAPEM, st.FleetRoot = Approved, g.JWT, g.BusURLs, string(g.CAPEM), g.FleetRoot
+	return nil
+}
+
+// verdict is the error that belongs to a state other than approved or pending.
+func (g Grant) verdict() error {
+	switch g.State {
+	case Approved, Pending:
+		return nil
+	case Rejected:
+		return errs.New(errs.Forbidden, "the enrollment was %w: %s", errRejected, printable(g.Message))
+	case Revoked:
+		return errs.New(errs.Gone, "the peel is revoked: %s", printable(g.Message))
+	}
+	return errs.New(errs.Unavailable, "the server answered with the unknown state %q", truncate(string(g.State)))
+}
+
+// poll asks how the enrollment stands.
+func (j *join) poll(ctx context.Context) (Grant, error) {
+	pin := j.st.Pin
+	now := time.Now().UTC()
+	sig, err := j.key.Sign(PollMessage(now, j.st.ID, j.public, pin))
+	if err != nil {
+		return Grant{}, err
+	}
+	var g Grant
+	req := PollRequest{ID: j.st.ID, PublicKey: j.public, Time: now, Signature: sig}
+	if err := j.client.post(ctx, "poll", req, &g); err != nil {
+		return Grant{}, err
+	}
+	return g, g.verdict()
+}
+
+// pollAgain is poll while waiting, when a server that is away for a moment is
+// no reason to give up.
+func (j *join) pollAgain(ctx context.Context, last Grant) (Grant, error) {
+	g, err := j.poll(ctx)
+	switch {
+	case err == nil:
+		return g, nil
+	case errs.Is(err, errs.Unavailable), errs.Is(err, errs.RateLimited), errs.Is(err, errs.Internal):
+		j.log.Warn("asking whether the enrollment is approved", "error", err)
+		return last, nil
+	}
+	return g, err
+}
+
+func (c *client) begin(ctx context.Context, req BeginRequest) (BeginResponse, error) {
+	var begun BeginResponse
+	if err := c.post(ctx, "begin", req, &begun); err != nil {
+		return begun, err
+	}
+	if len(begun.Nonce) != NonceBytes {
+		return begun, errs.New(errs.Unavailable, "the server gave no nonce; is it a Rind server?")
+	}
+	return begun, nil
+}
+
+func (c *client) answer(ctx context.Context, exchange string, p Purpose, begun BeginResponse, id fleet.PeelID, key nkeys.KeyPair, pin string) (AnswerResponse, error) {
+	var out AnswerResponse
+	req, err := answerTo(p, begun, id, key, pin)
+	if err != nil {
+		return out, err
+	}
+	return out, c.post(ctx, exchange, req, &out)
+}
+
+func answerTo(p Purpose, begun BeginResponse, id fleet.PeelID, key nkeys.KeyPair, pin string) (AnswerRequest, error) {
+	pub, err := key.PublicKey()
+	if err != nil {
+		return AnswerRequest{}, err
+	}
+	sig, err := key.Sign(Message(p, begun.Nonce, id, pub, pin))
+	return AnswerRequest{Challenge: begun.Challenge, ID: id, PublicKey: pub, Signature: sig}, err
+}
