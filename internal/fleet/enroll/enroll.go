@@ -41,6 +41,7 @@ type Record struct {
 	By          string       `json:"by,omitempty"`       // who decided; "token <id>" when the token did
 	TokenID     string       `json:"token_id,omitempty"` // which token it came with
 	Replaces    bool         `json:"replaces,omitempty"` // waits for approve --replace: the id is another key's
+	Next        *Record      `json:"next,omitempty"`     // of Show: the one that waits to replace this one
 }
 
 // Limits of what a host may say.
@@ -109,7 +110,7 @@ type Grant struct {
 	State     State     `json:"state"`
 	Message   string    `json:"message,omitempty"`
 	JWT       string    `json:"jwt,omitempty"` // and the rest too only when approved
-	BusURLs   []string  `json:"bus_urls,omitempty"`
+	BusURLs   []string  `json:"bus_urls,omitempty"`   // without a host ("tls://:4222"): at the host where the server is
 	CAPEM     []byte    `json:"ca_pem,omitempty"`
 	FleetRoot []byte    `json:"fleet_root,omitempty"` // ed25519 public key
 	Time      time.Time `json:"time"`

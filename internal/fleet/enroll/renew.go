@@ -5,6 +5,8 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
+	"net"
+	"net/url"
 	"time"
 
 	"github.com/nats-io/jwt/v2"
@@ -86,8 +88,34 @@ func (st *stored) take(g Grant) error {
 	if st.FleetRoot != nil && !bytes.Equal(st.FleetRoot, g.FleetRoot) {
 		return errs.New(errs.Conflict, "the server shows another root key of the fleet than at enrollment; if it was made anew, move this peel's folder away and enroll again")
 	}
-	st.State, st.JWT, st.BusURLs, st.CAPEM, st.FleetRoot = Approved, g.JWT, g.BusURLs, string(g.CAPEM), g.FleetRoot
+	urls, err := busURLs(g.BusURLs, st.Server)
+	if err != nil {
+		return err
+	}
+	st.State, st.JWT, st.BusURLs, st.CAPEM, st.FleetRoot = Approved, g.JWT, urls, string(g.CAPEM), g.FleetRoot
 	return nil
+}
+
+// busURLs completes addresses without a host: a server that listens on every
+// address is, for this host, where its HTTPS was reached.
+func busURLs(given []string, server string) ([]string, error) {
+	home, err := url.Parse(server)
+	if err != nil {
+		return nil, errs.New(errs.Invalid, "the server's address: %w", err)
+	}
+	urls := make([]string, len(given))
+	for i, s := range given {
+		u, err := url.Parse(s)
+		if err != nil || u.Scheme != "tls" || u.Port() == "" || u.User != nil {
+			return nil, errs.New(errs.Unavailable, "the server gave %q as an address of the bus; it has to be like tls://host:4222", truncate(s))
+		}
+		host := u.Hostname()
+		if host == "" {
+			host = home.Hostname()
+		}
+		urls[i] = "tls://" + net.JoinHostPort(host, u.Port())
+	}
+	return urls, nil
 }
 
 // verdict is the error that belongs to a state other than approved or pending.

@@ -23,20 +23,20 @@ func (r *Registrar) List(_ context.Context, state string) ([]enroll.Record, erro
 	return nil, errs.New(errs.Invalid, "%q is no state of an enrollment; use pending, approved, rejected or revoked", state)
 }
 
-// Show returns what is known of an id: the record that holds it and, after it,
-// one that waits to replace it.
-func (r *Registrar) Show(ctx context.Context, id fleet.PeelID) ([]enroll.Record, error) {
+// Show returns the record that holds an id, with the one that waits to replace
+// it in Next.
+func (r *Registrar) Show(ctx context.Context, id fleet.PeelID) (enroll.Record, error) {
 	cur, next, err := r.both(ctx, id)
 	if err != nil {
-		return nil, err
+		return enroll.Record{}, err
 	}
-	var out []enroll.Record
-	for _, v := range []versioned{cur, next} {
-		if v.found {
-			out = append(out, v.Record)
-		}
+	if !cur.found {
+		return next.Record, nil
 	}
-	return out, nil
+	if next.found {
+		cur.Next = &next.Record
+	}
+	return cur.Record, nil
 }
 
 // Enrolled returns the ids of all approved peels, sorted.

@@ -62,8 +62,8 @@ func (r *Registrar) Answer(ctx context.Context, req enroll.AnswerRequest, addr n
 }
 
 // Poll tells a host how its enrollment stands, and gives an approved one its
-// permission for the bus. The host is the one of the request's address line.
-func (r *Registrar) Poll(ctx context.Context, req enroll.PollRequest, addr netip.Addr, host string) (_ enroll.Grant, err error) {
+// permission for the bus.
+func (r *Registrar) Poll(ctx context.Context, req enroll.PollRequest, addr netip.Addr) (_ enroll.Grant, err error) {
 	defer r.count("poll", &err)
 	if err := r.asks.allow(addr); err != nil {
 		return enroll.Grant{}, err
@@ -81,11 +81,11 @@ func (r *Registrar) Poll(ctx context.Context, req enroll.PollRequest, addr netip
 	if err != nil {
 		return enroll.Grant{}, err
 	}
-	return r.grant(rec, host)
+	return r.grant(ctx, rec)
 }
 
 // Renew gives an approved peel that answers its nonce a new permission.
-func (r *Registrar) Renew(ctx context.Context, req enroll.RenewRequest, addr netip.Addr, host string) (_ enroll.Grant, err error) {
+func (r *Registrar) Renew(ctx context.Context, req enroll.RenewRequest, addr netip.Addr) (_ enroll.Grant, err error) {
 	defer r.count("renew", &err)
 	if _, err := r.proven(ctx, enroll.ForRenew, req, addr); err != nil {
 		return enroll.Grant{}, err
@@ -94,7 +94,7 @@ func (r *Registrar) Renew(ctx context.Context, req enroll.RenewRequest, addr net
 	if err != nil {
 		return enroll.Grant{}, err
 	}
-	return r.grant(rec, host)
+	return r.grant(ctx, rec)
 }
 
 // proven checks an answer against its nonce, which serves once.
@@ -173,7 +173,7 @@ func (r *Registrar) approved(ctx context.Context, id fleet.PeelID, publicKey str
 	return rec, errs.New(errs.Forbidden, "%s", message(rec))
 }
 
-func (r *Registrar) grant(rec enroll.Record, host string) (enroll.Grant, error) {
+func (r *Registrar) grant(ctx context.Context, rec enroll.Record) (enroll.Grant, error) {
 	g := enroll.Grant{State: rec.State, Message: message(rec), Time: r.deps.Now()}
 	if rec.State != enroll.Approved {
 		return g, nil
@@ -182,7 +182,7 @@ func (r *Registrar) grant(rec enroll.Record, host string) (enroll.Grant, error) 
 	if err != nil {
 		return enroll.Grant{}, err
 	}
-	g.JWT, g.BusURLs, g.CAPEM, g.FleetRoot = token, r.deps.BusURLs(host), r.deps.CAPEM, r.deps.FleetRoot
+	g.JWT, g.BusURLs, g.CAPEM, g.FleetRoot = token, r.deps.BusURLs(hostFrom(ctx)), r.deps.CAPEM, r.deps.FleetRoot
 	return g, nil
 }
 
@@ -200,4 +200,18 @@ func message(rec enroll.Record) string {
 		return "the key of " + string(rec.ID) + " was revoked by " + rec.By + " at " + stamp(rec.Decided) + " and cannot come back; to enroll this host anew, move its peel folder away and use a new token"
 	}
 	return ""
+}
+
+// hostKey is the context key of the request's host.
+type hostKey struct{}
+
+// WithHost says under which host name, without port, the request reached the
+// server. Without it Deps.BusURLs is asked for the host "".
+func WithHost(ctx context.Context, host string) context.Context {
+	return context.WithValue(ctx, hostKey{}, host)
+}
+
+func hostFrom(ctx context.Context) string {
+	host, _ := ctx.Value(hostKey{}).(string)
+	return host
 }

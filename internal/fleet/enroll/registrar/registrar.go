@@ -54,7 +54,7 @@ type Deps struct {
 	Issuer    Issuer
 	CAPEM     []byte                            // of the bus's certificate
 	Pin       string                            // of the CA, as peels see it
-	BusURLs   func(requestHost string) []string // how a peel that reached us under this host name reaches the bus
+	BusURLs   func(requestHost string) []string // how a peel that reached us under this host name reaches the bus; it fills in an empty host ("tls://:4222") itself
 	FleetRoot ed25519.PublicKey
 	Forget    func(ctx context.Context, id fleet.PeelID) error // purges what is known of a peel; optional
 	Log       *slog.Logger
