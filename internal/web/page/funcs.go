@@ -1,0 +1,68 @@
+package page
+
+import (
+	"html/template"
+	"time"
+
+	"github.com/rind-project/rind/internal/web/ui"
+)
+
+// Moment is a time beside the present, for the template "ago".
+type Moment struct {
+	Zero                  bool
+	Machine, Exact, Words string
+}
+
+// funcs are the words that templates may use. None of them makes HTML.
+func funcs(now func() time.Time) template.FuncMap {
+	return template.FuncMap{
+		"bytes":   bytesOf,
+		"count":   countOf,
+		"percent": ui.Percent,
+		"took":    ui.Took,
+		"visible": ui.Visible,
+		"text":    ui.VisibleText,
+		"none":    func() string { return ui.NoValue },
+		"moment": func(t time.Time) Moment {
+			return Moment{Zero: t.IsZero(), Machine: ui.Machine(t), Exact: ui.Exact(t), Words: ui.Ago(t, now())}
+		},
+		"proto":      ui.Proto,
+		"dnsType":    ui.DNSType,
+		"rcode":      ui.RCode,
+		"tlsVersion": ui.TLSVersion,
+		"add":        func(a, b uint64) uint64 { return a + b },
+		"pair":       func(key string, value any) Pair { return Pair{key, value} },
+	}
+}
+
+// Pair is two values for a shared template.
+type Pair struct {
+	Key   string
+	Value any
+}
+
+func bytesOf(v any) string {
+	switch n := v.(type) {
+	case int:
+		return ui.Bytes(n)
+	case int64:
+		return ui.Bytes(n)
+	case uint64:
+		return ui.Bytes(n)
+	}
+	return ui.NoValue
+}
+
+func countOf(v any) string {
+	switch n := v.(type) {
+	case int:
+		return ui.Count(n)
+	case int64:
+		return ui.Count(n)
+	case uint64:
+		return ui.Count(n)
+	case uint16:
+		return ui.Count(n)
+	}
+	return ui.NoValue
+}

@@ -1,0 +1,116 @@
+// The traffic chart: an island fed by /api/v1/traffic. The columns that the
+// server drew stay when it cannot be made.
+import uPlot from "/static/vendor/uplot.js";
+
+const place = document.querySelector("#traffic");
+const plain = document.querySelector("#traffic-plain");
+
+function colour(name) {
+  const probe = document.createElement("span");
+  probe.className = `probe-${name}`;
+  probe.style.color = `var(--${name})`;
+  place.append(probe);
+  const value = getComputedStyle(probe).color;
+  probe.remove();
+  return value;
+}
+
+function bits(value) {
+  if (value == null) return "–";
+  const names = ["bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"];
+  let i = 0;
+  for (; value >= 1000 && i < names.length - 1; i++) value /= 1000;
+  const digits = i === 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
+  return `${value.toFixed(digits)} ${names[i]}`;
+}
+
+function packets(value) {
+  return value == null ? "–" : `${value >= 100 ? Math.round(value) : value.toFixed(1)} pkt/s`;
+}
+
+function range() {
+  const { from, to, span } = place.dataset;
+  if (from) return [Number(from), Number(to)];
+  const now = Math.floor(Date.now() / 1000);
+  return [now - Number(span), now];
+}
+
+// Buckets without traffic are zero, not missing. The last one is still filling.
+function columns(points, from, to, bucket) {
+  const byTime = new Map(points.map((p) => [Math.floor(Date.parse(p.time) / 1000), p]));
+  const data = [[], [], []];
+  for (let t = Math.ceil(from / bucket) * bucket; t + bucket <= to; t += bucket) {
+    const p = byTime.get(t);
+    data[0].push(t);
+    data[1].push(p ? (p.bytes * 8) / bucket : 0);
+    data[2].push(p ? p.packets / bucket : 0);
+  }
+  return data;
+}
+
+async function load() {
+  const [from, to] = range();
+  const bucket = Number(place.dataset.bucket);
+  const iso = (s) => new Date(s * 1000).toISOString();
+  const query = new URLSearchParams({ from: iso(Math.floor(from / bucket) * bucket), to: iso(to), bucket: `${bucket}s` });
+  const answer = await fetch(`/api/v1/traffic?${query}`, { headers: { Accept: "application/json" } });
+  if (!answer.ok) throw new Error(`traffic: ${answer.status}`);
+  const body = await answer.json();
+  const points = Array.isArray(body) ? body : body.points ?? body.traffic ?? [];
+  return columns(points, from, to, bucket);
+}
+
+function options() {
+  const text = colour("muted");
+  const line = colour("line");
+  const one = colour("series-1");
+  const two = colour("series-2");
+  const axis = { stroke: text, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 }, font: "12px system-ui, sans-serif" };
+  return {
+    width: place.clientWidth,
+    height: place.clientHeight - 30,
+    padding: [8, 8, 0, 0],
+    cursor: { points: { size: 6 }, drag: { x: false, y: false } },
+    scales: { x: { time: true }, y: { range: (u, low, high) => [0, high > 0 ? high * 1.1 : 1] }, p: { range: (u, low, high) => [0, high > 0 ? high * 1.1 : 1] } },
+    axes: [
+      axis,
+      { ...axis, scale: "y", size: 84, values: (u, ticks) => ticks.map(bits) },
+    ],
+    series: [
+      { label: "Time", value: (u, v) => (v == null ? "–" : new Date(v * 1000).toLocaleTimeString([], { hour12: false })) },
+      { label: "Rate", scale: "y", stroke: one, width: 1.5, fill: colour("accent-soft"), value: (u, v) => bits(v), points: { show: false } },
+      { label: "Packets", scale: "p", stroke: two, width: 1, dash: [4, 3], value: (u, v) => packets(v), points: { show: false } },
+    ],
+  };
+}
+
+let chart;
+let paused = false;
+
+async function draw(rebuild) {
+  let data;
+  try {
+    data = await load();
+  } catch {
+    return;
+  }
+  if (chart && !rebuild) {
+    chart.setData(data);
+    return;
+  }
+  chart?.destroy();
+  plain?.remove();
+  chart = new uPlot(options(), data, place);
+}
+
+if (place) {
+  draw(false);
+  document.addEventListener("rind:paused", (event) => { paused = event.detail; });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (event.target.id === "refresh" && !paused && !place.dataset.from) draw(false);
+  });
+  new ResizeObserver(() => {
+    if (chart) chart.setSize({ width: place.clientWidth, height: place.clientHeight - 30 });
+  }).observe(place);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw(true));
+}

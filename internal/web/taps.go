@@ -1,0 +1,88 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/rind-project/rind/internal/access"
+	"github.com/rind-project/rind/internal/base/errs"
+	"github.com/rind-project/rind/internal/network/store"
+)
+
+// tapsView is the data of the page of taps.
+type tapsView struct {
+	tapState
+	Window  windowView
+	Alerts  []alert
+	Ledgers []store.Ledger
+	CanAdd  bool
+	Join    *joinView
+}
+
+// joinView shows a join command, once.
+type joinView struct {
+	Title, Text, Command string
+	Expires              time.Time
+}
+
+const ledgerRows = 50
+
+func (w *Web) taps(rw http.ResponseWriter, r *http.Request) error {
+	return w.showTaps(rw, r, http.StatusOK, nil, "")
+}
+
+func (w *Web) showTaps(rw http.ResponseWriter, r *http.Request, status int, join *joinView, notice string) error {
+	if w.Traffic == nil || w.Taps == nil {
+		return off("the node is")
+	}
+	win, picker, err := w.window(r)
+	if err != nil {
+		notice = said(err)
+	}
+	v := tapsView{Window: picker, CanAdd: viewer(r).Admin, Join: join}
+	if v.tapState, err = w.tapState(r.Context(), win); err != nil {
+		return err
+	}
+	if v.Ledgers, err = w.Traffic.Ledgers(r.Context(), store.LedgerQuery{From: win.From, To: win.To, Limit: ledgerRows}); err != nil {
+		return fmt.Errorf("listing the ledgers: %w", err)
+	}
+	v.Alerts = v.alerts()
+	if len(v.Alerts) == 0 && len(v.Taps) > 0 {
+		v.Alerts = []alert{{Level: "well", Word: "All well", Text: "every tap reports, and no packet was lost in this time range"}}
+	}
+	s := w.sheet(r, "Taps", "/taps")
+	s.Notice = notice
+	follow(&s, []string{topicNetwork}, "alerts", "taps", "gaps", "ledger")
+	s.Data = v
+	return w.pages.Render(rw, r, status, "taps", s)
+}
+
+func (w *Web) addTap(rw http.ResponseWriter, r *http.Request) error {
+	if w.Taps == nil {
+		return off("the node is")
+	}
+	name := strings.TrimSpace(r.PostForm.Get("name"))
+	token, err := w.Taps.AddTap(r.Context(), name, 0)
+	w.audit(r, "tap.add", name, "", err)
+	if err != nil {
+		if kind, _ := access.Describe(err); kind == errs.Internal {
+			return fmt.Errorf("adding the tap: %w", err)
+		}
+		return w.showTaps(rw, r, access.Status(errs.KindOf(err)), nil, said(err))
+	}
+	return w.showTaps(rw, r, http.StatusOK, &joinView{
+		Title: "The tap " + name + " is made.", Text: "Run this on the machine that sees the traffic:",
+		Command: w.join(r, "rind-tap join", token),
+	}, "")
+}
+
+// join is the command to type on the machine that joins.
+func (w *Web) join(r *http.Request, command, token string) string {
+	url := "https://" + r.Host
+	if w.PublicURL != nil {
+		url = w.PublicURL(r)
+	}
+	return command + " --server " + url + " --pin " + w.Pin + " --token " + token
+}

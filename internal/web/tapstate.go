@@ -1,0 +1,146 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/rind-project/rind/internal/network"
+	"github.com/rind-project/rind/internal/network/ingest"
+	"github.com/rind-project/rind/internal/network/store"
+	"github.com/rind-project/rind/internal/web/ui"
+)
+
+// silentAfter is how long a tap may say nothing: it reports every 10 s.
+const silentAfter = 60 * time.Second
+
+// tapView is a tap with what it lost in the page's window.
+type tapView struct {
+	Name       network.TapID
+	Look, Word string // state: class and word
+	LastReport time.Time
+	Health     network.Health
+	Received, Summarised, DroppedKernel, DroppedPipeline,
+	Dropped, Malformed, Bytes uint64
+	gone bool
+}
+
+// tapState is what the overview and the page of taps both show.
+type tapState struct {
+	Taps      []tapView
+	Gaps      []gapView
+	Reporting int
+	Live      int // taps that are not revoked
+	Received  uint64
+	Dropped   uint64
+}
+
+// gapView is a gap with its length.
+type gapView struct {
+	store.Gap
+	Length time.Duration
+}
+
+// maxGaps bounds the gaps of a page.
+const maxGaps = 100
+
+func (w *Web) tapState(ctx context.Context, win ui.Window) (tapState, error) {
+	var st tapState
+	taps, err := w.Taps.Taps(ctx)
+	if err != nil {
+		return st, fmt.Errorf("listing the taps: %w", err)
+	}
+	losses, err := w.Traffic.Losses(ctx, win.From, win.To)
+	if err != nil {
+		return st, fmt.Errorf("summing the ledgers: %w", err)
+	}
+	byTap := map[network.TapID]store.Loss{}
+	for _, l := range losses {
+		byTap[l.Tap] = l
+	}
+	for _, t := range taps {
+		v := newTapView(t, byTap[t.Name], w.Now())
+		st.Received += v.Received
+		st.Dropped += v.Dropped
+		if !v.gone {
+			st.Live++
+		}
+		if v.Look == "ok" {
+			st.Reporting++
+		}
+		st.Taps = append(st.Taps, v)
+	}
+	gaps, err := w.Traffic.Gaps(ctx, "", maxGaps)
+	if err != nil {
+		return st, fmt.Errorf("listing the gaps: %w", err)
+	}
+	for _, g := range gaps {
+		if g.To.After(win.From) && g.From.Before(win.To) {
+			st.Gaps = append(st.Gaps, gapView{g, g.To.Sub(g.From)})
+		}
+	}
+	return st, nil
+}
+
+func newTapView(t ingest.TapInfo, l store.Loss, now time.Time) tapView {
+	v := tapView{
+		Name: t.Name, Health: t.Health,
+		Received: count(l.Received), Summarised: count(l.Summarised), DroppedKernel: count(l.DroppedKernel),
+		DroppedPipeline: count(l.DroppedPipeline), Malformed: count(l.Malformed), Bytes: count(l.Bytes),
+	}
+	v.Dropped = v.DroppedKernel + v.DroppedPipeline
+	if t.LastReport != nil {
+		v.LastReport = *t.LastReport
+	}
+	switch {
+	case t.Revoked != nil:
+		v.Look, v.Word, v.gone = "off", "revoked", true
+	case t.Expires != nil && now.After(*t.Expires):
+		v.Look, v.Word = "bad", "token expired"
+	case t.LastReport == nil:
+		v.Look, v.Word = "off", "never reported"
+	case now.Sub(v.LastReport) > silentAfter:
+		v.Look, v.Word = "bad", "silent"
+	default:
+		v.Look, v.Word = "ok", "reporting"
+	}
+	return v
+}
+
+// count makes a sum from the database a count; a sum is never negative.
+func count(n int64) uint64 { return uint64(max(n, 0)) }
+
+// alerts says what is wrong with the taps, the worst first.
+func (st tapState) alerts() []alert {
+	var silent, expired, lost, spooling []string
+	for _, t := range st.Taps {
+		switch {
+		case t.Word == "silent":
+			silent = append(silent, string(t.Name))
+		case t.Word == "token expired":
+			expired = append(expired, string(t.Name))
+		}
+		if t.Dropped > 0 {
+			lost = append(lost, fmt.Sprintf("%s %s (%s packets)", t.Name, ui.Percent(t.Dropped, t.Received), ui.Count(t.Dropped)))
+		}
+		if t.Health.SpoolDropped > 0 && !t.gone {
+			spooling = append(spooling, string(t.Name))
+		}
+	}
+	var out []alert
+	add := func(level, word, text string, names []string) {
+		if len(names) > 0 {
+			out = append(out, alert{Level: level, Word: word, Text: text + list(names, 5), Link: "/taps", Action: "See the taps"})
+		}
+	}
+	add("bad", "Silent", "no report for more than a minute from ", silent)
+	add("bad", "Refused", "the token has expired of ", expired)
+	add("bad", "Loss", "packets were dropped by ", lost)
+	add("bad", "Reports lost", "the spool was full and pushed reports out at ", spooling)
+	if n := len(st.Gaps); n > 0 {
+		g := st.Gaps[0]
+		text := fmt.Sprintf("%s in this time range; the latest is %s of %s at %s", plural(n, "gap", "gaps"), ui.Took(g.Length), ui.Visible(string(g.Tap)), ui.Exact(g.From))
+		out = append(out, alert{Level: "warn", Word: "Gap", Text: text, Link: "/taps#gaps-head", Action: "See the gaps"})
+	}
+	return out
+}
