@@ -37,7 +37,7 @@ func (s *Sender) deliver(ctx context.Context, e Entry) result {
 	body, err := s.deps.Spool.Read(e)
 	if err != nil {
 		s.deps.Log.Error("a report in the spool is damaged and put aside", "sequence", e.Sequence, "error", err)
-		s.quarantine(e, "damaged")
+		s.quarantine(e, "damaged", err)
 		return result{done: true}
 	}
 	r := s.post(ctx, e, body)
@@ -52,7 +52,7 @@ func (s *Sender) deliver(ctx context.Context, e Entry) result {
 	}
 	if r.refused != 0 {
 		s.deps.Log.Error("the node will never take this report, it is put aside", "sequence", e.Sequence, "boot", e.Boot, "error", r.err)
-		s.quarantine(e, strconv.Itoa(r.refused))
+		s.quarantine(e, strconv.Itoa(r.refused), r.err)
 		return result{done: true}
 	}
 	s.failed(e, r)
@@ -69,11 +69,12 @@ func refusal(status int) bool {
 	return false
 }
 
-func (s *Sender) quarantine(e Entry, reason string) {
+func (s *Sender) quarantine(e Entry, reason string, err error) {
 	s.deps.Spool.Quarantine(e)
 	s.metrics.reports.WithLabelValues("quarantined_" + reason).Inc()
 	s.mu.Lock()
 	s.status.Quarantined++
+	s.status.LastRefusal = err.Error()
 	s.mu.Unlock()
 }
 

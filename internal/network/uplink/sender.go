@@ -46,9 +46,10 @@ type Status struct {
 	Quarantined uint64        `json:"quarantined"`
 	Retries     uint64        `json:"retries"`
 	LastSuccess time.Time     `json:"last_success"`
-	LastError   string        `json:"last_error,omitempty"` // since the last success
-	Denied      bool          `json:"denied"`               // the token is not taken
-	Skew        time.Duration `json:"clock_skew"`           // the node's clock minus ours
+	LastError   string        `json:"last_error,omitempty"`   // since the last success
+	LastRefusal string        `json:"last_refusal,omitempty"` // why the last report was put aside
+	Denied      bool          `json:"denied"`                 // the token is not taken
+	Skew        time.Duration `json:"clock_skew"`             // the node's clock minus ours
 }
 
 // Sender empties a spool, one report after the other, in order.

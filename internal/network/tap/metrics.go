@@ -1,0 +1,66 @@
+package tap
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rind-project/rind/internal/network"
+)
+
+// metrics are the counters of a tap: every term of the ledger by interface.
+type metrics struct {
+	packets *prometheus.CounterVec
+	bytes   *prometheus.CounterVec
+	up      *prometheus.GaugeVec
+	rows    *prometheus.CounterVec
+	encoded prometheus.Counter
+	lost    prometheus.Counter
+	flows   prometheus.Gauge
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	m := &metrics{
+		packets: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rind_tap_packets_total", Help: "Packets by interface and term of the ledger.",
+		}, []string{"interface", "term"}),
+		bytes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rind_tap_bytes_total", Help: "Bytes on the wire by interface.",
+		}, []string{"interface"}),
+		up: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "rind_tap_interface_up", Help: "1 while the interface is captured.",
+		}, []string{"interface"}),
+		rows: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rind_tap_rows_total", Help: "Rows reported, by kind.",
+		}, []string{"kind"}),
+		encoded: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "rind_tap_report_bytes_total", Help: "Bytes of encoded reports.",
+		}),
+		lost: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "rind_tap_reports_lost_total", Help: "Reports given up because they could not be spooled.",
+		}),
+		flows: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "rind_tap_flows_active", Help: "Flows in the tables at the last report.",
+		}),
+	}
+	if reg != nil {
+		reg.MustRegister(m.packets, m.bytes, m.up, m.rows, m.encoded, m.lost, m.flows)
+	}
+	return m
+}
+
+// count adds a report.
+func (m *metrics) count(r *network.Report) {
+	for i := range r.Interfaces {
+		l := &r.Interfaces[i]
+		for term, n := range map[string]uint64{
+			"received": l.Received, "summarised": l.Summarised, "dropped_kernel": l.DroppedKernel, "dropped_pipeline": l.DroppedPipeline,
+			"malformed": l.Malformed, "held_fragments": l.HeldFragments, "released_fragments": l.ReleasedFragments,
+		} {
+			m.packets.WithLabelValues(l.Interface, term).Add(float64(n))
+		}
+		m.bytes.WithLabelValues(l.Interface).Add(float64(l.Bytes))
+	}
+	m.rows.WithLabelValues("flow").Add(float64(len(r.Flows)))
+	m.rows.WithLabelValues("dns").Add(float64(len(r.DNS)))
+	m.rows.WithLabelValues("tls").Add(float64(len(r.TLS)))
+	m.flows.Set(float64(r.Health.FlowsActive))
+}

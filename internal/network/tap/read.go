@@ -1,0 +1,131 @@
+package tap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/rind-project/rind/internal/network"
+	"github.com/rind-project/rind/internal/network/capture"
+	"github.com/rind-project/rind/internal/network/pipeline"
+)
+
+// fileWindow is the packet time that one report of a file covers.
+const fileWindow = 10 * time.Second
+
+// ReadOptions says what becomes of the files that are read. The default is a
+// summary of each file for people.
+type ReadOptions struct {
+	Out      io.Writer // the summary, or the reports in JSON
+	Progress io.Writer // may be nil
+	JSON     bool      // write each report as a line of JSON
+	Deliver  *Config   // deliver the reports to this configuration's nodes
+	MaxFlows int
+	Seed     uint16
+	Version  string
+	Log      *slog.Logger
+}
+
+// sink takes the reports of files.
+type sink interface {
+	// begin starts a file.
+	begin(ctx context.Context, path string) error
+	// report takes the next report of the file.
+	report(ctx context.Context, r *network.Report) error
+	// end closes the file; failure says what broke it off, if anything.
+	end(ctx context.Context, failure error) error
+	close() error
+}
+
+// ReadFiles reads capture files, one after the other, as if each were an
+// interface: a ledger for each file, and a report for each ten seconds of
+// packet time. A damaged file gives one error and what could be read of it is
+// reported; the files after it are read. The error joins those of all files.
+func ReadFiles(ctx context.Context, files []string, opts ReadOptions) error {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	out, err := newSink(opts)
+	if err != nil {
+		return err
+	}
+	var all []error
+	for _, path := range files {
+		if ctx.Err() != nil {
+			break
+		}
+		if err := readFile(ctx, path, opts, out); err != nil {
+			all = append(all, err)
+		}
+	}
+	return errors.Join(append(all, ctx.Err(), out.close())...)
+}
+
+func newSink(opts ReadOptions) (sink, error) {
+	switch {
+	case opts.Deliver != nil:
+		return newDelivery(opts)
+	case opts.JSON:
+		return newJSONSink(opts), nil
+	}
+	return &summary{out: opts.Out}, nil
+}
+
+// readFile reads one file. A failure of the sink ends the reading, a failure
+// of the file is told after what was read of it.
+func readFile(ctx context.Context, path string, opts ReadOptions, out sink) error {
+	f, err := capture.OpenFile(path, capture.FileOptions{Window: fileWindow})
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := out.begin(ctx, path); err != nil {
+		return err
+	}
+	pipe := pipeline.New(pipeline.Config{Interface: path, MaxFlows: opts.MaxFlows, Seed: opts.Seed, Log: opts.Log})
+	failure, err := pump(ctx, f, pipe, func(r network.Report) error { return out.report(ctx, &r) })
+	if err == nil {
+		r := pipe.Finish(pipe.Latest())
+		err = out.report(ctx, &r)
+	}
+	if ending := out.end(ctx, failure); err == nil {
+		err = ending
+	}
+	if failure != nil {
+		return errors.Join(fmt.Errorf("reading: %w", failure), err)
+	}
+	return err
+}
+
+// pump reads until the file's end and closes a report at the end of each
+// window. failure is what is wrong with the file, err what is wrong with the
+// taker of reports.
+func pump(ctx context.Context, f *capture.File, pipe *pipeline.Pipeline, emit func(network.Report) error) (failure, err error) {
+	window := f.NextWindow()
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		_, failure := f.Read(pipe, 0)
+		if errors.Is(failure, io.EOF) {
+			return nil, nil
+		}
+		if failure != nil {
+			return failure, nil
+		}
+		next := f.NextWindow()
+		switch {
+		case !next.IsZero() && next.After(window):
+			err = emit(pipe.Cut(window))
+			window = next
+		case pipe.Due():
+			err = emit(pipe.Cut(pipe.Latest()))
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
