@@ -1,0 +1,118 @@
+package peel
+
+import (
+	"errors"
+	"io/fs"
+	"math/rand/v2"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/bus"
+	"github.com/rind-project/rind/internal/fleet/job"
+)
+
+// Pace of deliveries.
+const (
+	ackWait      = 5 * time.Second
+	firstRetry   = 250 * time.Millisecond
+	lastRetry    = 30 * time.Second
+	keepReturns  = 7 * 24 * time.Hour // as long as masters keep a job
+	deliveries   = 4                  // at the same time
+	waitForConns = 500 * time.Millisecond
+)
+
+// courier brings returns to the bus and asks again until each is acknowledged:
+// a publish that is not can vanish without a trace.
+type courier struct {
+	p    *Peel
+	r    *running
+	slot chan struct{}
+}
+
+func newCourier(p *Peel, r *running) *courier {
+	return &courier{p: p, r: r, slot: make(chan struct{}, deliveries)}
+}
+
+// resume delivers what an earlier process has left.
+func (c *courier) resume() {
+	for _, jid := range c.r.spool.Jobs() {
+		c.deliver(jid)
+	}
+}
+
+// deliver brings a spooled return to the bus in the background.
+func (c *courier) deliver(jid string) {
+	c.p.metrics.spooled.Inc()
+	c.r.wg.Go(func() {
+		defer c.p.metrics.spooled.Dec()
+		wait := firstRetry
+		for first := true; ; first = false {
+			done, err := c.try(jid)
+			if done {
+				return
+			}
+			if !errors.Is(err, nats.ErrConnectionClosed) {
+				c.p.metrics.retries.Inc()
+				if !first {
+					c.p.log.Warn("a return is not acknowledged yet", "jid", jid, "error", err)
+				}
+				wait = min(2*wait, lastRetry)
+			} else {
+				wait = waitForConns
+			}
+			if !c.r.sleep(wait/2 + rand.N(wait)) {
+				return
+			}
+		}
+	})
+}
+
+// try publishes all parts of a return. It is done when they are acknowledged,
+// or when there is nothing to wait for any more.
+func (c *courier) try(jid string) (bool, error) {
+	select {
+	case c.slot <- struct{}{}:
+		defer func() { <-c.slot }()
+	case <-c.r.ctx.Done():
+		return true, nil
+	}
+	ret, err := c.r.spool.Get(jid)
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			c.p.log.Error("a spooled return is lost", "jid", jid, "error", err)
+			c.p.metrics.lost.Inc()
+		}
+		return true, c.r.spool.Remove(jid)
+	}
+	if time.Since(ret.Finished) > keepReturns {
+		c.p.log.Warn("a return is older than what masters keep, and is given up", "jid", jid)
+		c.p.metrics.lost.Inc()
+		return true, c.r.spool.Remove(jid)
+	}
+	if err := c.publish(ret); err != nil {
+		return false, err
+	}
+	c.p.metrics.returned.Inc()
+	if err := c.r.spool.Remove(jid); err != nil {
+		c.p.log.Error("cannot clear a spooled return", "jid", jid, "error", err)
+	}
+	return true, nil
+}
+
+// publish sends the parts in their order. The message id lets the broker drop
+// a part that it has already, when only the acknowledgement was lost.
+func (c *courier) publish(ret fleet.Return) error {
+	parts, err := job.Split(ret)
+	if err != nil {
+		return err
+	}
+	for n, part := range parts {
+		id := bus.ReturnKey(ret.JID, c.p.id, n)
+		if err := c.r.link.publish(c.r.ctx, bus.ReturnSubject(ret.JID, c.p.id, n), id, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,235 @@
+package peel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/rind-project/rind/internal/fleet/bus"
+)
+
+// Pace of renewals.
+const (
+	renewRetry   = 30 * time.Second // after a renewal that failed, jittered
+	cutTolerated = time.Minute      // without a connection before the permission is suspected
+	cutRenew     = 5 * time.Minute  // between renewals on suspicion, jittered
+)
+
+// link holds the connection to the bus. A renewal replaces it by a second one
+// before the first is drained, so that the peel is never away.
+type link struct {
+	p *Peel
+	r *running
+
+	mu      sync.Mutex
+	nc      *nats.Conn
+	js      jetstream.JetStream
+	subs    []*nats.Subscription
+	closing bool
+	ready   chan struct{} // closed at the first connection
+}
+
+func newLink(p *Peel, r *running) *link { return &link{p: p, r: r, ready: make(chan struct{})} }
+
+func (l *link) start() {
+	l.r.wg.Go(func() {
+		if err := l.connect(l.r.ctx, false); err != nil {
+			if l.r.ctx.Err() == nil {
+				l.p.died <- err
+			}
+			return
+		}
+		close(l.ready)
+		l.p.log.Info("connected to the bus", "peel", l.p.id)
+	})
+	l.r.wg.Go(l.renewLoop)
+}
+
+// connect makes a connection the current one, with its subscriptions. Once
+// says to try once only.
+func (l *link) connect(ctx context.Context, once bool) error {
+	cfg, err := l.config()
+	if err != nil {
+		return err
+	}
+	cfg.Once = once
+	nc, err := bus.Connect(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		nc.Close()
+		return fmt.Errorf("opening JetStream: %w", err)
+	}
+	subs, err := l.subscribe(nc)
+	if err != nil {
+		nc.Close()
+		return err
+	}
+	l.mu.Lock()
+	if l.closing {
+		l.mu.Unlock()
+		nc.Close()
+		return errStopping
+	}
+	old := l.nc
+	l.nc, l.js, l.subs = nc, js, subs
+	l.mu.Unlock()
+	if old != nil {
+		_ = old.Drain() // it ends within drain_timeout in any case
+	}
+	l.p.metrics.connected.Set(1)
+	return nil
+}
+
+func (l *link) config() (bus.ConnConfig, error) {
+	cfg, err := l.p.creds.BusConfig(l.p.log)
+	if err != nil {
+		return cfg, err
+	}
+	c := l.p.cfg
+	cfg.MaxReconnects, cfg.ReconnectWait, cfg.ReconnectBufSize = c.MaxReconnects, c.ReconnectWait, c.ReconnectBufSize
+	cfg.PingInterval, cfg.MaxPingsOut, cfg.DrainTimeout = c.PingInterval, c.MaxPingsOut, c.DrainTimeout
+	cfg.OnConnect = func(*nats.Conn) { l.p.metrics.connected.Set(1) }
+	cfg.OnDisconnect = func(nc *nats.Conn, _ error) {
+		if l.current() == nc {
+			l.p.metrics.connected.Set(0)
+		}
+	}
+	cfg.OnClosed = func(nc *nats.Conn) {
+		if l.current() == nc && !l.stopping() {
+			l.p.died <- fmt.Errorf("the connection to the bus was given up after max_reconnects: %w", nc.LastError())
+		}
+	}
+	return cfg, nil
+}
+
+// subscribe asks for jobs and returns when the server knows of it.
+func (l *link) subscribe(nc *nats.Conn) ([]*nats.Subscription, error) {
+	var subs []*nats.Subscription
+	for _, subject := range []string{bus.JobAll, bus.JobSubject(l.p.id)} {
+		sub, err := nc.Subscribe(subject, func(m *nats.Msg) { l.p.onJob(l.r, m.Data) })
+		if err != nil {
+			return nil, fmt.Errorf("subscribing to %s: %w", subject, err)
+		}
+		if err := sub.SetPendingLimits(1024, 16<<20); err != nil {
+			return nil, fmt.Errorf("subscribing to %s: %w", subject, err)
+		}
+		subs = append(subs, sub)
+	}
+	if err := nc.FlushTimeout(10 * time.Second); err != nil {
+		return nil, fmt.Errorf("subscribing to jobs: %w", err)
+	}
+	return subs, nil
+}
+
+func (l *link) renewLoop() {
+	at := l.p.creds.RenewAt()
+	cutSince := time.Now()
+	for l.r.sleep(min(max(time.Until(at), 0), 10*time.Second)) {
+		if l.up() {
+			cutSince = time.Now()
+		}
+		suspicious := time.Since(cutSince) > cutTolerated
+		if time.Now().Before(at) && !suspicious {
+			continue
+		}
+		err := l.renew()
+		switch {
+		case err != nil:
+			if l.r.ctx.Err() == nil {
+				l.p.metrics.renewals.WithLabelValues("failed").Inc()
+				l.p.log.Warn("cannot renew the permission for the bus yet", "error", err)
+			}
+			at = time.Now().Add(renewRetry/2 + rand.N(renewRetry))
+		default:
+			l.p.metrics.renewals.WithLabelValues("ok").Inc()
+			at = l.p.creds.RenewAt()
+		}
+		if suspicious {
+			cutSince = time.Now().Add(cutRenew/2 + rand.N(cutRenew))
+		}
+	}
+}
+
+// renew gets a new permission and moves to a connection under it. When the bus
+// is away just now, the present connection comes back with the new one.
+func (l *link) renew() error {
+	ctx, cancel := context.WithTimeout(l.r.ctx, time.Minute)
+	defer cancel()
+	if err := l.p.creds.Renew(ctx); err != nil {
+		return err
+	}
+	if !l.up() {
+		return nil
+	}
+	if err := l.connect(ctx, true); err != nil && !errors.Is(err, errStopping) {
+		return fmt.Errorf("moving to a connection under the renewed permission: %w", err)
+	}
+	return nil
+}
+
+// current returns the connection, nil before the first.
+func (l *link) current() *nats.Conn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.nc
+}
+
+func (l *link) stream() jetstream.JetStream {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.js
+}
+
+func (l *link) up() bool {
+	nc := l.current()
+	return nc != nil && nc.IsConnected()
+}
+
+func (l *link) stopping() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closing
+}
+
+// quiet takes no more jobs.
+func (l *link) quiet() {
+	l.mu.Lock()
+	l.closing = true
+	subs := l.subs
+	l.mu.Unlock()
+	for _, s := range subs {
+		_ = s.Unsubscribe() // fails on a closed connection, where nothing comes anyway
+	}
+}
+
+func (l *link) close() {
+	if nc := l.current(); nc != nil {
+		nc.Close()
+	}
+	l.p.metrics.connected.Set(0)
+}
+
+// publish publishes a message and waits for the acknowledgement.
+func (l *link) publish(ctx context.Context, subject, msgID string, data []byte) error {
+	js := l.stream()
+	if js == nil || !l.up() {
+		return nats.ErrConnectionClosed
+	}
+	ctx, cancel := context.WithTimeout(ctx, ackWait)
+	defer cancel()
+	var opts []jetstream.PublishOpt
+	if msgID != "" {
+		opts = append(opts, jetstream.WithMsgID(msgID))
+	}
+	_, err := js.Publish(ctx, subject, data, opts...)
+	return err
+}
