@@ -62,13 +62,18 @@ type Error struct {
 // New makes an error of a kind. The format takes %w like fmt.Errorf.
 func New(kind Kind, format string, args ...any) error {
 	err := fmt.Errorf(format, args...)
-	return &Error{Kind: kind, msg: err.Error(), err: errors.Unwrap(err)}
+	cause := errors.Unwrap(err)
+	if _, several := err.(interface{ Unwrap() []error }); several {
+		cause = err
+	}
+	return &Error{Kind: kind, msg: err.Error(), err: cause}
 }
 
 // Error returns the message for the person who asked.
 func (e *Error) Error() string { return e.msg }
 
-// Unwrap returns the error that was given to New with %w, if any.
+// Unwrap returns the error that was given to New with %w, if any; if there were
+// several, one that holds them all.
 func (e *Error) Unwrap() error { return e.err }
 
 // KindOf returns the kind of the first Error in the chain, or Internal.

@@ -60,7 +60,7 @@ func (g *Group) Start(ctx context.Context) error {
 	defer g.mu.Unlock()
 	for _, m := range g.members[g.started:] {
 		began := time.Now()
-		if err := m.Start(ctx); err != nil {
+		if err := start(ctx, m); err != nil {
 			err = fmt.Errorf("starting %s: %w", m.name, err)
 			return errors.Join(err, g.stopLocked(context.WithoutCancel(ctx)))
 		}
@@ -68,6 +68,14 @@ func (g *Group) Start(ctx context.Context) error {
 		g.log.Debug("component started", "component", m.name, "took", time.Since(began).Round(time.Millisecond))
 	}
 	return nil
+}
+
+// start does not begin with a component once the context has ended.
+func start(ctx context.Context, m member) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return m.Start(ctx)
 }
 
 // Stop stops what was started, in reverse order, each within StopTimeout, and
@@ -98,7 +106,9 @@ func (g *Group) Run(ctx context.Context) error {
 	if err := g.Start(ctx); err != nil {
 		return err
 	}
-	died := g.watch()
+	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	died := g.watch(watching)
 	var cause error
 	select {
 	case <-ctx.Done():
@@ -108,17 +118,24 @@ func (g *Group) Run(ctx context.Context) error {
 	return errors.Join(cause, g.Stop(context.WithoutCancel(ctx)))
 }
 
-// watch returns a channel that yields the first death, with the name.
-func (g *Group) watch() <-chan error {
+// watch returns a channel that yields the first death, with the name. It
+// watches until the context ends.
+func (g *Group) watch(ctx context.Context) <-chan error {
 	first := make(chan error, len(g.members))
 	for _, m := range g.members {
-		if d, ok := m.Component.(Dying); ok {
-			go func() {
-				if err, ok := <-d.Died(); ok && err != nil {
+		d, ok := m.Component.(Dying)
+		if !ok {
+			continue
+		}
+		go func() {
+			select {
+			case <-ctx.Done():
+			case err := <-d.Died(): // nil when the channel was closed
+				if err != nil {
 					first <- fmt.Errorf("%s died: %w", m.name, err)
 				}
-			}()
-		}
+			}
+		}()
 	}
 	return first
 }
