@@ -3,7 +3,6 @@ package tap
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"time"
@@ -95,7 +94,7 @@ func readFile(ctx context.Context, path string, opts ReadOptions, out sink) erro
 		err = ending
 	}
 	if failure != nil {
-		return errors.Join(fmt.Errorf("reading: %w", failure), err)
+		return errors.Join(failure, err)
 	}
 	return err
 }
@@ -104,7 +103,6 @@ func readFile(ctx context.Context, path string, opts ReadOptions, out sink) erro
 // window. failure is what is wrong with the file, err what is wrong with the
 // taker of reports.
 func pump(ctx context.Context, f *capture.File, pipe *pipeline.Pipeline, emit func(network.Report) error) (failure, err error) {
-	window := f.NextWindow()
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -116,12 +114,9 @@ func pump(ctx context.Context, f *capture.File, pipe *pipeline.Pipeline, emit fu
 		if failure != nil {
 			return failure, nil
 		}
-		next := f.NextWindow()
-		switch {
-		case !next.IsZero() && next.After(window):
-			err = emit(pipe.Cut(window))
-			window = next
-		case pipe.Due():
+		if end, ok := f.WindowDone(); ok {
+			err = emit(pipe.Cut(end))
+		} else if pipe.Due() {
 			err = emit(pipe.Cut(pipe.Latest()))
 		}
 		if err != nil {

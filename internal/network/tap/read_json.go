@@ -44,8 +44,13 @@ func (s *jsonSink) end(context.Context, error) error { return nil }
 func (s *jsonSink) close() error                     { return nil }
 
 // fileBoot is the boot id of a file: a UUID made of its contents, so that the
-// same file delivered twice is counted once.
+// same file delivered twice is counted once. What can be read only once, such
+// as a pipe, gets a new one.
 func fileBoot(path string) (string, error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		boot, err := uuid.NewV7()
+		return boot.String(), err
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return "", err
