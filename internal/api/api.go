@@ -8,6 +8,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -73,7 +74,7 @@ func New(deps Deps) *API {
 }
 
 // Routes is the route table: what access.Guard mounts.
-func (a *API) Routes() []access.Route { return append(a.routes, a.fallback()) }
+func (a *API) Routes() []access.Route { return append(slices.Clone(a.routes), a.fallback()...) }
 
 // Start does nothing: an API serves as soon as its routes are mounted.
 func (a *API) Start(context.Context) error { return nil }
@@ -92,29 +93,17 @@ func (a *API) describe() openapi.Document {
 	routes := make([]openapi.Route, len(a.routes))
 	for i, r := range a.routes {
 		routes[i] = openapi.Route{
-			Method: r.Method, Pattern: r.Pattern, Need: needWord(r.Need),
+			Method: r.Method, Pattern: r.Pattern, Need: r.Need.String(),
 			Summary: r.Summary, In: r.In, Out: r.Out,
 		}
 	}
 	return openapi.Generate("Rind", a.deps.Version.Version, routes)
 }
 
-func needWord(n access.Need) string {
-	switch n {
-	case access.Public:
-		return "public"
-	case access.TapToken:
-		return "tap token"
-	case access.NeedViewer:
-		return "viewer"
-	case access.NeedOperator:
-		return "operator"
-	}
-	return "admin"
-}
+var methods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
 
 // fallback answers what no route matches: a JSON error, not net/http's text.
-func (a *API) fallback() access.Route {
+func (a *API) fallback() []access.Route {
 	known := http.NewServeMux()
 	for _, r := range a.routes {
 		known.HandleFunc(r.Method+" "+r.Pattern, func(http.ResponseWriter, *http.Request) {})
@@ -122,16 +111,20 @@ func (a *API) fallback() access.Route {
 	serve := func(w http.ResponseWriter, r *http.Request) {
 		endpoint.WriteNotFound(w, r, methodsOf(known, r))
 	}
-	return access.Route{
-		Pattern: prefix + "/", Need: access.Public,
-		Summary: "what no other route matches: not found", Handler: http.HandlerFunc(serve),
+	var all []access.Route
+	for _, m := range methods {
+		all = append(all, access.Route{
+			Method: m, Pattern: prefix + "/", Need: access.Public,
+			Summary: "what no other route matches: not found", Handler: http.HandlerFunc(serve),
+		})
 	}
+	return all
 }
 
 // methodsOf lists the methods that the path of a request does take.
 func methodsOf(known *http.ServeMux, r *http.Request) []string {
 	var all []string
-	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+	for _, m := range methods {
 		probe := r.Clone(r.Context())
 		probe.Method = m
 		if _, pattern := known.Handler(probe); strings.HasPrefix(pattern, m+" ") {

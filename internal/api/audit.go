@@ -2,9 +2,7 @@ package api
 
 import (
 	"context"
-	"errors"
 	"net/http"
-	"strconv"
 
 	"github.com/rind-project/rind/internal/access"
 	"github.com/rind-project/rind/internal/api/endpoint"
@@ -32,8 +30,5 @@ func (a *API) audit(r *http.Request, action string, s subject, failed error) {
 
 // fail answers with an error.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
-	if wait, ok := errors.AsType[*access.Wait](err); ok {
-		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(wait.For.Seconds()))))
-	}
 	endpoint.WriteError(w, r, a.deps.Log, err)
 }

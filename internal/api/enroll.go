@@ -1,10 +1,10 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/rind-project/rind/internal/access"
@@ -116,17 +116,27 @@ func (a *API) listEnrollments(ctx context.Context, _ *http.Request, in wire.Enro
 	if err != nil {
 		return wire.EnrollmentsOut{}, err
 	}
-	all = slices.SortedFunc(slices.Values(all), func(x, y enroll.Record) int { return strings.Compare(string(x.ID), string(y.ID)) })
-	from, found := slices.BinarySearchFunc(all, in.After, func(x enroll.Record, after string) int { return strings.Compare(string(x.ID), after) })
-	if found {
-		from++
-	}
-	page, more := cut(all[from:], in.Limit)
+	page, more := recordPage(all, in.After, in.Limit)
 	out := wire.EnrollmentsOut{Enrollments: page}
 	if more {
 		out.Next = string(page[len(page)-1].ID)
 	}
 	return out, nil
+}
+
+// recordPage cuts a page out of all records. An id may have two, one that
+// holds it and one that waits to replace it; they stay on one page.
+func recordPage(all []enroll.Record, after string, limit int) (page []enroll.Record, more bool) {
+	all = slices.SortedStableFunc(slices.Values(all), func(x, y enroll.Record) int { return cmp.Compare(x.ID, y.ID) })
+	from := slices.IndexFunc(all, func(x enroll.Record) bool { return string(x.ID) > after })
+	if from < 0 {
+		return []enroll.Record{}, false
+	}
+	all = all[from:]
+	for limit < len(all) && all[limit].ID == all[limit-1].ID {
+		limit++
+	}
+	return cut(all, limit)
 }
 
 func (a *API) showEnrollment(ctx context.Context, _ *http.Request, in wire.PeelIn) (enroll.Record, error) {

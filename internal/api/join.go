@@ -4,9 +4,11 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+	"net/url"
 
 	"github.com/rind-project/rind/internal/access"
 	"github.com/rind-project/rind/internal/fleet/enroll"
+	"github.com/rind-project/rind/internal/fleet/enroll/registrar"
 )
 
 // joinRoutes are the four exchanges of a host that enrolls. They are public:
@@ -35,6 +37,7 @@ func exchange[In, Out any](a *API, verb, summary string, call func(Enroll, conte
 				var none Out
 				return none, err
 			}
+			ctx = registrar.WithHost(ctx, hostName(r))
 			out, err := call(e, ctx, in, access.ClientAddr(r))
 			if err == nil && audited != nil {
 				a.audit(r, "enroll.ask", audited(in, out), nil)
@@ -42,4 +45,9 @@ func exchange[In, Out any](a *API, verb, summary string, call func(Enroll, conte
 			return out, err
 		},
 	})
+}
+
+// hostName is the name by which the host reached this server, without port.
+func hostName(r *http.Request) string {
+	return (&url.URL{Host: r.Host}).Hostname()
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 
@@ -18,6 +19,7 @@ type op[In, Out any] struct {
 	summary      string
 	maxBody      int64                                      // 0 is endpoint.MaxBody
 	action       string                                     // "job.run"; "" reads only
+	own          bool                                       // the service itself writes successes into the trail
 	object       func(in In, out Out) (what, detail string) // for the audit trail
 	run          func(ctx context.Context, r *http.Request, in In) (Out, error)
 }
@@ -26,9 +28,6 @@ type op[In, Out any] struct {
 func route[In, Out any](a *API, o op[In, Out]) access.Route {
 	serve := func(w http.ResponseWriter, r *http.Request) {
 		var in In
-		if o.maxBody > 0 {
-			r.Body = http.MaxBytesReader(w, r.Body, o.maxBody)
-		}
 		if err := endpoint.Decode(r, &in); err != nil {
 			a.fail(w, r, err)
 			return
@@ -45,7 +44,8 @@ func route[In, Out any](a *API, o op[In, Out]) access.Route {
 	}
 	return access.Route{
 		Method: o.method, Pattern: prefix + o.path, Need: o.need, Summary: o.summary,
-		In: zero[In](), Out: zero[Out](), Handler: http.HandlerFunc(serve),
+		MaxBody: cmp.Or(o.maxBody, endpoint.MaxBody),
+		In:      zero[In](), Out: zero[Out](), Handler: http.HandlerFunc(serve),
 	}
 }
 

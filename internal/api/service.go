@@ -12,7 +12,6 @@ import (
 	"github.com/rind-project/rind/internal/fleet/enroll"
 	"github.com/rind-project/rind/internal/fleet/enroll/registrar"
 	"github.com/rind-project/rind/internal/fleet/master"
-	"github.com/rind-project/rind/internal/network"
 	"github.com/rind-project/rind/internal/network/ingest"
 	"github.com/rind-project/rind/internal/network/store"
 )
@@ -63,8 +62,9 @@ type Network interface {
 
 // Taps are the taps' tokens and states.
 type Taps interface {
-	AddTap(ctx context.Context, name network.TapID, ttl time.Duration) (token string, err error)
-	RevokeTap(ctx context.Context, name network.TapID) error
+	AddTap(ctx context.Context, name string, ttl time.Duration) (token string, err error)
+	RotateTap(ctx context.Context, name string, ttl time.Duration) (token string, err error)
+	RevokeTap(ctx context.Context, name string) error
 	Taps(context.Context) ([]ingest.TapInfo, error)
 }
 

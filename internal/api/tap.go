@@ -9,7 +9,6 @@ import (
 	"github.com/rind-project/rind/internal/api/endpoint"
 	"github.com/rind-project/rind/internal/api/wire"
 	"github.com/rind-project/rind/internal/base/errs"
-	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/network"
 )
 
@@ -28,6 +27,12 @@ func (a *API) tapRoutes() []access.Route {
 			summary: "add a tap", action: "tap.add",
 			object: func(in wire.TapIn, _ wire.TapOut) (string, string) { return in.Name, "" },
 			run:    a.addTap,
+		}),
+		route(a, op[wire.TapRotateIn, wire.TapOut]{
+			method: http.MethodPost, path: "/taps/{name}/rotate", need: access.NeedAdmin,
+			summary: "give a tap a new token; the old one is refused at once", action: "tap.rotate",
+			object: func(in wire.TapRotateIn, _ wire.TapOut) (string, string) { return in.Name, "" },
+			run:    a.rotateTap,
 		}),
 		route(a, op[wire.TapName, wire.Empty]{
 			method: http.MethodDelete, path: "/taps/{name}", need: access.NeedAdmin,
@@ -67,19 +72,28 @@ func (a *API) listTaps(ctx context.Context, _ *http.Request, _ wire.Empty) (wire
 }
 
 func (a *API) addTap(ctx context.Context, r *http.Request, in wire.TapIn) (wire.TapOut, error) {
+	return a.giveToken(r, in.Name, func(t Taps) (string, error) { return t.AddTap(ctx, in.Name, time.Duration(in.TTL)) })
+}
+
+func (a *API) rotateTap(ctx context.Context, r *http.Request, in wire.TapRotateIn) (wire.TapOut, error) {
+	return a.giveToken(r, in.Name, func(t Taps) (string, error) { return t.RotateTap(ctx, in.Name, time.Duration(in.TTL)) })
+}
+
+// giveToken answers with the token that a tap was given, and with the command
+// that takes it there.
+func (a *API) giveToken(r *http.Request, name string, give func(Taps) (string, error)) (wire.TapOut, error) {
 	t, err := a.taps()
 	if err != nil {
 		return wire.TapOut{}, err
 	}
-	id, err := tapID(in.Name)
+	if _, err := tapID(name); err != nil {
+		return wire.TapOut{}, err
+	}
+	token, err := give(t)
 	if err != nil {
 		return wire.TapOut{}, err
 	}
-	token, err := t.AddTap(ctx, id, time.Duration(in.TTL))
-	if err != nil {
-		return wire.TapOut{}, err
-	}
-	return wire.TapOut{Name: in.Name, Token: token, Join: a.join(r, "rind-tap join", token)}, nil
+	return wire.TapOut{Name: name, Token: token, Join: a.join(r, "rind-tap join", token)}, nil
 }
 
 func (a *API) revokeTap(ctx context.Context, _ *http.Request, in wire.TapName) (wire.Empty, error) {
@@ -87,17 +101,17 @@ func (a *API) revokeTap(ctx context.Context, _ *http.Request, in wire.TapName) (
 	if err != nil {
 		return wire.Empty{}, err
 	}
-	id, err := tapID(in.Name)
-	if err != nil {
+	if _, err := tapID(in.Name); err != nil {
 		return wire.Empty{}, err
 	}
-	return wire.Empty{}, t.RevokeTap(ctx, id)
+	return wire.Empty{}, t.RevokeTap(ctx, in.Name)
 }
 
-// tapID checks the name of a tap, which has the form of a peel's id.
+// tapID parses the name of a tap that came from a client.
 func tapID(s string) (network.TapID, error) {
-	if _, err := fleet.ParsePeelID(s); err != nil {
-		return "", errs.New(errs.Invalid, "%.64q cannot be the name of a tap: use 1 to %d characters of a-z, 0-9, _ and -", s, fleet.MaxPeelID)
+	id := network.TapID(s)
+	if !id.Valid() {
+		return "", errs.New(errs.Invalid, "%.64q cannot be the name of a tap: use 1 to 63 characters of a-z, 0-9, _ and -", s)
 	}
-	return network.TapID(s), nil
+	return id, nil
 }

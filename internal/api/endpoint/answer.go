@@ -10,30 +10,10 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/rind-project/rind/internal/access"
 	"github.com/rind-project/rind/internal/api/wire"
 	"github.com/rind-project/rind/internal/base/errs"
 )
-
-var statuses = map[errs.Kind]int{
-	errs.Internal:     http.StatusInternalServerError,
-	errs.Invalid:      http.StatusBadRequest,
-	errs.NotFound:     http.StatusNotFound,
-	errs.Conflict:     http.StatusConflict,
-	errs.Unauthorized: http.StatusUnauthorized,
-	errs.Forbidden:    http.StatusForbidden,
-	errs.TooLarge:     http.StatusRequestEntityTooLarge,
-	errs.RateLimited:  http.StatusTooManyRequests,
-	errs.Unavailable:  http.StatusServiceUnavailable,
-	errs.Gone:         http.StatusGone,
-}
-
-// Status is the HTTP status of a kind of error.
-func Status(kind errs.Kind) int {
-	if s, ok := statuses[kind]; ok {
-		return s
-	}
-	return http.StatusInternalServerError
-}
 
 // WriteJSON answers with a value.
 func WriteJSON(w http.ResponseWriter, status int, value any) {
@@ -59,6 +39,7 @@ func WriteError(w http.ResponseWriter, r *http.Request, log *slog.Logger, err er
 		detail.Message = "the server failed at this; its log has the details under request " + detail.RequestID
 		log.Error("request failed", "request_id", detail.RequestID, "method", r.Method, "path", r.URL.Path, "error", err)
 	}
+	access.SetRetryAfter(w.Header(), err)
 	if status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="rind"`)
 	}
@@ -76,7 +57,7 @@ func describe(ctx context.Context, err error) (wire.ErrorDetail, int) {
 			Message: "no answer came in time; try again",
 		}, http.StatusServiceUnavailable
 	}
-	return wire.ErrorDetail{Kind: kind.String(), Message: Message(err)}, Status(kind)
+	return wire.ErrorDetail{Kind: kind.String(), Message: Message(err)}, access.Status(kind)
 }
 
 // Message is what of an error is meant for the person who asked: that of the

@@ -119,6 +119,12 @@ type TapIn struct {
 	TTL  Span   `json:"ttl,omitzero" doc:"life of its token; it does not end without it"`
 }
 
+// TapRotateIn asks for a new token of a tap.
+type TapRotateIn struct {
+	Name string `path:"name" doc:"name of the tap"`
+	TTL  Span   `json:"ttl,omitzero" doc:"life of its token; it does not end without it"`
+}
+
 // TapName names a tap.
 type TapName struct {
 	Name string `path:"name" doc:"name of the tap"`

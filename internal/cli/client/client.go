@@ -51,21 +51,22 @@ func (c *Client) Get(ctx context.Context, path string, query url.Values, out any
 	if len(query) > 0 {
 		path += "?" + query.Encode()
 	}
-	return c.do(ctx, http.MethodGet, path, nil, out)
+	return c.Send(ctx, http.MethodGet, path, nil, out)
 }
 
 // Post sends a body, which may be nil, and decodes the answer into out, which
 // may be nil.
 func (c *Client) Post(ctx context.Context, path string, in, out any) error {
-	return c.do(ctx, http.MethodPost, path, in, out)
+	return c.Send(ctx, http.MethodPost, path, in, out)
 }
 
 // Delete asks for the removal of what the path names.
 func (c *Client) Delete(ctx context.Context, path string) error {
-	return c.do(ctx, http.MethodDelete, path, nil, nil)
+	return c.Send(ctx, http.MethodDelete, path, nil, nil)
 }
 
-func (c *Client) do(ctx context.Context, method, path string, in, out any) error {
+// Send sends a body by any method, and decodes the answer unless out is nil.
+func (c *Client) Send(ctx context.Context, method, path string, in, out any) error {
 	res, err := c.send(ctx, method, path, in, "application/json")
 	if err != nil {
 		return err

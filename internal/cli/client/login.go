@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/rind-project/rind/internal/base/pki"
 )
 
 // Login is what `rind login` keeps.
@@ -83,4 +85,18 @@ func ParseServer(s string) (string, error) {
 		return "", fmt.Errorf("%q is not the address of a server: give one such as https://rind.example.net:8443", s)
 	}
 	return u.String(), nil
+}
+
+// Target is the server of the login.
+func (l Login) Target() (Target, error) {
+	t := Target{URL: l.Server, Token: l.Token}
+	if l.Pin == "" && l.CAFile == "" {
+		return t, nil
+	}
+	cfg, err := pki.ClientTLS(l.Pin, l.CAFile)
+	if err != nil {
+		return Target{}, fmt.Errorf("trusting %s: %w", l.Server, err)
+	}
+	t.TLS = cfg
+	return t, nil
 }

@@ -1,0 +1,220 @@
+// Package cli is the operator's command line: the tree of commands of the
+// program rind. Each noun has a file. A command asks the API over the server's
+// unix socket or over HTTPS and shows the answer; it decides nothing.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rind-project/rind/internal/cli/client"
+	"github.com/rind-project/rind/internal/cli/render"
+)
+
+// Options is what the commands work with. Zero fields take the process's own.
+type Options struct {
+	Extra   []*cobra.Command    // the program's further commands: up, server, config
+	In      io.Reader           // for secrets that are typed or piped
+	Out     io.Writer           // answers
+	Err     io.Writer           // errors and hints
+	Env     func(string) string // os.Getenv
+	Now     func() time.Time
+	Sockets []string // where a server's socket may be, tried in order
+	Login   string   // file of `rind login`
+	Width   int      // of the terminal, to wrap lists of names; 0 is 100
+	Colour  *bool    // nil: on a terminal, unless NO_COLOR is set
+}
+
+// Exit codes.
+const (
+	exitOK      = 0
+	exitNotDone = 1 // it could not be asked for
+	exitFailed  = 2 // some hosts failed
+	exitMissing = 3 // some hosts did not answer
+	exitBoth    = 4 // some failed, and some did not answer
+)
+
+// exit ends the program with a code after everything has been said.
+type exit int
+
+// Error is never shown.
+func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+// Main runs the command line and returns the exit code.
+func Main(ctx context.Context, args []string, opts Options) int {
+	opts = opts.withDefaults()
+	root := New(opts)
+	root.SetArgs(canonical(root, args))
+	err := root.ExecuteContext(ctx)
+	if code, ok := errors.AsType[exit](err); ok {
+		return int(code)
+	}
+	if err != nil {
+		_, _ = fmt.Fprintln(opts.Err, "rind: "+render.Text(err.Error()))
+		return exitNotDone
+	}
+	return exitOK
+}
+
+// New makes the command tree.
+func New(opts Options) *cobra.Command {
+	s := &shell{opts: opts.withDefaults()}
+	root := &cobra.Command{
+		Use:   "rind",
+		Short: "Manage hosts and watch networks",
+		Long: "rind manages hosts (peels) and shows what the taps see.\n\n" +
+			"A first word that is no command is a target: `rind 'web-*' test.ping` is `rind run 'web-*' test.ping`.",
+		Example: "  rind up                                  start everything on this machine\n" +
+			"  rind 'web-*' test.ping                   ask hosts for a sign of life\n" +
+			"  rind run 'db-*' cmd.run 'uptime'         run a shell command on hosts\n" +
+			"  rind flow list --since 15m --port 443    show traffic",
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		PersistentPreRunE: func(*cobra.Command, []string) error { return s.checkFormat() },
+	}
+	root.SetIn(s.opts.In)
+	root.SetOut(s.opts.Out)
+	root.SetErr(s.opts.Err)
+	root.SetFlagErrorFunc(flagError)
+	s.flags(root)
+	root.AddCommand(
+		s.runCommand(), s.peelCommand(), s.jobCommand(), s.enrollCommand(),
+		s.tapCommand(), s.flowCommand(), s.dnsCommand(), s.tlsCommand(), s.trafficCommand(), s.overviewCommand(),
+		s.userCommand(), s.tokenCommand(), s.auditCommand(),
+		s.loginCommand(), s.logoutCommand(), s.whoamiCommand(), s.versionCommand(),
+	)
+	root.AddCommand(s.opts.Extra...)
+	return root
+}
+
+func (o Options) withDefaults() Options {
+	if o.In == nil {
+		o.In = os.Stdin
+	}
+	if o.Out == nil {
+		o.Out = os.Stdout
+	}
+	if o.Err == nil {
+		o.Err = os.Stderr
+	}
+	if o.Env == nil {
+		o.Env = os.Getenv
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Width == 0 {
+		o.Width = 100
+	}
+	home := o.Env("HOME")
+	if o.Sockets == nil {
+		data := o.Env("XDG_DATA_HOME")
+		if data == "" {
+			data = filepath.Join(home, ".local", "share")
+		}
+		o.Sockets = []string{"/run/rind/rind.sock", filepath.Join(data, "rind", "rind.sock"), "/var/lib/rind/rind.sock"}
+	}
+	if o.Login == "" {
+		config := o.Env("XDG_CONFIG_HOME")
+		if config == "" {
+			config = filepath.Join(home, ".config")
+		}
+		o.Login = filepath.Join(config, "rind", "login.yaml")
+	}
+	return o
+}
+
+// canonical puts the verb run in front of a target: the first word that is no
+// flag, when it is the name of no command.
+func canonical(root *cobra.Command, args []string) []string {
+	i := firstWord(root, args)
+	if i == len(args) || isCommand(root, args[i]) {
+		return args
+	}
+	if rest := firstWord(root, args[i+1:]); !strings.ContainsAny(args[i], "*?[") && rest == len(args)-i-1 {
+		return args // one word alone: let it be an unknown command
+	}
+	if len(root.SuggestionsFor(args[i])) > 0 && !strings.Contains(strings.Join(args[i+1:], " "), ".") {
+		return args // a command that is misspelt; functions have a dot
+	}
+	return slices.Insert(slices.Clone(args), i, "run")
+}
+
+// firstWord is the index of the first argument that is neither a flag nor the
+// value of one.
+func firstWord(root *cobra.Command, args []string) int {
+	for i := 0; i < len(args); i++ {
+		if args[i] == "--" || !strings.HasPrefix(args[i], "-") || args[i] == "-" {
+			return i
+		}
+		name, _, inline := strings.Cut(strings.TrimLeft(args[i], "-"), "=")
+		flag := root.PersistentFlags().Lookup(name)
+		if flag == nil && len(name) == 1 {
+			flag = root.PersistentFlags().ShorthandLookup(name)
+		}
+		if flag != nil && !inline && flag.NoOptDefVal == "" {
+			i++
+		}
+	}
+	return len(args)
+}
+
+func isCommand(root *cobra.Command, word string) bool {
+	if word == "--" || word == "help" || word == "completion" || strings.HasPrefix(word, "__complete") {
+		return true
+	}
+	return slices.ContainsFunc(root.Commands(), func(c *cobra.Command) bool {
+		return c.Name() == word || c.HasAlias(word)
+	})
+}
+
+func flagError(cmd *cobra.Command, err error) error {
+	if cmd.Name() == "run" {
+		return fmt.Errorf("%w; put -- in front of arguments that begin with a dash", err)
+	}
+	return fmt.Errorf("%w; see `%s --help`", err, cmd.CommandPath())
+}
+
+// group makes a command that only holds others.
+func group(use, short string, verbs ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{
+		Use: use, Short: short, Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	var examples []string
+	for _, v := range verbs {
+		if first, _, _ := strings.Cut(v.Example, "\n"); first != "" {
+			examples = append(examples, first)
+		}
+	}
+	c.Example = strings.Join(examples, "\n")
+	c.AddCommand(verbs...)
+	return c
+}
+
+// target says which server to ask: by flag, by environment, by login, else by
+// one of the usual sockets.
+func (s *shell) target() (client.Target, error) {
+	for _, socket := range []string{s.socket, s.opts.Env("RIND_SOCKET")} {
+		if socket != "" {
+			return client.Target{Sockets: []string{socket}}, nil
+		}
+	}
+	login, ok, err := client.ReadLogin(s.opts.Login)
+	if err != nil {
+		return client.Target{}, err
+	}
+	if !ok {
+		return client.Target{Sockets: s.opts.Sockets}, nil
+	}
+	return login.Target()
+}

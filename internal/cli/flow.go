@@ -1,0 +1,92 @@
+package cli
+
+import (
+	"context"
+	"net/netip"
+	"net/url"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rind-project/rind/internal/api/wire"
+	"github.com/rind-project/rind/internal/cli/render"
+	"github.com/rind-project/rind/internal/network"
+	"github.com/rind-project/rind/internal/network/store"
+)
+
+func (s *shell) flowCommand() *cobra.Command {
+	var f filters
+	list := &cobra.Command{
+		Use: "list", Short: "List flows, from new to old",
+		Example: "  rind flow list\n" +
+			"  rind flow list --since 15m --addr 192.0.2.0/24 --port 443\n" +
+			"  rind flow list --app dns --tap office --all -o ndjson",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return s.listFlows(cmd.Context(), &f) },
+	}
+	f.flags(list,
+		filterFlag{"port", "port", "from or to this port"},
+		filterFlag{"proto", "proto", "tcp, udp, icmp, icmpv6 or a number"},
+		filterFlag{"app", "app", "application protocol, such as dns or tls"})
+	return group("flow", "Traffic that the taps saw", list)
+}
+
+func (s *shell) listFlows(ctx context.Context, f *filters) error {
+	all, more, err := collect(ctx, f.paging, "before", f.query(), func(ctx context.Context, q url.Values) ([]store.Flow, string, error) {
+		var out wire.FlowsOut
+		err := s.get(ctx, "/flows", q, &out)
+		return out.Flows, cursor(out.Next), err
+	})
+	if err != nil {
+		return err
+	}
+	defer s.hintMore(more, len(all))
+	return showList(s, all, func() *render.Table {
+		t := &render.Table{
+			Columns: render.Columns("START", "PROTO", "SOURCE", "DESTINATION", "APP", "STATE", ">SENT", ">RECEIVED", ">PACKETS", "TAP"),
+			Empty:   noTelemetry("flow"),
+		}
+		for _, x := range all {
+			t.Add(render.Clock(s.opts.Now(), x.Start), protoName(x.Proto), endpoint(x.Source, x.SrcPort, x.Proto), endpoint(x.Dest, x.DstPort, x.Proto),
+				x.App, x.State.String(), render.Bytes(x.SrcBytes), render.Bytes(x.DstBytes), strconv.FormatUint(x.SrcPkts+x.DstPkts, 10), string(x.Tap))
+		}
+		return t
+	})
+}
+
+func noTelemetry(what string) string {
+	return "no " + what + " in this range; widen it with --since, or see `rind tap list`"
+}
+
+func cursor(c *wire.Cursor) string {
+	if c == nil {
+		return ""
+	}
+	text, _ := c.MarshalText() // it cannot fail
+	return string(text)
+}
+
+// endpoint is an address, with its port where the protocol has ports.
+func endpoint(addr netip.Addr, port uint16, proto network.Proto) string {
+	if !addr.IsValid() {
+		return "-"
+	}
+	if proto != network.TCP && proto != network.UDP {
+		return addr.String()
+	}
+	return netip.AddrPortFrom(addr, port).String()
+}
+
+func protoName(p network.Proto) string {
+	switch p {
+	case network.TCP:
+		return "tcp"
+	case network.UDP:
+		return "udp"
+	case network.ICMP:
+		return "icmp"
+	case network.ICMPv6:
+		return "icmpv6"
+	}
+	return strconv.Itoa(int(p))
+}

@@ -1,0 +1,96 @@
+package cli
+
+import (
+	"context"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rind-project/rind/internal/api/wire"
+	"github.com/rind-project/rind/internal/cli/render"
+	"github.com/rind-project/rind/internal/fleet"
+)
+
+func (s *shell) jobCommand() *cobra.Command {
+	var limit int
+	list := &cobra.Command{
+		Use: "list", Short: "List the latest jobs",
+		Example: "  rind job list\n  rind job list --limit 200 -o json",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return s.listJobs(cmd.Context(), limit) },
+	}
+	list.Flags().IntVar(&limit, "limit", 20, "show at most this many, up to 1000")
+	show := &cobra.Command{
+		Use: "show JID", Short: "Show a job and what was returned",
+		Long:              "Show a job and what was returned. The exit code is that of `rind run`.",
+		Example:           "  rind job show 01980c6e-5f7e-7c1a-9d51-0d5f3f2f6a11",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: s.completeJob,
+		RunE:              func(cmd *cobra.Command, args []string) error { return s.showJob(cmd.Context(), args[0]) },
+	}
+	return group("job", "Jobs", list, show)
+}
+
+func (s *shell) listJobs(ctx context.Context, limit int) error {
+	var out wire.JobsOut
+	if err := s.get(ctx, "/jobs", url.Values{"limit": {strconv.Itoa(limit)}}, &out); err != nil {
+		return err
+	}
+	return showList(s, out.Jobs, func() *render.Table {
+		t := &render.Table{
+			Columns: render.Columns("JID", "STARTED", "BY", "STATE", "TARGET", "FUNCTION", ">TARGETED", ">ANSWERED", ">FAILED", ">MISSING"),
+			Empty:   "no job was run yet; try: rind '*' test.ping",
+		}
+		for _, j := range out.Jobs {
+			n := j.Summary
+			t.Add(j.JID, s.ago(j.Created), j.By, string(j.State), j.Target, clip(strings.Join(append([]string{j.Function}, j.Args...), " "), 40),
+				strconv.Itoa(n.Targeted), strconv.Itoa(n.Answered), strconv.Itoa(n.Failed), strconv.Itoa(n.Missing))
+		}
+		return t
+	})
+}
+
+func (s *shell) showJob(ctx context.Context, jid string) error {
+	var out wire.JobOut
+	if err := s.get(ctx, "/jobs/"+url.PathEscape(jid), nil, &out); err != nil {
+		return err
+	}
+	if s.format != asTable {
+		if err := s.show(out, nil); err != nil {
+			return err
+		}
+		return outcome(out.Job.Summary)
+	}
+	if err := s.writeJob(out); err != nil {
+		return err
+	}
+	if out.Job.State == fleet.JobRunning {
+		s.hint("the job still runs; missing hosts may answer yet")
+	}
+	return outcome(out.Job.Summary)
+}
+
+func (s *shell) writeJob(out wire.JobOut) error {
+	j := out.Job
+	head := "job " + j.JID + ": " + strings.Join(append([]string{j.Target, j.Function}, j.Args...), " ") + ", by " + j.By + ", " + s.ago(j.Created)
+	if err := say(s.opts.Out, s.paint().Dim(render.Line(head))); err != nil {
+		return err
+	}
+	for _, r := range out.Returns {
+		if err := say(s.opts.Out, formatReturn(s.paint(), j.Function, r)); err != nil {
+			return err
+		}
+	}
+	return say(s.opts.Out, s.summary(j.Summary))
+}
+
+// clip shortens a text for a cell of a table.
+func clip(text string, longest int) string {
+	runes := []rune(text)
+	if len(runes) <= longest {
+		return text
+	}
+	return string(runes[:longest-1]) + "…"
+}

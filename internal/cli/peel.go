@@ -1,0 +1,109 @@
+package cli
+
+import (
+	"context"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rind-project/rind/internal/api/wire"
+	"github.com/rind-project/rind/internal/cli/render"
+	"github.com/rind-project/rind/internal/fleet"
+)
+
+func (s *shell) peelCommand() *cobra.Command {
+	var p paging
+	list := &cobra.Command{
+		Use: "list [TARGET]", Short: "List managed hosts",
+		Example:           "  rind peel list\n  rind peel list 'web-*'\n  rind peel list --all -o json",
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: s.completePeel,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.listPeels(cmd.Context(), p, strings.Join(args, ""))
+		},
+	}
+	p.flags(list, 1000)
+	show := &cobra.Command{
+		Use: "show ID", Short: "Show a managed host with its facts",
+		Example:           "  rind peel show web-01\n  rind peel show web-01 -o yaml",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: s.completePeel,
+		RunE:              func(cmd *cobra.Command, args []string) error { return s.showPeel(cmd.Context(), args[0]) },
+	}
+	return group("peel", "Managed hosts", list, show)
+}
+
+func (s *shell) listPeels(ctx context.Context, p paging, match string) error {
+	query := url.Values{}
+	set(query, "match", match)
+	all, more, err := collect(ctx, p, "after", query, func(ctx context.Context, q url.Values) ([]fleet.Peel, string, error) {
+		var out wire.PeelsOut
+		err := s.get(ctx, "/peels", q, &out)
+		return out.Peels, out.Next, err
+	})
+	if err != nil {
+		return err
+	}
+	defer s.hintMore(more, len(all))
+	return showList(s, all, func() *render.Table {
+		t := &render.Table{Columns: render.Columns("ID", "PRESENCE", "SINCE", "OS", "ADDRESS", "VERSION")}
+		t.Empty = "no peel here; `rind enroll token` prints the command that enrolls a host"
+		if match != "" {
+			t.Empty = "no peel matches " + render.Line(match)
+		}
+		for _, x := range all {
+			t.Add(string(x.ID), string(x.Presence), s.ago(x.Since), x.OS, x.Address, x.Version)
+		}
+		return t
+	})
+}
+
+func (s *shell) showPeel(ctx context.Context, id string) error {
+	var x fleet.Peel
+	if err := s.get(ctx, "/peels/"+url.PathEscape(id), nil, &x); err != nil {
+		return err
+	}
+	return s.show(x, fields(append([]string{
+		"id", string(x.ID), "presence", string(x.Presence), "since", s.ago(x.Since), "last seen", s.ago(x.LastSeen),
+		"address", x.Address, "version", x.Version,
+	}, factFields(s, x.Facts)...)...))
+}
+
+// factFields words the facts of a host for people.
+func factFields(s *shell, f *fleet.Facts) []string {
+	if f == nil {
+		return []string{"facts", "none yet"}
+	}
+	out := []string{
+		"host name", first(f.FQDN, f.Hostname), "os", first(f.OSPretty, strings.TrimSpace(f.OS+" "+f.OSVersion)),
+		"kernel", strings.TrimSpace(f.KernelName + " " + f.Kernel), "architecture", f.Arch,
+		"cpu", strings.TrimSpace(strconv.Itoa(f.CPU.Count) + " × " + f.CPU.Model),
+		"memory", render.Bytes(f.Mem.Total), "swap", render.Bytes(f.Mem.Swap),
+		"virtual", f.Virtual, "packages", f.PkgManager, "init", f.Init, "booted", s.ago(f.BootTime),
+	}
+	for _, d := range f.Disks {
+		out = append(out, "disk "+d.Name, strings.TrimSpace(render.Bytes(d.Size)+" "+d.Model))
+	}
+	for _, m := range f.Mounts {
+		out = append(out, "mount "+m.Path, render.Bytes(m.Size)+" "+m.FSType+" on "+m.Device)
+	}
+	for _, i := range f.Interfaces {
+		state := "down"
+		if i.Up {
+			state = "up"
+		}
+		out = append(out, "interface "+i.Name, strings.Join(append([]string{state, i.MAC}, i.Addresses...), " "))
+	}
+	return out
+}
+
+func first(all ...string) string {
+	for _, s := range all {
+		if s != "" {
+			return s
+		}
+	}
+	return ""
+}

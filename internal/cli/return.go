@@ -1,0 +1,80 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/rind-project/rind/internal/cli/render"
+	"github.com/rind-project/rind/internal/fleet"
+)
+
+// formatReturn shows what one peel returned: its name, then the value, short
+// ones on the same line, others indented. All of it is from the host, and is
+// made safe.
+func formatReturn(paint render.Paint, function string, r fleet.Return) string {
+	name, value := render.Line(string(r.Peel)), returned(function, r)
+	head := paint.Good(name + ":")
+	if !r.OK {
+		head = paint.Bad(name + ": " + failure(r))
+	}
+	value = strings.TrimRight(value, "\n")
+	switch {
+	case value == "":
+		return head
+	case r.OK && !strings.Contains(value, "\n") && function != "cmd.run":
+		return head + " " + value
+	}
+	return head + "\n" + indent(value)
+}
+
+// failure says in one line that and why a peel failed.
+func failure(r fleet.Return) string {
+	words := "FAILED"
+	if r.ExitCode != 0 {
+		words += fmt.Sprintf(" (exit code %d)", r.ExitCode)
+	}
+	if r.Reason != "" {
+		words += " (refused: " + render.Line(r.Reason) + ")"
+	}
+	if r.Error != "" {
+		words += ": " + render.Line(r.Error)
+	}
+	return words
+}
+
+// output is the value of cmd.run.
+type output struct {
+	Stdout    *string `json:"stdout"`
+	Stderr    string  `json:"stderr"`
+	StdoutCut int64   `json:"stdout_cut"` // bytes that the peel left out
+	StderrCut int64   `json:"stderr_cut"`
+	Signal    string  `json:"signal"`
+	TimedOut  bool    `json:"timed_out"`
+}
+
+// returned is the value as safe text. What a command wrote is shown as it is.
+func returned(function string, r fleet.Return) string {
+	var out output
+	if function != "cmd.run" || json.Unmarshal(r.Value, &out) != nil || out.Stdout == nil {
+		return render.Value(r.Value)
+	}
+	text := stream(*out.Stdout, out.StdoutCut)
+	if errors := stream(out.Stderr, out.StderrCut); errors != "" {
+		text = strings.TrimPrefix(text+"\nstderr:\n"+indent(errors), "\n")
+	}
+	return text
+}
+
+// stream is what a command wrote, and how much of it is not there.
+func stream(written string, cut int64) string {
+	text := strings.TrimRight(render.Text(written), "\n")
+	if cut > 0 {
+		text += "\n(the peel left out " + render.Bytes(cut) + " in the middle)"
+	}
+	return text
+}
+
+func indent(text string) string {
+	return "    " + strings.ReplaceAll(text, "\n", "\n    ")
+}

@@ -1,0 +1,130 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rind-project/rind/internal/api/wire"
+	"github.com/rind-project/rind/internal/cli/render"
+	"github.com/rind-project/rind/internal/network/ingest"
+)
+
+func (s *shell) tapCommand() *cobra.Command {
+	var ttl time.Duration
+	add := &cobra.Command{
+		Use: "add NAME", Short: "Add a tap, and print the command to type on its machine",
+		Example: "  rind tap add office\n  rind tap add dmz --ttl 2160h",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.joinTap(cmd.Context(), "/taps", wire.TapIn{Name: args[0], TTL: wire.Span(ttl)})
+		},
+	}
+	add.Flags().DurationVar(&ttl, "ttl", 0, "life of the tap's token (it does not end without it)")
+	list := &cobra.Command{
+		Use: "list", Short: "List taps with their health and their loss",
+		Example: "  rind tap list\n  rind tap list -o json",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return s.listTaps(cmd.Context()) },
+	}
+	revoke := &cobra.Command{
+		Use: "revoke NAME", Short: "Revoke a tap's token; what it reported stays",
+		Example: "  rind tap revoke office",
+		Args:    cobra.ExactArgs(1), ValidArgsFunction: s.completeTap,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			err := s.delete(cmd.Context(), "/taps/"+url.PathEscape(args[0]))
+			if err != nil {
+				return err
+			}
+			return s.done("the tap %s is revoked", args[0])
+		},
+	}
+	return group("tap", "Taps", add, list, s.tapRotateCommand(), revoke)
+}
+
+func (s *shell) tapRotateCommand() *cobra.Command {
+	var ttl time.Duration
+	cmd := &cobra.Command{
+		Use: "rotate NAME", Short: "Give a tap a new token; the old one is refused at once",
+		Example: "  rind tap rotate office",
+		Args:    cobra.ExactArgs(1), ValidArgsFunction: s.completeTap,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			in := struct {
+				TTL wire.Span `json:"ttl,omitzero"`
+			}{wire.Span(ttl)}
+			return s.joinTap(cmd.Context(), "/taps/"+url.PathEscape(args[0])+"/rotate", in)
+		},
+	}
+	cmd.Flags().DurationVar(&ttl, "ttl", 0, "life of the tap's token (it does not end without it)")
+	return cmd
+}
+
+// joinTap asks for a tap's token and shows the command that takes it there.
+func (s *shell) joinTap(ctx context.Context, path string, in any) error {
+	var out wire.TapOut
+	if err := s.post(ctx, path, in, &out); err != nil {
+		return err
+	}
+	if s.format != asTable {
+		return s.show(out, nil)
+	}
+	s.hint("type this on the machine of the tap %s; the token is not shown again", render.Line(out.Name))
+	return say(s.opts.Out, render.Line(out.Join))
+}
+
+func (s *shell) listTaps(ctx context.Context) error {
+	var out wire.TapsOut
+	if err := s.get(ctx, "/taps", nil, &out); err != nil {
+		return err
+	}
+	return showList(s, out.Taps, func() *render.Table {
+		t := &render.Table{
+			Columns: render.Columns("NAME", "STATE", "LAST REPORT", ">REPORTS", ">PACKETS 24H", ">DROPPED", ">LOSS", ">SPOOLED", ">MEMORY", "VERSION"),
+			Empty:   "no tap here; `rind tap add NAME` prints the command that joins one",
+		}
+		for _, x := range out.Taps {
+			t.Add(string(x.Name), tapState(s.opts.Now(), x), s.moment(x.LastReport), strconv.FormatInt(x.Reports, 10),
+				strconv.FormatInt(x.Loss.Received, 10), strconv.FormatInt(x.Loss.DroppedKernel+x.Loss.DroppedPipeline, 10),
+				fmt.Sprintf("%.3f %%", x.LossPercent), strconv.FormatUint(x.Health.SpoolReports, 10),
+				render.Bytes(x.Health.MemoryBytes), x.Health.Version)
+		}
+		return t
+	})
+}
+
+// quietAfter is when a tap that sends a report each 10 s counts as silent.
+const quietAfter = time.Minute
+
+func tapState(now time.Time, x ingest.TapInfo) string {
+	switch {
+	case x.Revoked != nil:
+		return "revoked"
+	case x.Expires != nil && !now.Before(*x.Expires):
+		return "expired"
+	case x.LastReport == nil:
+		return "never reported"
+	case now.Sub(*x.LastReport) > quietAfter:
+		return "silent"
+	}
+	return "reporting"
+}
+
+func (s *shell) moment(t *time.Time) string {
+	if t == nil {
+		return "-"
+	}
+	return s.ago(*t)
+}
+
+// delete asks for a removal.
+func (s *shell) delete(ctx context.Context, path string) error {
+	c, err := s.client()
+	if err != nil {
+		return err
+	}
+	return c.Delete(ctx, path)
+}
