@@ -1,0 +1,61 @@
+package tap
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rind-project/rind/internal/app/daemon"
+	"github.com/rind-project/rind/internal/base/log"
+	"github.com/rind-project/rind/internal/base/version"
+	"github.com/rind-project/rind/internal/network/tap"
+)
+
+func readCommand(load *daemon.Loader) *cobra.Command {
+	var asJSON bool
+	var to string
+	cmd := &cobra.Command{
+		Use: "read FILE…", Short: "read capture files: show what is in them, or deliver it", Args: cobra.MinimumNArgs(1),
+		Long: "read summarises pcap and pcapng files. It needs no privilege. Without a flag it shows a\n" +
+			"summary and the ledger of each file; --json writes the reports, one a line; --to node\n" +
+			"delivers them to the node that this tap has joined.\n\n" +
+			"A damaged file is read up to the damage; then the error is shown, the other files are\n" +
+			"read, and the command ends with 1.",
+		Example: "  rind-tap read trace.pcap\n  rind-tap read --json trace.pcapng | jq .flows\n  rind-tap read --to node *.pcap",
+		RunE: func(c *cobra.Command, files []string) error {
+			if to != "" && to != "node" {
+				return fmt.Errorf("--to %q: the only place is node", to)
+			}
+			if to != "" && asJSON {
+				return fmt.Errorf("--to and --json exclude one another")
+			}
+			cfg, err := loadConfig(load, nil)
+			if err != nil {
+				return err
+			}
+			logger, err := log.New(c.ErrOrStderr(), cfg.Log)
+			if err != nil {
+				return err
+			}
+			opts := tap.ReadOptions{
+				Out: c.OutOrStdout(), Progress: c.ErrOrStderr(), JSON: asJSON,
+				MaxFlows: cfg.Flow.MaxFlows, Seed: cfg.Flow.Seed, Version: version.Get().Version, Log: logger,
+			}
+			if to == "node" {
+				if len(cfg.Node.URLs) == 0 {
+					return fmt.Errorf("no node to deliver to: run the command that `rind tap add NAME` prints, or set node.urls")
+				}
+				// A running tap holds its own spool.
+				cfg.Spool.Dir = filepath.Join(cfg.DataDir, "read")
+				opts.Deliver = &cfg.Config
+			}
+			ctx, stop := daemon.SignalContext(c.Context())
+			defer stop()
+			return tap.ReadFiles(ctx, files, opts)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "write the reports as JSON, one a line")
+	cmd.Flags().StringVar(&to, "to", "", "deliver the reports: node")
+	return cmd
+}
