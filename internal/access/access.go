@@ -168,11 +168,11 @@ func (s *Service) Expire(ctx context.Context) error {
 		q      string
 		before time.Time
 	}{
-		{`DELETE FROM access_sessions WHERE expires_at < $1`, now},
-		{`DELETE FROM access_sessions WHERE used_at < $1`, now.Add(-s.cfg.SessionIdle)},
-		{`DELETE FROM access_tokens WHERE expires_at < $1`, now.Add(-30 * day)},
-		{`DELETE FROM access_known WHERE seen_at < $1`, now.Add(-180 * day)},
-		{`DELETE FROM access_audit WHERE at < $1`, now.Add(-s.cfg.AuditKeep)},
+		{`DELETE FROM access_sessions WHERE expires_at <= $1`, now},
+		{`DELETE FROM access_sessions WHERE used_at <= $1`, now.Add(-s.cfg.SessionIdle)},
+		{`DELETE FROM access_tokens WHERE expires_at <= $1`, now.Add(-30 * day)},
+		{`DELETE FROM access_known WHERE seen_at <= $1`, now.Add(-180 * day)},
+		{`DELETE FROM access_audit WHERE at <= $1`, now.Add(-s.cfg.AuditKeep)},
 	} {
 		if _, err := s.db.Exec(ctx, d.q, database.Micros(d.before)); err != nil {
 			return err

@@ -73,7 +73,7 @@ func (s *Service) AuditList(ctx context.Context, limit int, before string) ([]En
 		before = "g" // after every id, in any collation
 	}
 	rows, err := s.db.Query(ctx, `SELECT id, at, by_name, via, action, object, detail, addr, ok FROM access_audit
-WHERE id < $1 ORDER BY id DESC LIMIT $2`, before, min(limit, maxList))
+WHERE id < $1 ORDER BY id DESC LIMIT $2`, database.Text(before), min(limit, maxList))
 	if err != nil {
 		return nil, fmt.Errorf("reading the audit trail: %w", err)
 	}

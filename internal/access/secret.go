@@ -41,6 +41,12 @@ func newPublicID() string {
 	return lowerBase32.EncodeToString(b)
 }
 
+// validPublicID tells whether text can be the public part of a token.
+func validPublicID(id string) bool {
+	b, err := lowerBase32.DecodeString(id)
+	return err == nil && len(b) == 10 && len(id) == 16 // decoding skips line ends
+}
+
 // newPassword makes a one-time password of 120 random bits that a person can
 // type.
 func newPassword() string {

@@ -107,7 +107,7 @@ func errNoToken() error {
 func (s *Service) Token(ctx context.Context, token string) (Principal, error) {
 	rest, ok := strings.CutPrefix(token, TokenPrefix)
 	id, secret, two := strings.Cut(rest, "_")
-	if !ok || !two || len(id) != 16 || !validSecret(secret) {
+	if !ok || !two || !validPublicID(id) || !validSecret(secret) {
 		return Principal{}, errNoToken()
 	}
 	p := Principal{Via: ViaToken, TokenID: id}

@@ -56,8 +56,11 @@ func (s *Service) CreateUser(ctx context.Context, p Principal, name, pass string
 	if err := p.Require(Admin, "make users"); err != nil {
 		return err
 	}
-	if err := errors.Join(checkName(name), password.Check(name, pass)); err != nil {
-		return errs.New(errs.Invalid, "%w", err)
+	if err := checkName(name); err != nil {
+		return err
+	}
+	if err := password.Check(name, pass); err != nil {
+		return err
 	}
 	if role < Viewer || role > Admin {
 		return errs.New(errs.Invalid, "a user needs a role: viewer, operator or admin")
