@@ -28,7 +28,10 @@ const (
 // DuplicateWindow is how long a stream remembers message ids, at most.
 const DuplicateWindow = 2 * time.Minute
 
-// MaxAckPending bounds what a consumer of ours may leave unacknowledged.
+// MaxAckPending bounds what a consumer of ours may leave unacknowledged. It is
+// set on consumers that acknowledge, and is a ceiling of the server; as a limit
+// of a stream it would refuse the consumers behind KV watchers, which do not
+// acknowledge.
 const MaxAckPending = 65536
 
 // BucketSpec is how a bucket has to be made.
@@ -100,7 +103,6 @@ func (b BucketSpec) StreamConfig(replicas int) jetstream.StreamConfig {
 		AllowDirect:       true,
 		AllowRollup:       !b.Untrusted,
 		DenyDelete:        true,
-		ConsumerLimits:    jetstream.StreamConsumerLimits{MaxAckPending: MaxAckPending},
 	}
 	if b.TTL > 0 && b.TTL < DuplicateWindow {
 		cfg.Duplicates = b.TTL
@@ -121,20 +123,19 @@ func (b BucketSpec) StreamConfig(replicas int) jetstream.StreamConfig {
 // EventsConfig is the stream job-events, which masters alone write.
 func EventsConfig(replicas int) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
-		Name:           EventsStream,
-		Subjects:       []string{JobEvents},
-		Storage:        jetstream.FileStorage,
-		Replicas:       replicas,
-		Retention:      jetstream.LimitsPolicy,
-		Discard:        jetstream.DiscardOld,
-		MaxAge:         7 * day,
-		MaxBytes:       gib,
-		MaxMsgs:        -1,
-		MaxMsgSize:     int32(64 * kib),
-		MaxConsumers:   1000,
-		Duplicates:     DuplicateWindow,
-		AllowDirect:    true,
-		DenyDelete:     true,
-		ConsumerLimits: jetstream.StreamConsumerLimits{MaxAckPending: MaxAckPending},
+		Name:         EventsStream,
+		Subjects:     []string{JobEvents},
+		Storage:      jetstream.FileStorage,
+		Replicas:     replicas,
+		Retention:    jetstream.LimitsPolicy,
+		Discard:      jetstream.DiscardOld,
+		MaxAge:       7 * day,
+		MaxBytes:     gib,
+		MaxMsgs:      -1,
+		MaxMsgSize:   int32(64 * kib),
+		MaxConsumers: 1000,
+		Duplicates:   DuplicateWindow,
+		AllowDirect:  true,
+		DenyDelete:   true,
 	}
 }

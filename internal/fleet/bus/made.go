@@ -92,5 +92,5 @@ func same(a, b jetstream.StreamConfig) bool {
 		a.MaxMsgSize == b.MaxMsgSize && a.MaxConsumers == b.MaxConsumers && a.Storage == b.Storage &&
 		a.Replicas == b.Replicas && a.Discard == b.Discard && a.Duplicates == b.Duplicates &&
 		a.AllowDirect == b.AllowDirect && a.AllowRollup == b.AllowRollup && a.DenyDelete == b.DenyDelete &&
-		a.ConsumerLimits == b.ConsumerLimits && a.Metadata[metaReplicas] == b.Metadata[metaReplicas]
+		a.Metadata[metaReplicas] == b.Metadata[metaReplicas]
 }

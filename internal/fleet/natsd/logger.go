@@ -1,12 +1,14 @@
 package natsd
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
 )
 
 // logger writes nats-server's log into ours and remembers its last complaint,
@@ -20,7 +22,7 @@ type logger struct {
 }
 
 func newLogger(log *slog.Logger, reg prometheus.Registerer) *logger {
-	l := &logger{log: log, fatal: make(chan string, 1), refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+	l := &logger{log: log, fatal: make(chan string, 1), some: rate.NewLimiter(5, 50), refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "rind_bus_refused_total", Help: "Connections and messages that the bus refused.",
 	}, []string{"reason"})}
 	for _, reason := range []string{"tls", "auth", "permission"} {
@@ -38,8 +40,20 @@ func (l *logger) Noticef(format string, v ...any) { l.log.Debug(text(format, v))
 // Warnf logs a warning.
 func (l *logger) Warnf(format string, v ...any) { l.log.Warn(text(format, v)) }
 
-// Debugf logs for debugging.
-func (l *logger) Debugf(format string, v ...any) { l.log.Debug(text(format, v)) }
+// Debugf logs for debugging, except what says that a client does not speak
+// NATS over TLS.
+func (l *logger) Debugf(format string, v ...any) {
+	if strings.Contains(format, "TLS handshake error") {
+		line := text(format, v)
+		if reason, hint := classify(line); reason != "" {
+			l.refuse(line, reason, hint)
+		}
+		return
+	}
+	if l.log.Enabled(context.Background(), slog.LevelDebug) {
+		l.log.Debug(text(format, v))
+	}
+}
 
 // Tracef is off.
 func (l *logger) Tracef(string, ...any) {}
@@ -65,8 +79,15 @@ func (l *logger) Errorf(format string, v ...any) {
 		l.log.Error(line)
 		return
 	}
+	l.refuse(line, reason, hint)
+}
+
+// refuse counts a refusal, and logs it unless strangers cause too many.
+func (l *logger) refuse(line, reason, hint string) {
 	l.refused.WithLabelValues(reason).Inc()
-	l.log.Warn(line, "reason", reason, "hint", hint)
+	if l.some.Allow() {
+		l.log.Warn(line, "reason", reason, "hint", hint)
+	}
 }
 
 // classify recognises the lines about a client that was refused.

@@ -68,16 +68,29 @@ func (s *Server) Start(ctx context.Context) error {
 	if err := s.prepare(); err != nil {
 		return err
 	}
-	go s.srv.Start()
+	begun := make(chan struct{})
+	go func() { s.srv.Start(); close(begun) }()
 	if err := s.ready(ctx); err != nil {
-		s.srv.Shutdown()
-		s.srv = nil
+		s.abandon(begun)
 		return err
 	}
 	s.stopped = false
 	go s.watch(s.srv)
 	s.deps.Log.Info("the bus listens", "address", s.srv.Addr().String())
 	return nil
+}
+
+// abandon ends a server that did not become ready. It may still be starting,
+// and would go on to open what Shutdown has not seen yet.
+func (s *Server) abandon(begun <-chan struct{}) {
+	s.srv.Shutdown()
+	select {
+	case <-begun:
+	case <-time.After(5 * time.Second):
+	}
+	s.srv.Shutdown()
+	s.srv.WaitForShutdown()
+	s.srv = nil
 }
 
 // prepare opens keys and account, and makes the server without starting it.
@@ -133,7 +146,9 @@ func (s *Server) build(size storage, dir string) error {
 	if err != nil {
 		return fmt.Errorf("making the bus: %w", err)
 	}
-	srv.SetLoggerV2(s.logger, false, false, false)
+	// With debugging on, since that is where a client shows that speaks another
+	// protocol; the logger drops the rest.
+	srv.SetLoggerV2(s.logger, true, false, false)
 	s.srv = srv
 	return nil
 }

@@ -160,15 +160,3 @@ func (b *fleetBus) peel(id fleet.PeelID) *nats.Conn {
 	b.t.Cleanup(nc.Close)
 	return nc
 }
-
-func TestStartAndEnsure(t *testing.T) {
-	t.Parallel()
-	b := startBus(t, t.TempDir())
-	js := b.js(b.master())
-	if err := bus.Ensure(t.Context(), js, 1); err != nil {
-		t.Fatal(err)
-	}
-	if err := bus.Ensure(t.Context(), js, 1); err != nil {
-		t.Fatalf("a second time: %v", err)
-	}
-}

@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/rind-project/rind/internal/base/errs"
-	"github.com/rind-project/rind/internal/fleet/bus"
 )
 
 // storage is how much JetStream may keep.
@@ -82,7 +81,7 @@ func (s *Server) options(size storage, dir string) (*server.Options, error) {
 		NoSigs: true, NoLog: true,
 		MaxConn:       s.cfg.MaxConnections,
 		MaxPayload:    int32(s.cfg.MaxPayload),
-		MaxSubs:       bus.PeelMaxSubscriptions * 64,
+		MaxSubs:       1 << 16,
 		WriteDeadline: s.cfg.WriteDeadline,
 		PingInterval:  pingInterval, MaxPingsOut: 2,
 		TLS: true, TLSConfig: tls13(s.deps.TLS),

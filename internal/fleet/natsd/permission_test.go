@@ -1,0 +1,279 @@
+package natsd_test
+
+import (
+	"encoding/json"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/bus"
+)
+
+// violations collects what the broker refuses a connection.
+type violations struct {
+	mu   sync.Mutex
+	errs []string
+}
+
+func watchViolations(nc *nats.Conn) *violations {
+	v := &violations{}
+	nc.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.errs = append(v.errs, err.Error())
+	})
+	return v
+}
+
+// has reports whether the subject was refused for the operation. The broker
+// answers in order, so a flush before it sees every refusal.
+func (v *violations) has(op, subject string) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, e := range v.errs {
+		if strings.Contains(strings.ToLower(e), "permissions violation for "+op) && strings.Contains(e, `"`+subject+`"`) {
+			return true
+		}
+	}
+	return false
+}
+
+func TestPeelPermissionMatrix(t *testing.T) {
+	t.Parallel()
+	b := startBus(t, t.TempDir())
+	b.ensured()
+	const a, other = fleet.PeelID("peel-a"), fleet.PeelID("peel-b")
+	nc := b.peel(a)
+	seen := watchViolations(nc)
+	tests := []struct {
+		op, subject string
+		allowed     bool
+	}{
+		{"subscription", bus.JobAll, true},
+		{"subscription", bus.JobSubject(a), true},
+		{"subscription", bus.NoticeAll, true},
+		{"subscription", bus.NoticeSubject(a), true},
+		{"subscription", bus.InboxPrefix(a) + ".>", true},
+		{"subscription", bus.JobSubject(other), false},
+		{"subscription", bus.NoticeSubject(other), false},
+		{"subscription", bus.InboxPrefix(other) + ".>", false},
+		{"subscription", bus.InboxPrefix(a), false},
+		{"subscription", ">", false},
+		{"subscription", "*", false},
+		{"subscription", "*.>", false},
+		{"subscription", "job.>", false},
+		{"subscription", "job.*", false},
+		{"subscription", "job.p.*", false},
+		{"subscription", "notice.>", false},
+		{"subscription", "_INBOX.>", false},
+		{"subscription", "ret.>", false},
+		{"subscription", bus.ReturnSubject("j1", a, 0), false},
+		{"subscription", "hb.*", false},
+		{"subscription", "evt.>", false},
+		{"subscription", "jobevt.>", false},
+		{"subscription", "$KV.>", false},
+		{"subscription", bus.FactsSubject(a), false},
+		{"subscription", "$JS.>", false},
+		{"subscription", "$SYS.>", false},
+		{"publish", bus.ReturnSubject("j1", a, 0), true},
+		{"publish", bus.ReturnSubject("j2", a, 12), true},
+		{"publish", bus.HeartbeatSubject(a), true},
+		{"publish", bus.FactsSubject(a), true},
+		{"publish", bus.EventSubject(a, "disk.full"), true},
+		{"publish", bus.ReturnSubject("j1", other, 0), false},
+		{"publish", "ret.j1." + string(a), false},
+		{"publish", "ret.j1.x." + string(a) + ".0", false},
+		{"publish", "$KV.job-returns.j1." + string(a) + ".0", false},
+		{"publish", bus.HeartbeatSubject(other), false},
+		{"publish", bus.FactsSubject(other), false},
+		{"publish", bus.FactsSubject(a) + ".more", false},
+		{"publish", "$KV.enrollments." + string(a), false},
+		{"publish", "$KV.jobs.j1", false},
+		{"publish", bus.EventSubject(other, "disk.full"), false},
+		{"publish", "evt." + string(a), false},
+		{"publish", bus.JobAll, false},
+		{"publish", bus.JobSubject(a), false},
+		{"publish", bus.JobSubject(other), false},
+		{"publish", bus.NoticeAll, false},
+		{"publish", bus.NoticeSubject(other), false},
+		{"publish", bus.InboxPrefix(a) + ".x", false},
+		{"publish", bus.InboxPrefix(other) + ".x", false},
+		{"publish", "_INBOX.x", false},
+		{"publish", bus.JobEventSubject("j1"), false},
+		{"publish", "$JS.API.INFO", false},
+		{"publish", "$JS.API.STREAM.LIST", false},
+		{"publish", "$JS.API.STREAM.PURGE.KV_facts", false},
+		{"publish", "$JS.API.DIRECT.GET.KV_facts.$KV.facts." + string(other), false},
+		{"publish", "$JS.API.CONSUMER.CREATE.KV_facts", false},
+		{"publish", "$SYS.REQ.SERVER.PING", false},
+		{"publish", "$SYS.REQ.USER.INFO", false},
+	}
+	for _, tt := range tests {
+		if tt.op == "publish" {
+			if err := nc.Publish(tt.subject, []byte("{}")); err != nil {
+				t.Fatal(err)
+			}
+		} else if _, err := nc.Subscribe(tt.subject, func(*nats.Msg) {}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(200 * time.Millisecond) // the client hands errors on in the background
+	for _, tt := range tests {
+		if denied := seen.has(tt.op, tt.subject); denied == tt.allowed {
+			t.Errorf("%s %s: denied is %v, allowed should be %v", tt.op, tt.subject, denied, tt.allowed)
+		}
+	}
+}
+
+func TestReturnIsAcknowledgedAndBecomesAKey(t *testing.T) {
+	t.Parallel()
+	b := startBus(t, t.TempDir())
+	js := b.ensured()
+	peel := b.peel("web-01")
+	ack, err := peel.Request(bus.ReturnSubject("0198-jid", "web-01", 3), []byte(`{"ok":true}`), 5*time.Second)
+	if err != nil {
+		t.Fatalf("publish of a return: %v", err)
+	}
+	var pub struct {
+		Stream string
+		Seq    uint64
+		Error  any
+	}
+	if err := json.Unmarshal(ack.Data, &pub); err != nil || pub.Stream != "KV_job-returns" || pub.Seq == 0 || pub.Error != nil {
+		t.Fatalf("acknowledgement %s (%v)", ack.Data, err)
+	}
+	kv, err := js.KeyValue(t.Context(), bus.JobReturns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := kv.Get(t.Context(), bus.ReturnKey("0198-jid", "web-01", 3))
+	if err != nil || string(e.Value()) != `{"ok":true}` {
+		t.Fatalf("the key holds %v (%v)", e, err)
+	}
+	w, err := kv.Watch(t.Context(), "0198-jid.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Stop()
+	if e := <-w.Updates(); e == nil || e.Key() != "0198-jid.web-01.3" {
+		t.Fatalf("a watcher sees %v", e)
+	}
+	// A value written the other way, by a server, is beside it.
+	if _, err := kv.Put(t.Context(), "0198-jid.web-02.0", []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	keys, err := kv.Keys(t.Context())
+	if err != nil || len(keys) != 2 {
+		t.Fatalf("keys %v (%v)", keys, err)
+	}
+}
+
+// One roll-up header would purge the whole bucket, everybody's keys with it.
+func TestPeelCannotRollUpWhatOthersWrote(t *testing.T) {
+	t.Parallel()
+	b := startBus(t, t.TempDir())
+	js := b.ensured()
+	kv, err := js.KeyValue(t.Context(), bus.Facts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := kv.Put(t.Context(), "victim", []byte("facts")); err != nil {
+		t.Fatal(err)
+	}
+	evil := b.peel("evil")
+	for _, header := range []nats.Header{
+		{"Nats-Rollup": {"all"}}, {"Nats-Rollup": {"sub"}}, {"Nats-TTL": {"1s"}}, {"Nats-Incr": {"+1"}},
+		{"Nats-Batch-Id": {"x"}, "Nats-Batch-Sequence": {"1"}, "Nats-Batch-Commit": {"1"}},
+		{"Nats-Schedule": {"@every 1s"}, "Nats-Schedule-Target": {"$KV.facts.victim"}},
+	} {
+		ack, err := evil.RequestMsg(&nats.Msg{Subject: bus.FactsSubject("evil"), Header: header, Data: []byte("x")}, 5*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(ack.Data), `"error"`) {
+			t.Errorf("%v was taken: %s", header, ack.Data)
+		}
+	}
+	if e, err := kv.Get(t.Context(), "victim"); err != nil || string(e.Value()) != "facts" {
+		t.Errorf("the victim's facts are %v (%v)", e, err)
+	}
+	if err := bus.Purge(t.Context(), js, bus.Facts, "victim"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := kv.Get(t.Context(), "victim"); err == nil {
+		t.Error("bus.Purge left the key")
+	}
+}
+
+func TestPeelAnswersOnceAndOnlyWhoAsked(t *testing.T) {
+	t.Parallel()
+	b := startBus(t, t.TempDir())
+	master := b.master()
+	peel := b.peel("web-01")
+	seen := watchViolations(peel)
+	sub, err := peel.Subscribe(bus.JobSubject("web-01"), func(m *nats.Msg) {
+		_ = m.Respond([]byte("one"))
+		_ = m.Respond([]byte("two"))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Unsubscribe()
+	if err := peel.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	inbox := master.NewInbox()
+	got, err := master.SubscribeSync(inbox)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := master.PublishRequest(bus.JobSubject("web-01"), inbox, nil); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := got.NextMsg(5 * time.Second); err != nil || string(m.Data) != "one" {
+		t.Fatalf("first answer: %v, %v", m, err)
+	}
+	if m, err := got.NextMsg(300 * time.Millisecond); err == nil {
+		t.Errorf("a second answer came: %s", m.Data)
+	}
+	if !seen.has("publish", inbox) {
+		t.Error("the second answer was not refused")
+	}
+}
+
+func TestPeelLimits(t *testing.T) {
+	t.Parallel()
+	b := startBus(t, t.TempDir())
+	peel := b.peel("web-01")
+	var mu sync.Mutex
+	var refused error
+	peel.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		refused = err
+	})
+	for range bus.PeelMaxSubscriptions + 1 {
+		if _, err := peel.Subscribe(bus.JobAll, func(*nats.Msg) {}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := peel.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(100 * time.Millisecond)
+	mu.Lock()
+	defer mu.Unlock()
+	if refused == nil || !strings.Contains(refused.Error(), "maximum subscriptions") {
+		t.Errorf("33 subscriptions: %v", refused)
+	}
+	if got := peel.MaxPayload(); got > bus.PeelMaxPayload {
+		t.Errorf("the largest message is %d", got)
+	}
+}
