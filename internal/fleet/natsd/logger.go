@@ -16,6 +16,7 @@ import (
 type logger struct {
 	log     *slog.Logger
 	refused *prometheus.CounterVec // by reason: "tls", "auth", "permission"
+	some    *rate.Limiter          // of the refusals that are logged
 	fatal   chan string            // the first fatal line
 	mu      sync.Mutex
 	last    string
