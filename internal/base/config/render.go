@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"reflect"
 	"strings"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -29,8 +30,15 @@ func render(v reflect.Value, secret string) *yaml.Node {
 	if !ok {
 		return nil
 	}
-	return &yaml.Node{Kind: yaml.ScalarNode, Tag: tagOf(v.Type()), Value: masked(text, secret)}
+	scalar := &yaml.Node{Kind: yaml.ScalarNode, Tag: tagOf(v.Type()), Value: masked(text, secret)}
+	if strings.ContainsFunc(scalar.Value, unprintable) {
+		// The encoder's block style does not always load again.
+		scalar.Style = yaml.DoubleQuotedStyle
+	}
+	return scalar
 }
+
+func unprintable(c rune) bool { return !unicode.IsPrint(c) }
 
 // renderStruct is for the elements of lists. A secret list has secret elements.
 func renderStruct(v reflect.Value, secret string) *yaml.Node {

@@ -76,6 +76,32 @@ func TestSlowBody(t *testing.T) {
 	}
 }
 
+// The limit holds for a stream of HTTP/2 as well, and the connection lives on.
+func TestSlowBodyOverHTTP2(t *testing.T) {
+	t.Parallel()
+	server, client := secure(t)
+	failed := make(chan error, 1)
+	s := start(t, Config{BodyTimeout: 100 * time.Millisecond}, Deps{TLS: server, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			_, err := io.Copy(io.Discard, r.Body)
+			failed <- err
+		}
+	})})
+	c := &http.Client{Transport: &http.Transport{TLSClientConfig: client, ForceAttemptHTTP2: true}}
+	body, feed := io.Pipe()
+	defer feed.Close()
+	go func() { _, _ = io.WriteString(feed, "some") }()
+	if res, err := c.Post("https://"+s.Addr(), "text/plain", body); err == nil {
+		res.Body.Close()
+	}
+	if err := <-failed; !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the handler got %v", err)
+	}
+	if code, _ := get(t, c, "https://"+s.Addr()); code != http.StatusOK {
+		t.Errorf("the next request: %d", code)
+	}
+}
+
 // Once the body is there, its limit does not end the request.
 func TestBodyLimitIsLifted(t *testing.T) {
 	t.Parallel()

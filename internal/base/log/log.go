@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/rind-project/rind/internal/base/config"
 	"github.com/rind-project/rind/internal/base/errs"
 )
 
@@ -28,10 +29,12 @@ func Defaults() Options { return Options{Level: "info", Format: "auto"} }
 // Validate refuses a level or a format that does not exist.
 func (o Options) Validate() error {
 	if _, err := parseLevel(o.Level); err != nil {
-		return err
+		return config.Bad("level", "%w", err)
 	}
-	_, err := isText(io.Discard, o.Format)
-	return err
+	if _, err := isText(io.Discard, o.Format); err != nil {
+		return config.Bad("format", "%w", err)
+	}
+	return nil
 }
 
 // New returns a logger that writes to w.

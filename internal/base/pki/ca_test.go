@@ -83,6 +83,27 @@ func TestOpenCATwice(t *testing.T) {
 	}
 }
 
+func TestPinIn(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if _, err := PinIn(dir); !errs.Is(err, errs.NotFound) {
+		t.Errorf("got %v", err)
+	}
+	if entries, _ := os.ReadDir(dir); len(entries) != 0 {
+		t.Errorf("looking made %v", entries)
+	}
+	want := open(t, dir).Pin()
+	if got, err := PinIn(dir); err != nil || got != want {
+		t.Errorf("got %q, %v, want %q", got, err, want)
+	}
+	if err := damage(filepath.Join(dir, caCertFile)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := PinIn(dir); !errs.Is(err, errs.Invalid) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestOpenCADamage(t *testing.T) {
 	t.Parallel()
 	other := t.TempDir()

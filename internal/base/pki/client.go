@@ -28,6 +28,7 @@ func PinnedTLSFor(pin, host string) *tls.Config {
 	want, malformed := ParsePin(pin)
 	cfg := &tls.Config{
 		MinVersion: tls.VersionTLS12,
+		ServerName: host,
 		// The chain is verified below, against the pin instead of a pool.
 		InsecureSkipVerify: true,
 	}

@@ -4,6 +4,9 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
+	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/rind-project/rind/internal/base/errs"
@@ -32,6 +35,24 @@ func ParsePin(pin string) (string, error) {
 			shorten(pin), pinPrefix, ShowPin)
 	}
 	return pinPrefix + digits, nil
+}
+
+// PinIn returns the pin of the authority in a folder, and makes nothing when
+// there is none.
+func PinIn(dir string) (string, error) {
+	file := filepath.Join(dir, caCertFile)
+	text, err := readLimited(file, maxFile)
+	if errors.Is(err, os.ErrNotExist) {
+		return "", errs.New(errs.NotFound, "there is no CA in %s: start the server once, or name its data folder: %w", dir, err)
+	}
+	if err != nil {
+		return "", readError(file, err)
+	}
+	cert, err := parseCert(file, text)
+	if err != nil {
+		return "", err
+	}
+	return PinOf(cert), nil
 }
 
 // shorten bounds what is quoted of somebody's input.
