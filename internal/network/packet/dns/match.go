@@ -87,18 +87,21 @@ func (m *Matcher) Add(now int64, from, to packet.Addr, fromPort, toPort uint16, 
 			slot = i
 		}
 	}
-	q.Name = msg.Name
 	if msg.Response {
 		if msg.Questions > 0 {
+			q.Name.set(&msg.Name)
 			m.emit(q, msg, now)
 		}
 		return
 	}
+	w := &waiting[slot]
 	if tags[slot] != 0 {
 		m.pushed++
-		m.emit(&waiting[slot], nil, 0)
+		m.emit(w, nil, 0)
 	}
-	tags[slot], waiting[slot] = tag, *q
+	tags[slot] = tag
+	w.Time, w.Client, w.Server, w.Port, w.Proto, w.ID, w.Type = now, q.Client, q.Server, q.Port, q.Proto, q.ID, q.Type
+	w.Name.set(&msg.Name)
 }
 
 // answeredBy reports whether msg, from and to the endpoints of o, belongs to q:

@@ -128,8 +128,9 @@ func (m *Message) data(typ uint16, off, size int, name *Name, dst []byte) []byte
 	default:
 		return nil
 	}
-	// The name must end inside its record; pointers lead back from there.
-	if _, err := name.read(m.body[:off+size], off+skip); err != nil {
+	// The name must end inside its record; pointers lead back from there. The
+	// root as the target of a service binding is the owner itself (RFC 9460).
+	if _, err := name.read(m.body[:off+size], off+skip); err != nil || name.n == 1 {
 		return nil
 	}
 	return name.AppendText(dst)

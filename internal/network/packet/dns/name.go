@@ -31,6 +31,12 @@ type Name struct {
 // bytes returns the wire form.
 func (n *Name) bytes() []byte { return n.b[:n.n] }
 
+// set copies a name; most are far shorter than the room for one.
+func (n *Name) set(o *Name) {
+	n.n = o.n
+	copy(n.b[:n.n], o.b[:o.n])
+}
+
 // Equal reports whether two names are the same.
 func (n *Name) Equal(o *Name) bool { return n.n == o.n && string(n.bytes()) == string(o.bytes()) }
 
