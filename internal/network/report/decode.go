@@ -44,6 +44,9 @@ func (d *Decoder) Decode(b []byte) (*network.Report, error) {
 	if v := b[header-1]; v != version {
 		return nil, invalid("its format has version %d, this node reads version %d: update the older of the two", v, version)
 	}
+	if len(b) == header {
+		return nil, invalid("it is cut off after its header")
+	}
 	body, err := d.zstd.DecodeAll(b[header:], nil)
 	switch {
 	case errors.Is(err, zstd.ErrDecoderSizeExceeded), errors.Is(err, zstd.ErrWindowSizeExceeded):

@@ -23,7 +23,8 @@ type Encoder struct {
 	names   nameDict
 	macs    macDict
 	columns [max(flowColumns, dnsColumns, tlsColumns)][]byte
-	rows    []byte // the three messages of columns
+	ends    []uint32 // numbers of the rows' addresses, in the order of the rows
+	rows    []byte   // the three messages of columns
 	body    []byte
 }
 
@@ -58,9 +59,11 @@ func (e *Encoder) Encode(r *network.Report) ([]byte, error) {
 
 	e.number(r)
 	e.rows = e.rows[:0]
-	e.flows(r.Flows)
-	e.dns(r.DNS)
-	e.tls(r.TLS)
+	dns := 2 * len(r.Flows)
+	tls := dns + 2*len(r.DNS)
+	e.flows(r.Flows, e.ends[:dns])
+	e.dns(r.DNS, e.ends[dns:tls])
+	e.tls(r.TLS, e.ends[tls:])
 
 	b := e.head(e.body[:0], r)
 	b = appendBytes(b, fieldIPv4, e.addrs.v4)
@@ -79,30 +82,25 @@ func (e *Encoder) Encode(r *network.Report) ([]byte, error) {
 	return e.zstd.EncodeAll(e.body, out), nil
 }
 
-// number fills the address dictionary, so that the indices of IPv6 addresses
-// are known when the columns are written.
+// number fills the address dictionary, so that the indices of IPv6 addresses,
+// which come after all IPv4 ones, are known when the columns are written.
 func (e *Encoder) number(r *network.Report) {
+	e.ends = e.ends[:0]
 	for i := range r.Flows {
-		e.addrs.add(r.Flows[i].Source)
-		e.addrs.add(r.Flows[i].Dest)
+		e.ends = append(e.ends, e.addrs.add(r.Flows[i].Source), e.addrs.add(r.Flows[i].Dest))
 	}
 	for i := range r.DNS {
-		e.addrs.add(r.DNS[i].Client)
-		e.addrs.add(r.DNS[i].Server)
+		e.ends = append(e.ends, e.addrs.add(r.DNS[i].Client), e.addrs.add(r.DNS[i].Server))
 	}
 	for i := range r.TLS {
-		e.addrs.add(r.TLS[i].Client)
-		e.addrs.add(r.TLS[i].Server)
+		e.ends = append(e.ends, e.addrs.add(r.TLS[i].Client), e.addrs.add(r.TLS[i].Server))
 	}
-}
-
-// addr returns the final index of an address that number has seen.
-func (e *Encoder) addr(a netip.Addr) uint64 {
-	i := e.addrs.index[a]
-	if i&sixth == 0 {
-		return uint64(i)
+	after := uint32(len(e.addrs.v4) / 4)
+	for i, n := range e.ends {
+		if n&sixth != 0 {
+			e.ends[i] = n&^sixth + after
+		}
 	}
-	return uint64(i&^sixth) + uint64(len(e.addrs.v4)/4)
 }
 
 func (e *Encoder) head(b []byte, r *network.Report) []byte {

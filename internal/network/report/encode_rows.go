@@ -11,7 +11,7 @@ import (
 // maxLatency is the longest wait for an answer that a report can say.
 const maxLatency = time.Hour
 
-func (e *Encoder) flows(flows []network.Flow) {
+func (e *Encoder) flows(flows []network.Flow, ends []uint32) {
 	e.open(flowColumns)
 	var before int64
 	for i := range flows {
@@ -20,8 +20,8 @@ func (e *Encoder) flows(flows []network.Flow) {
 		e.put(flowStart, protowire.EncodeZigZag(start-before))
 		e.put(flowDuration, protowire.EncodeZigZag(f.End.UnixMicro()-start))
 		before = start
-		e.put(flowSource, e.addr(f.Source))
-		e.put(flowDest, e.addr(f.Dest))
+		e.put(flowSource, uint64(ends[2*i]))
+		e.put(flowDest, uint64(ends[2*i+1]))
 		e.put(flowSrcPort, uint64(f.SrcPort))
 		e.put(flowDstPort, uint64(f.DstPort))
 		e.put(flowProto, uint64(f.Proto))
@@ -42,7 +42,7 @@ func (e *Encoder) flows(flows []network.Flow) {
 	e.close(fieldFlows, len(flows), flowColumns)
 }
 
-func (e *Encoder) dns(queries []network.DNSQuery) {
+func (e *Encoder) dns(queries []network.DNSQuery, ends []uint32) {
 	e.open(dnsColumns)
 	var before int64
 	for i := range queries {
@@ -50,8 +50,8 @@ func (e *Encoder) dns(queries []network.DNSQuery) {
 		at := q.Time.UnixMicro()
 		e.put(dnsTime, protowire.EncodeZigZag(at-before))
 		before = at
-		e.put(dnsClient, e.addr(q.Client))
-		e.put(dnsServer, e.addr(q.Server))
+		e.put(dnsClient, uint64(ends[2*i]))
+		e.put(dnsServer, uint64(ends[2*i+1]))
 		e.put(dnsPort, uint64(q.Port))
 		e.put(dnsProto, uint64(q.Proto))
 		e.put(dnsName, e.names.add(q.Name))
@@ -64,7 +64,7 @@ func (e *Encoder) dns(queries []network.DNSQuery) {
 	e.close(fieldDNS, len(queries), dnsColumns)
 }
 
-func (e *Encoder) tls(hellos []network.TLSHello) {
+func (e *Encoder) tls(hellos []network.TLSHello, ends []uint32) {
 	e.open(tlsColumns)
 	var before int64
 	for i := range hellos {
@@ -72,8 +72,8 @@ func (e *Encoder) tls(hellos []network.TLSHello) {
 		at := h.Time.UnixMicro()
 		e.put(tlsTime, protowire.EncodeZigZag(at-before))
 		before = at
-		e.put(tlsClient, e.addr(h.Client))
-		e.put(tlsServer, e.addr(h.Server))
+		e.put(tlsClient, uint64(ends[2*i]))
+		e.put(tlsServer, uint64(ends[2*i+1]))
 		e.put(tlsSrcPort, uint64(h.SrcPort))
 		e.put(tlsDstPort, uint64(h.DstPort))
 		e.put(tlsSNI, e.names.add(h.SNI))

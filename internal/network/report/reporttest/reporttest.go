@@ -1,0 +1,129 @@
+// Package reporttest makes reports for tests and benchmarks. The same seed
+// gives the same report.
+package reporttest
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/rind-project/rind/internal/network"
+)
+
+// Size says how many rows of each kind a report has.
+type Size struct{ Flows, DNS, TLS int }
+
+// Boot is a boot id made of a seed.
+func Boot(seed uint64) string {
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:], seed)
+	binary.BigEndian.PutUint64(b[8:], seed)
+	b[6], b[8] = b[6]&0x0f|0x70, b[8]&0x3f|0x80
+	return uuid.UUID(b).String()
+}
+
+// New makes a report that ends at end and covers ten seconds, with every field
+// filled and numbers spread as traffic has them: few servers, many clients,
+// some IPv6, 60 % of the flows with an application.
+func New(seed uint64, id network.Identity, end time.Time, size Size) *network.Report {
+	g := generator{rand.New(rand.NewPCG(seed, 1)), end.UTC().Truncate(time.Microsecond).Add(-10 * time.Second)}
+	r := &network.Report{
+		Identity: id, Start: g.start, End: g.start.Add(10 * time.Second), Seed: 7,
+		Health: network.Health{Version: "v1.2.3", CPUSeconds: 12.5, MemoryBytes: 40 << 20, FlowsActive: 12, FlowsMax: 262144,
+			SpoolReports: 1, SpoolBytes: 4096, SpoolDropped: 2, RingBytes: 64 << 20},
+	}
+	for range size.Flows {
+		r.Flows = append(r.Flows, g.flow())
+	}
+	for range size.DNS {
+		r.DNS = append(r.DNS, g.dns())
+	}
+	for range size.TLS {
+		r.TLS = append(r.TLS, g.tls())
+	}
+	r.Interfaces = []network.Ledger{g.ledger("eth0", r.Flows)}
+	return r
+}
+
+type generator struct {
+	*rand.Rand
+	start time.Time
+}
+
+func (g generator) time() time.Time {
+	return g.start.Add(time.Duration(g.Int64N(int64(10*time.Second/time.Microsecond))) * time.Microsecond)
+}
+
+func (g generator) client() netip.Addr {
+	if g.IntN(100) < 15 {
+		a := netip.MustParseAddr("2001:db8::").As16()
+		binary.BigEndian.PutUint16(a[14:], uint16(g.IntN(20000)))
+		return netip.AddrFrom16(a)
+	}
+	return netip.AddrFrom4([4]byte{10, byte(g.IntN(4)), byte(g.IntN(256)), byte(g.IntN(256))})
+}
+
+func (g generator) server() netip.Addr {
+	return netip.AddrFrom4([4]byte{192, 0, 2, byte(min(g.IntN(256), g.IntN(256)))})
+}
+
+var apps = [...]string{"tls", "dns", "http", "ssh", "quic", "ntp"}
+
+func (g generator) flow() network.Flow {
+	f := network.Flow{Start: g.time(), Source: g.client(), Dest: g.server(), SrcPort: uint16(32768 + g.IntN(28000)), DstPort: 443,
+		Proto: network.TCP, SrcPkts: 1 + uint64(g.IntN(40)), DstPkts: uint64(g.IntN(60)), SrcFlags: 0x1b, DstFlags: 0x1b,
+		State: network.TCPState(g.IntN(8)), Ended: g.IntN(3) > 0,
+		SrcMAC: [6]byte{2, 0, 0, 0, 0, byte(g.IntN(64))}, DstMAC: [6]byte{2, 0, 0, 0, 1, 1}}
+	if g.IntN(4) == 0 {
+		f.Proto, f.DstPort, f.State, f.SrcFlags, f.DstFlags = network.UDP, 53, 0, 0, 0
+	}
+	if g.IntN(10) == 0 {
+		f.VLAN = uint16(100 + g.IntN(8))
+	}
+	if g.IntN(100) < 60 {
+		f.App = apps[g.IntN(len(apps))]
+	}
+	f.SrcBytes, f.DstBytes = f.SrcPkts*uint64(60+g.IntN(400)), f.DstPkts*uint64(60+g.IntN(1400))
+	f.End = f.Start.Add(time.Duration(g.IntN(3_000_000)) * time.Microsecond)
+	return f
+}
+
+func (g generator) name() string {
+	return fmt.Sprintf("host%d.example%d.com", g.IntN(50), min(g.IntN(200), g.IntN(200)))
+}
+
+func (g generator) dns() network.DNSQuery {
+	q := network.DNSQuery{Time: g.time(), Client: g.client(), Server: g.server(), Port: uint16(1024 + g.IntN(60000)), Proto: network.UDP, Name: g.name(), Type: 1}
+	if g.IntN(10) > 0 {
+		q.Answered, q.RCode, q.Latency = true, uint8(g.IntN(4)), time.Duration(g.IntN(90000))*time.Microsecond
+		for range g.IntN(4) {
+			q.Answers = append(q.Answers, g.server().String())
+		}
+	}
+	return q
+}
+
+func (g generator) tls() network.TLSHello {
+	h := network.TLSHello{Time: g.time(), Client: g.client(), Server: g.server(), SrcPort: uint16(32768 + g.IntN(28000)), DstPort: 443, SNI: g.name(), Version: 0x0304}
+	if g.IntN(4) > 0 {
+		h.ALPN = []string{"h2", "http/1.1"}
+	}
+	return h
+}
+
+// ledger makes a ledger that adds up and accounts for all packets of the flows.
+func (g generator) ledger(name string, flows []network.Flow) network.Ledger {
+	l := network.Ledger{Interface: name, DroppedKernel: uint64(g.IntN(10)), DroppedPipeline: uint64(g.IntN(3)), Malformed: uint64(g.IntN(5)),
+		HeldFragments: uint64(g.IntN(4)), ReleasedFragments: uint64(g.IntN(3))}
+	for i := range flows {
+		l.Summarised += flows[i].SrcPkts + flows[i].DstPkts
+		l.Bytes += flows[i].SrcBytes + flows[i].DstBytes
+	}
+	l.Summarised += l.ReleasedFragments
+	l.Received = l.Summarised + l.DroppedKernel + l.DroppedPipeline + l.Malformed + l.HeldFragments - l.ReleasedFragments
+	return l
+}
