@@ -1,0 +1,250 @@
+// Package apitest serves the real API, behind the real guard and on a real
+// database, over services that are small and kept in memory. It is for the
+// tests of the API and of what asks it.
+package apitest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rind-project/rind/internal/base/errs"
+	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/master"
+)
+
+// Now is the moment at which everything here happens.
+var Now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// Reply is what a peel does with a job: nil is no answer.
+type Reply func(fleet.JobRequest) *fleet.Return
+
+// Fleet is a fleet in memory. Its target language is one glob.
+type Fleet struct {
+	Gate chan struct{} // when not nil, each event of Watch waits for one
+
+	mu      sync.Mutex
+	peels   []fleet.Peel
+	replies map[fleet.PeelID]Reply
+	jobs    []fleet.Job
+	returns map[string][]fleet.Return
+	changed []chan struct{}
+	fail    error
+}
+
+// NewFleet makes an empty fleet.
+func NewFleet() *Fleet {
+	return &Fleet{replies: map[fleet.PeelID]Reply{}, returns: map[string][]fleet.Return{}}
+}
+
+// Add enrolls a peel.
+func (f *Fleet) Add(p fleet.Peel, reply Reply) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.peels = append(f.peels, p)
+	slices.SortFunc(f.peels, func(a, b fleet.Peel) int { return slices.Compare([]byte(a.ID), []byte(b.ID)) })
+	f.replies[p.ID] = reply
+}
+
+// Fail makes every call fail with an error, until it is nil.
+func (f *Fleet) Fail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fail = err
+}
+
+// Change tells everybody who watches that something changed.
+func (f *Fleet) Change() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range f.changed {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Watching counts those who watch for changes.
+func (f *Fleet) Watching() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.changed)
+}
+
+// Peels implements api.Fleet.
+func (f *Fleet) Peels(_ context.Context, q master.PeelQuery) ([]fleet.Peel, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fail != nil {
+		return nil, f.fail
+	}
+	var out []fleet.Peel
+	for _, p := range f.peels {
+		if ok, err := match(q.Match, p.ID); err != nil {
+			return nil, err
+		} else if ok && p.ID > q.After && len(out) < q.Limit {
+			p.Facts = nil
+			out = append(out, p)
+		}
+	}
+	return out, nil
+}
+
+func match(glob string, id fleet.PeelID) (bool, error) {
+	if glob == "" {
+		return true, nil
+	}
+	ok, err := path.Match(glob, string(id))
+	if err != nil {
+		return false, errs.New(errs.Invalid, "%q is not a target", glob)
+	}
+	return ok, nil
+}
+
+// Peel implements api.Fleet.
+func (f *Fleet) Peel(_ context.Context, id fleet.PeelID) (fleet.Peel, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, p := range f.peels {
+		if p.ID == id && f.fail == nil {
+			return p, nil
+		}
+	}
+	if f.fail != nil {
+		return fleet.Peel{}, f.fail
+	}
+	return fleet.Peel{}, errs.New(errs.NotFound, "there is no peel %q", id)
+}
+
+// Run implements api.Fleet.
+func (f *Fleet) Run(_ context.Context, req fleet.JobRequest) (fleet.Job, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fail != nil {
+		return fleet.Job{}, f.fail
+	}
+	job := fleet.Job{
+		JID: fmt.Sprintf("01980c6e-0000-7000-8000-%012d", len(f.jobs)+1), Target: req.Target, Function: req.Function, Args: req.Args,
+		By: req.By, State: fleet.JobDone, Created: Now.Add(-time.Minute), Expires: Now, Ended: Now,
+	}
+	for _, p := range f.peels {
+		ok, err := match(req.Target, p.ID)
+		if err != nil {
+			return fleet.Job{}, err
+		}
+		if ok {
+			f.answer(&job, p.ID, req)
+		}
+	}
+	if job.Summary.Targeted == 0 {
+		return fleet.Job{}, errs.New(errs.NotFound, "no peel matches %q", req.Target)
+	}
+	f.jobs = append([]fleet.Job{job}, f.jobs...)
+	return job, nil
+}
+
+func (f *Fleet) answer(job *fleet.Job, id fleet.PeelID, req fleet.JobRequest) {
+	sum := &job.Summary
+	sum.Targeted++
+	r := f.replies[id](req)
+	if r == nil {
+		sum.Missing++
+		sum.MissingPeels = append(sum.MissingPeels, id)
+		return
+	}
+	r.JID, r.Peel, r.Started, r.Finished = job.JID, id, Now, Now
+	sum.Answered++
+	if !r.OK {
+		sum.Failed++
+	}
+	f.returns[job.JID] = append(f.returns[job.JID], *r)
+}
+
+// Jobs implements api.Fleet.
+func (f *Fleet) Jobs(_ context.Context, limit int) ([]fleet.Job, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.jobs[:min(limit, len(f.jobs))]), f.fail
+}
+
+// Job implements api.Fleet.
+func (f *Fleet) Job(_ context.Context, jid string) (fleet.Job, []fleet.Return, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, j := range f.jobs {
+		if j.JID == jid {
+			return j, f.returns[jid], f.fail
+		}
+	}
+	return fleet.Job{}, nil, errs.New(errs.NotFound, "there is no job %q", jid)
+}
+
+// Watch implements api.Fleet.
+func (f *Fleet) Watch(ctx context.Context, jid string) (<-chan fleet.JobEvent, error) {
+	job, returns, err := f.Job(ctx, jid)
+	if err != nil {
+		return nil, err
+	}
+	out := make(chan fleet.JobEvent)
+	go func() {
+		defer close(out)
+		for i := range len(returns) + 1 {
+			e := fleet.JobEvent{Done: &job}
+			if i < len(returns) {
+				e = fleet.JobEvent{Return: &returns[i]}
+			}
+			if f.Gate != nil {
+				select {
+				case <-f.Gate:
+				case <-ctx.Done():
+					return
+				}
+			}
+			select {
+			case out <- e:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return out, nil
+}
+
+// Changes implements api.Fleet.
+func (f *Fleet) Changes(ctx context.Context) <-chan struct{} {
+	c := make(chan struct{}, 1)
+	f.mu.Lock()
+	f.changed = append(f.changed, c)
+	f.mu.Unlock()
+	context.AfterFunc(ctx, func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.changed = slices.DeleteFunc(f.changed, func(x chan struct{}) bool { return x == c })
+	})
+	return c
+}
+
+// OK is a return with a value.
+func OK(value any) *fleet.Return {
+	raw, err := json.Marshal(value)
+	if err != nil {
+		panic(err)
+	}
+	return &fleet.Return{OK: true, Value: raw}
+}
+
+// Always replies the same to every job.
+func Always(r *fleet.Return) Reply {
+	return func(fleet.JobRequest) *fleet.Return {
+		if r == nil {
+			return nil
+		}
+		clone := *r
+		return &clone
+	}
+}

@@ -1,0 +1,121 @@
+package apitest
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rind-project/rind/internal/base/errs"
+	words "github.com/rind-project/rind/internal/network"
+	"github.com/rind-project/rind/internal/network/ingest"
+	"github.com/rind-project/rind/internal/network/store"
+)
+
+// Network is telemetry in memory. It remembers what it was asked for, and
+// pages, but does not filter.
+type Network struct {
+	mu        sync.Mutex
+	FlowRows  []store.Flow // from new to old
+	DNSRows   []store.DNS
+	TLSRows   []store.TLS
+	Points    []store.TrafficPoint
+	Talkers   []store.Talker
+	FlowQuery store.FlowQuery
+	DNSQuery  store.DNSQuery
+	TLSQuery  store.TLSQuery
+}
+
+// after gives the page that follows a cursor.
+func after[T interface{ Cursor() store.Cursor }](rows []T, c store.Cursor, limit int) []T {
+	from := 0
+	if c != (store.Cursor{}) {
+		from = 1 + slices.IndexFunc(rows, func(r T) bool { return r.Cursor().ID == c.ID })
+	}
+	return slices.Clone(rows[from:min(len(rows), from+limit)])
+}
+
+// Flows implements api.Network.
+func (n *Network) Flows(_ context.Context, q store.FlowQuery) ([]store.Flow, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.FlowQuery = q
+	return after(n.FlowRows, q.Before, q.Limit), nil
+}
+
+// DNS implements api.Network.
+func (n *Network) DNS(_ context.Context, q store.DNSQuery) ([]store.DNS, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.DNSQuery = q
+	return after(n.DNSRows, q.Before, q.Limit), nil
+}
+
+// TLS implements api.Network.
+func (n *Network) TLS(_ context.Context, q store.TLSQuery) ([]store.TLS, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.TLSQuery = q
+	return after(n.TLSRows, q.Before, q.Limit), nil
+}
+
+// Traffic implements api.Network.
+func (n *Network) Traffic(context.Context, time.Time, time.Time, time.Duration) ([]store.TrafficPoint, error) {
+	return n.Points, nil
+}
+
+// TopTalkers implements api.Network.
+func (n *Network) TopTalkers(_ context.Context, _, _ time.Time, limit int) ([]store.Talker, error) {
+	return n.Talkers[:min(limit, len(n.Talkers))], nil
+}
+
+// Taps are taps in memory.
+type Taps struct {
+	mu  sync.Mutex
+	All []ingest.TapInfo
+}
+
+func (t *Taps) find(name string) int {
+	return slices.IndexFunc(t.All, func(x ingest.TapInfo) bool { return string(x.Name) == name })
+}
+
+// AddTap implements api.Taps.
+func (t *Taps) AddTap(_ context.Context, name string, _ time.Duration) (string, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.find(name) >= 0 {
+		return "", errs.New(errs.Conflict, "tap %q exists", name)
+	}
+	t.All = append(t.All, ingest.TapInfo{Name: words.TapID(name), Created: Now})
+	return "rindtap_" + name + "_secret", nil
+}
+
+// RotateTap implements api.Taps.
+func (t *Taps) RotateTap(_ context.Context, name string, _ time.Duration) (string, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.find(name) < 0 {
+		return "", errs.New(errs.NotFound, "there is no tap %q", name)
+	}
+	return "rindtap_" + name + "_new", nil
+}
+
+// RevokeTap implements api.Taps.
+func (t *Taps) RevokeTap(_ context.Context, name string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i := t.find(name)
+	if i < 0 {
+		return errs.New(errs.NotFound, "there is no tap %q", name)
+	}
+	now := Now
+	t.All[i].Revoked = &now
+	return nil
+}
+
+// Taps implements api.Taps.
+func (t *Taps) Taps(context.Context) ([]ingest.TapInfo, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.All), nil
+}
