@@ -81,3 +81,6 @@ func (b *Batch) Message(n int) []byte {
 	}
 	return e.encode()
 }
+
+// All reports whether the job is for every peel, with one message.
+func (b *Batch) All() bool { return b.tree == nil }

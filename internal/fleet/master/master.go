@@ -2,63 +2,207 @@ package master
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
 
-	"github.com/rind-project/rind/internal/fleet"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/rind-project/rind/internal/base/errs"
+	"github.com/rind-project/rind/internal/fleet/bus"
 )
 
 // Master is one master of the fleet. Use New.
 type Master struct {
-	cfg  Config
-	deps Deps
-	died chan error
+	cfg     Config
+	deps    Deps
+	name    string // of the configuration, as a key
+	log     *slog.Logger
+	metrics *metrics
+	died    chan error
+	changes *changes
+
+	mu  sync.Mutex
+	now *live // nil while it does not run
+}
+
+// live is what a master has between Start and Stop.
+type live struct {
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	nc      *nats.Conn
+	js      jetstream.JetStream
+	facts   jetstream.KeyValue
+	jobs    jetstream.KeyValue
+	returns jetstream.KeyValue
+
+	roster   *roster
+	presence *presence
+	board    *board
+	subs     []*nats.Subscription
 }
 
 // New makes a master that is not started.
 func New(cfg Config, deps Deps) *Master {
 	cfg.fill()
-	return &Master{cfg: cfg, deps: deps, died: make(chan error, 1)}
+	if deps.Log == nil {
+		deps.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Master{cfg: cfg, deps: deps, name: keyName(cfg.Name), log: deps.Log, died: make(chan error, 1), changes: newChanges()}
 }
 
-// Start loads what is known of the peels and finishes the jobs that an earlier
-// master left open.
-func (m *Master) Start(ctx context.Context) error { return nil }
+// keyName makes a key of a name.
+func keyName(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '_' {
+			return r
+		}
+		return '_'
+	}, strings.ToLower(s))
+	if s == "" {
+		return "master"
+	}
+	return s
+}
 
-// Stop ends it.
-func (m *Master) Stop(ctx context.Context) error { return nil }
+// Start loads what is known of the peels and takes up the jobs that an earlier
+// master left open.
+func (m *Master) Start(ctx context.Context) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.now != nil {
+		return errors.New("the master runs already")
+	}
+	if m.metrics == nil {
+		reg, err := newMetrics(m.deps.Metrics)
+		if err != nil {
+			return err
+		}
+		m.metrics = reg
+	}
+	l := &live{nc: m.deps.NC(), js: m.deps.JS()}
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	m.now = l
+	if err := m.open(ctx, l); err != nil {
+		l.end()
+		l.wg.Wait()
+		m.now = nil
+		return err
+	}
+	return nil
+}
+
+func (m *Master) open(ctx context.Context, l *live) error {
+	for name, kv := range map[string]*jetstream.KeyValue{bus.Facts: &l.facts, bus.Jobs: &l.jobs, bus.JobReturns: &l.returns} {
+		var err error
+		if *kv, err = l.js.KeyValue(ctx, name); err != nil {
+			return bus.Explain(name, err)
+		}
+	}
+	l.roster, l.presence, l.board = newRoster(m.deps.Enrolled), newPresence(m.deps.System != nil), newBoard()
+	if err := l.roster.refresh(ctx); err != nil {
+		return err
+	}
+	if err := m.listen(l); err != nil {
+		return err
+	}
+	if err := m.follow(ctx, l); err != nil {
+		return err
+	}
+	m.takeUp(l)
+	l.wg.Go(func() { m.beatLoop(l) })
+	l.wg.Go(func() { m.sweepLoop(l) })
+	return nil
+}
+
+// listen subscribes to what comes over core subjects.
+func (m *Master) listen(l *live) error {
+	if err := l.subscribe(l.nc, bus.AllReturns, func(msg *nats.Msg) { m.onReturn(l, msg) }); err != nil {
+		return err
+	}
+	if err := l.subscribe(l.nc, bus.AllHeartbeats, func(msg *nats.Msg) { m.onBeat(l, msg) }); err != nil {
+		return err
+	}
+	if err := l.nc.FlushTimeout(10 * time.Second); err != nil {
+		return fmt.Errorf("subscribing to returns: %w", err)
+	}
+	if m.deps.System == nil {
+		return nil
+	}
+	return m.listenSystem(l, m.deps.System())
+}
+
+// maxPending bounds what waits in memory to be read of one subscription. What
+// is dropped of the returns is read from their bucket.
+const maxPending = 512 << 20
+
+func (l *live) subscribe(nc *nats.Conn, subject string, fn nats.MsgHandler) error {
+	sub, err := nc.Subscribe(subject, fn)
+	if err == nil {
+		l.subs = append(l.subs, sub)
+		err = sub.SetPendingLimits(-1, maxPending)
+	}
+	if err != nil {
+		return fmt.Errorf("subscribing to %s: %w", subject, err)
+	}
+	return nil
+}
+
+// Stop ends it. Jobs that run are left to the next start, or to another
+// master.
+func (m *Master) Stop(ctx context.Context) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l := m.now
+	if l == nil {
+		return nil
+	}
+	m.now = nil
+	l.end()
+	done := make(chan struct{})
+	go func() { l.wg.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("stopping the master: %w", ctx.Err())
+	}
+}
+
+func (l *live) end() {
+	l.cancel()
+	for _, s := range l.subs {
+		_ = s.Unsubscribe() // fails on a closed connection, where nothing comes anyway
+	}
+}
+
+// running returns what lives between Start and Stop.
+func (m *Master) running() (*live, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.now == nil {
+		return nil, errs.New(errs.Unavailable, "the master does not run")
+	}
+	return m.now, nil
+}
 
 // Died yields why the master ended, if it ends by itself.
 func (m *Master) Died() <-chan error { return m.died }
 
-// Peels returns a page of the peels, sorted by id and without their facts.
-func (m *Master) Peels(ctx context.Context, q PeelQuery) ([]fleet.Peel, error) { return nil, nil }
-
-// Peel returns one peel with its facts.
-func (m *Master) Peel(ctx context.Context, id fleet.PeelID) (fleet.Peel, error) {
-	return fleet.Peel{}, nil
+// sleep waits, and reports false when the master is stopped meanwhile.
+func (l *live) sleep(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-l.ctx.Done():
+		return false
+	}
 }
-
-// Run sends a job and returns its record as soon as it is on its way.
-func (m *Master) Run(ctx context.Context, req fleet.JobRequest) (fleet.Job, error) {
-	return fleet.Job{}, nil
-}
-
-// Jobs returns the latest jobs, newest first.
-func (m *Master) Jobs(ctx context.Context, limit int) ([]fleet.Job, error) { return nil, nil }
-
-// Job returns a job and every return that there is now.
-func (m *Master) Job(ctx context.Context, jid string) (fleet.Job, []fleet.Return, error) {
-	return fleet.Job{}, nil, nil
-}
-
-// Watch yields the returns so far, then those that arrive, and the job itself
-// when it is done; then the channel is closed.
-func (m *Master) Watch(ctx context.Context, jid string) (<-chan fleet.JobEvent, error) {
-	return nil, nil
-}
-
-// Changes yields when something about hosts or jobs has changed; changes in
-// quick succession come as one. The channel is closed when ctx ends.
-func (m *Master) Changes(ctx context.Context) <-chan struct{} { return nil }
-
-// Forget removes what a peel that was revoked or replaced has said.
-func (m *Master) Forget(ctx context.Context, id fleet.PeelID) error { return nil }

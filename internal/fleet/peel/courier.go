@@ -45,7 +45,7 @@ func (c *courier) resume() {
 // deliver brings a spooled return to the bus in the background.
 func (c *courier) deliver(jid string) {
 	c.p.metrics.spooled.Inc()
-	c.r.wg.Go(func() {
+	c.r.begin(func() {
 		defer c.p.metrics.spooled.Dec()
 		wait := firstRetry
 		for first := true; ; first = false {

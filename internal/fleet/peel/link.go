@@ -38,7 +38,7 @@ type link struct {
 func newLink(p *Peel, r *running) *link { return &link{p: p, r: r, ready: make(chan struct{})} }
 
 func (l *link) start() {
-	l.r.wg.Go(func() {
+	l.r.begin(func() {
 		if err := l.connect(l.r.ctx, false); err != nil {
 			if l.r.ctx.Err() == nil {
 				l.p.died <- err
@@ -48,7 +48,7 @@ func (l *link) start() {
 		close(l.ready)
 		l.p.log.Info("connected to the bus", "peel", l.p.id)
 	})
-	l.r.wg.Go(l.renewLoop)
+	l.r.begin(l.renewLoop)
 }
 
 // connect makes a connection the current one, with its subscriptions. Once

@@ -36,13 +36,34 @@ type Peel struct {
 type running struct {
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
-	wg      sync.WaitGroup
 	seen    *job.Seen
 	spool   *job.Spool
 	verify  *job.Verifier
 	queue   *queue
 	link    *link
 	courier *courier
+
+	mu     sync.Mutex
+	closed bool // begin starts nothing any more
+	wg     sync.WaitGroup
+}
+
+// begin runs fn in the background, unless the peel is being stopped.
+func (r *running) begin(fn func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.closed {
+		r.wg.Go(fn)
+	}
+}
+
+// wait returns when all that was begun has ended.
+func (r *running) wait() {
+	r.queue.wait()
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	r.wg.Wait()
 }
 
 var errStopping = errors.New("the peel is stopping")
@@ -87,8 +108,8 @@ func (p *Peel) Start(context.Context) error {
 	p.running = r
 	r.courier.resume()
 	r.link.start()
-	r.wg.Go(func() { p.factsLoop(r) })
-	r.wg.Go(func() { p.heartbeatLoop(r) })
+	r.begin(func() { p.factsLoop(r) })
+	r.begin(func() { p.heartbeatLoop(r) })
 	return nil
 }
 
@@ -155,7 +176,7 @@ func (p *Peel) Stop(ctx context.Context) error {
 	r.queue.close()
 	r.cancel(errStopping)
 	done := make(chan struct{})
-	go func() { r.queue.wait(); r.wg.Wait(); close(done) }()
+	go func() { r.wait(); close(done) }()
 	var err error
 	select {
 	case <-done:

@@ -61,3 +61,6 @@ func (e *Expr) All() bool { return e.m.any() }
 
 // String returns the expression as it was written.
 func (e *Expr) String() string { return e.text }
+
+// Everyone is the expression "*".
+func Everyone() *Expr { return &Expr{text: "*", m: &glob{parts: []part{{star: true}}}} }

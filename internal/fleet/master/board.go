@@ -1,0 +1,136 @@
+package master
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rind-project/rind/internal/fleet"
+)
+
+// maxJobs is how many jobs are listed; older ones are found by their id.
+const maxJobs = 1000
+
+// board holds the records of the latest jobs, of any master, and the jobs
+// whose answers this one collects.
+type board struct {
+	held atomic.Int64
+
+	mu      sync.RWMutex
+	records map[string]*record
+	order   []string // ids, oldest first
+	runs    map[string]*run
+}
+
+func newBoard() *board { return &board{records: map[string]*record{}, runs: map[string]*run{}} }
+
+// put keeps a record, and drops the oldest that is done when there are too
+// many.
+func (b *board) put(r *record) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if old := b.records[r.JID]; old != nil {
+		if r.revision >= old.revision {
+			b.records[r.JID] = r
+		}
+		return
+	}
+	b.records[r.JID] = r
+	at, _ := slices.BinarySearch(b.order, r.JID)
+	b.order = slices.Insert(b.order, at, r.JID)
+	for i := 0; len(b.order) > maxJobs && i < len(b.order); i++ {
+		if jid := b.order[i]; b.records[jid].State == fleet.JobDone {
+			delete(b.records, jid)
+			b.order = slices.Delete(b.order, i, i+1)
+			i--
+		}
+	}
+}
+
+// remove forgets a record that was deleted.
+func (b *board) remove(jid string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if at, found := slices.BinarySearch(b.order, jid); found {
+		b.order = slices.Delete(b.order, at, at+1)
+	}
+	delete(b.records, jid)
+}
+
+func (b *board) run(jid string) *run {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.runs[jid]
+}
+
+func (b *board) add(r *run) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.runs[r.rec.JID] = r
+}
+
+func (b *board) drop(r *run) {
+	b.mu.Lock()
+	delete(b.runs, r.rec.JID)
+	b.mu.Unlock()
+	r.release()
+}
+
+// latest returns jobs, newest first. Those that run here have their counts of
+// now.
+func (b *board) latest(limit int) []fleet.Job {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	out := make([]fleet.Job, 0, min(limit, len(b.order)))
+	for i := len(b.order) - 1; i >= 0 && len(out) < limit; i-- {
+		jid := b.order[i]
+		j := b.records[jid].Job
+		if r := b.runs[jid]; r != nil {
+			j = r.job()
+			if len(j.Summary.MissingPeels) > maxNamed {
+				j.Summary.MissingPeels = nil
+			}
+		}
+		out = append(out, j)
+	}
+	return out
+}
+
+// open returns the records of jobs that are not done and not collected here.
+func (b *board) open() []*record {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	var out []*record
+	for jid, r := range b.records {
+		if r.State == fleet.JobRunning && b.runs[jid] == nil {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+func (b *board) active() int {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	n := 0
+	for _, r := range b.runs {
+		if _, done, _ := r.after(0); !done {
+			n++
+		}
+	}
+	return n
+}
+
+// expire forgets the records that the bucket has dropped by now.
+func (b *board) expire(before time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.order = slices.DeleteFunc(b.order, func(jid string) bool {
+		old := b.runs[jid] == nil && b.records[jid].Created.Before(before)
+		if old {
+			delete(b.records, jid)
+		}
+		return old
+	})
+}

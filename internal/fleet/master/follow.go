@@ -1,0 +1,231 @@
+package master
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/bus"
+)
+
+// Pace of what a master does by itself.
+const (
+	beatEvery  = 5 * time.Second
+	sweepEvery = 5 * time.Second
+	askEvery   = time.Minute
+	keepJobs   = 7 * 24 * time.Hour // the life of the bucket jobs
+)
+
+// follow watches the facts and the jobs, and returns when what is stored has
+// been read.
+func (m *Master) follow(ctx context.Context, l *live) error {
+	if err := m.watch(ctx, l, l.facts, bus.Facts, ">", func(e jetstream.KeyValueEntry) {
+		if err := l.roster.apply(e); err != nil {
+			m.metrics.stray.WithLabelValues("facts").Inc()
+			m.log.Warn("facts that cannot be read", "error", err)
+		}
+		m.changes.notify()
+	}); err != nil {
+		return err
+	}
+	return m.watch(ctx, l, l.jobs, bus.Jobs, "*", func(e jetstream.KeyValueEntry) {
+		if e.Operation() != jetstream.KeyValuePut {
+			l.board.remove(e.Key())
+			return
+		}
+		r, err := parseRecord(e)
+		if err != nil {
+			m.log.Warn("a job's record cannot be read", "error", err)
+			return
+		}
+		l.board.put(r)
+		m.changes.notify()
+	})
+}
+
+// watch calls fn for all that a bucket holds, then returns, and goes on with
+// what changes. There is one consumer per bucket and master, however many
+// peels there are.
+func (m *Master) watch(ctx context.Context, l *live, kv jetstream.KeyValue, bucket, keys string, fn func(jetstream.KeyValueEntry)) error {
+	loaded := make(chan error, 1)
+	l.wg.Go(func() {
+		for first := true; l.ctx.Err() == nil; first = false {
+			err := l.watchOnce(kv, keys, fn, loaded)
+			if l.ctx.Err() != nil {
+				return
+			}
+			err = bus.Explain(bucket, err)
+			if first {
+				select {
+				case loaded <- err:
+				default:
+				}
+			}
+			m.log.Error("the watch over a bucket ended; it is begun again", "bucket", bucket, "error", err)
+			if !l.sleep(2 * time.Second) {
+				return
+			}
+		}
+	})
+	select {
+	case err := <-loaded:
+		if err != nil {
+			return fmt.Errorf("reading what is stored: %w", err)
+		}
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("reading the bucket %s: %w", bucket, ctx.Err())
+	}
+}
+
+var errWatchEnded = errors.New("the bus ended the watch")
+
+func (l *live) watchOnce(kv jetstream.KeyValue, keys string, fn func(jetstream.KeyValueEntry), loaded chan<- error) error {
+	w, err := kv.Watch(l.ctx, keys)
+	if err != nil {
+		return err
+	}
+	defer w.Stop()
+	for {
+		select {
+		case <-l.ctx.Done():
+			return nil
+		case e, open := <-w.Updates():
+			switch {
+			case !open:
+				return errWatchEnded
+			case e == nil:
+				select {
+				case loaded <- nil:
+				default:
+				}
+			default:
+				fn(e)
+			}
+		}
+	}
+}
+
+// takeUp continues the jobs that this master left open when it ended.
+func (m *Master) takeUp(l *live) {
+	for _, rec := range l.board.open() {
+		if rec.Master == m.name {
+			l.wg.Go(func() { m.adopt(l, rec) })
+		}
+	}
+}
+
+// adopt collects the answers of a job that another process sent. The record is
+// claimed first, so that one master alone does.
+func (m *Master) adopt(l *live, rec *record) {
+	mine := *rec
+	mine.Master = m.name
+	ctx, cancel := context.WithTimeout(l.ctx, 30*time.Second)
+	defer cancel()
+	targets, err := l.targets(ctx, &mine)
+	if err == nil {
+		err = l.update(ctx, &mine)
+	}
+	if err != nil {
+		if !errors.Is(err, errSuperseded) && l.ctx.Err() == nil {
+			m.log.Error("cannot take up a job", "jid", rec.JID, "error", err)
+		}
+		return
+	}
+	m.log.Info("job taken up", "jid", rec.JID, "from", rec.Master)
+	r := newRun(mine, targets, &l.board.held)
+	l.board.add(r)
+	l.board.put(&mine)
+	m.backfill(l, r)
+	m.tend(l, r, "taken_up")
+}
+
+// sweepLoop takes up the jobs of masters that are not there any more, and
+// keeps the list of enrolled peels current.
+func (m *Master) sweepLoop(l *live) {
+	asked := time.Now()
+	for l.sleep(sweepEvery) {
+		if err := m.sweep(l); err != nil && l.ctx.Err() == nil {
+			m.log.Warn("cannot look for jobs to take up", "error", err)
+		}
+		if time.Since(asked) >= askEvery {
+			asked = time.Now()
+			ctx, cancel := context.WithTimeout(l.ctx, askEvery)
+			if err := l.roster.refresh(ctx); err != nil && l.ctx.Err() == nil {
+				m.log.Warn("cannot read who is enrolled", "error", err)
+			}
+			cancel()
+			l.board.expire(time.Now().Add(-keepJobs))
+		}
+		m.metrics.peels.WithLabelValues("enrolled").Set(float64(l.roster.targets.Len()))
+		m.metrics.peels.WithLabelValues("connected").Set(float64(l.presence.count(time.Now())))
+	}
+}
+
+func (m *Master) sweep(l *live) error {
+	for _, rec := range l.board.open() {
+		if rec.Master != m.name {
+			alive, err := l.alive(rec.Master)
+			if err != nil || alive {
+				return err
+			}
+		} else if time.Since(rec.Created) < time.Minute {
+			continue // it is being sent, or was closed a moment ago
+		}
+		if l.board.run(rec.JID) == nil && rec.State == fleet.JobRunning {
+			l.wg.Go(func() { m.adopt(l, rec) })
+		}
+	}
+	return nil
+}
+
+// alive reports whether a master's heartbeat is in its bucket.
+func (l *live) alive(name string) (bool, error) {
+	ctx, cancel := context.WithTimeout(l.ctx, 5*time.Second)
+	defer cancel()
+	kv, err := l.js.KeyValue(ctx, bus.MasterHeartbeat)
+	if err != nil {
+		return false, bus.Explain(bus.MasterHeartbeat, err)
+	}
+	if _, err := kv.Get(ctx, name); errors.Is(err, jetstream.ErrKeyNotFound) {
+		return false, nil
+	} else if err != nil {
+		return false, bus.Explain(bus.MasterHeartbeat, err)
+	}
+	return true, nil
+}
+
+// beatLoop says that this master lives. The bucket is asked for each time: it
+// is made again when somebody deletes it.
+func (m *Master) beatLoop(l *live) {
+	started := time.Now().UTC()
+	for {
+		if err := m.beat(l, started); err != nil && l.ctx.Err() == nil {
+			m.log.Warn("cannot write this master's heartbeat", "error", err)
+		}
+		if !l.sleep(beatEvery) {
+			return
+		}
+	}
+}
+
+func (m *Master) beat(l *live, started time.Time) error {
+	b, err := json.Marshal(struct {
+		Name    string    `json:"name"`
+		Version string    `json:"version,omitempty"`
+		Started time.Time `json:"started"`
+		At      time.Time `json:"at"`
+	}{m.cfg.Name, m.deps.Version, started, time.Now().UTC()})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(l.ctx, 5*time.Second)
+	defer cancel()
+	_, err = l.js.Publish(ctx, "$KV."+bus.MasterHeartbeat+"."+m.name, b)
+	return bus.Explain(bus.MasterHeartbeat, err)
+}

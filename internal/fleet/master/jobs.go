@@ -1,0 +1,175 @@
+package master
+
+import (
+	"context"
+	"time"
+
+	"github.com/rind-project/rind/internal/base/errs"
+	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/job"
+)
+
+// watchElsewhere is how often a job that another master collects is looked at.
+const watchElsewhere = 500 * time.Millisecond
+
+// Jobs returns the latest jobs, newest first, at most 1000. A job that misses
+// more than 1000 peels names them in Job only.
+func (m *Master) Jobs(_ context.Context, limit int) ([]fleet.Job, error) {
+	l, err := m.running()
+	if err != nil {
+		return nil, err
+	}
+	if limit <= 0 {
+		limit = defaultPage
+	}
+	return l.board.latest(limit), nil
+}
+
+// Job returns a job and every return that there is now, also those that came
+// after its end: the summary is counted anew from them.
+func (m *Master) Job(ctx context.Context, jid string) (fleet.Job, []fleet.Return, error) {
+	l, err := m.running()
+	if err != nil {
+		return fleet.Job{}, nil, err
+	}
+	if !job.ValidJID(jid) {
+		return fleet.Job{}, nil, errs.New(errs.NotFound, "%.64q is no job id; rind job list shows the latest jobs", jid)
+	}
+	rec, err := l.read(ctx, jid)
+	if err != nil {
+		return fleet.Job{}, nil, err
+	}
+	targets, err := l.targets(ctx, rec)
+	if err != nil {
+		return fleet.Job{}, nil, err
+	}
+	returns, err := m.load(ctx, l, jid, targets)
+	if err != nil {
+		return fleet.Job{}, nil, err
+	}
+	if r := l.board.run(jid); r != nil {
+		returns = r.merge(returns)
+	}
+	j := rec.Job
+	j.Summary = summarise(targets, returns)
+	return j, returns, nil
+}
+
+// Watch yields the returns so far, then those that arrive, and the job itself
+// when it is done; then the channel is closed. It is closed without the job
+// when ctx ends or the master stops.
+func (m *Master) Watch(ctx context.Context, jid string) (<-chan fleet.JobEvent, error) {
+	l, err := m.running()
+	if err != nil {
+		return nil, err
+	}
+	out := make(chan fleet.JobEvent)
+	w := &watcher{m: m, l: l, ctx: ctx, out: out, sent: map[fleet.PeelID]bool{}}
+	if r := l.board.run(jid); r != nil {
+		go w.here(r)
+		return out, nil
+	}
+	if _, _, err := m.Job(ctx, jid); err != nil {
+		return nil, err
+	}
+	go w.elsewhere(jid)
+	return out, nil
+}
+
+// watcher feeds one channel of Watch.
+type watcher struct {
+	m    *Master
+	l    *live
+	ctx  context.Context
+	out  chan fleet.JobEvent
+	sent map[fleet.PeelID]bool
+}
+
+// here follows a job that is collected in this process.
+func (w *watcher) here(r *run) {
+	defer close(w.out)
+	for n := 0; ; {
+		answers, done, news := r.after(n)
+		for _, a := range answers {
+			if a.trimmed {
+				a.ret = w.whole(a.ret)
+			}
+			if !w.send(fleet.JobEvent{Return: &a.ret}) {
+				return
+			}
+		}
+		n += len(answers)
+		if done {
+			j := r.job()
+			w.send(fleet.JobEvent{Done: &j})
+			return
+		}
+		select {
+		case <-news:
+		case <-w.ctx.Done():
+			return
+		case <-w.l.ctx.Done():
+			return
+		}
+	}
+}
+
+// whole reads a return's value from the bucket; without it the return is shown
+// as it is.
+func (w *watcher) whole(ret fleet.Return) fleet.Return {
+	e, err := w.l.returns.Get(w.ctx, ret.JID+"."+string(ret.Peel)+".0")
+	if err != nil {
+		return ret
+	}
+	p, err := job.ParsePart(e.Value(), ret.JID, ret.Peel, 0)
+	if err != nil {
+		return ret
+	}
+	if p.Of == 0 {
+		return p.Return
+	}
+	if joined, err := w.l.join(w.ctx, ret.JID, ret.Peel, p.Of); err == nil {
+		return joined
+	}
+	return ret
+}
+
+// elsewhere follows a job that another master collects, or that is done.
+func (w *watcher) elsewhere(jid string) {
+	defer close(w.out)
+	for {
+		j, returns, err := w.m.Job(w.ctx, jid)
+		if err != nil {
+			return
+		}
+		for _, ret := range returns {
+			if !w.sent[ret.Peel] {
+				w.sent[ret.Peel] = true
+				if !w.send(fleet.JobEvent{Return: &ret}) {
+					return
+				}
+			}
+		}
+		if j.State == fleet.JobDone {
+			w.send(fleet.JobEvent{Done: &j})
+			return
+		}
+		select {
+		case <-time.After(watchElsewhere):
+		case <-w.ctx.Done():
+			return
+		case <-w.l.ctx.Done():
+			return
+		}
+	}
+}
+
+func (w *watcher) send(e fleet.JobEvent) bool {
+	select {
+	case w.out <- e:
+		return true
+	case <-w.ctx.Done():
+	case <-w.l.ctx.Done():
+	}
+	return false
+}

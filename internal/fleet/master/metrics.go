@@ -1,0 +1,39 @@
+package master
+
+import (
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are the master's counters.
+type metrics struct {
+	jobs, backfilled prometheus.Counter
+	returns          *prometheus.CounterVec
+	stray            *prometheus.CounterVec
+	running          prometheus.Gauge
+	peels            *prometheus.GaugeVec
+}
+
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+	m := &metrics{
+		jobs: prometheus.NewCounter(prometheus.CounterOpts{Name: "rind_master_jobs_total", Help: "Jobs that were sent."}),
+		backfilled: prometheus.NewCounter(prometheus.CounterOpts{Name: "rind_master_returns_backfilled_total",
+			Help: "Returns that were read from their bucket because they were not seen when they came."}),
+		returns: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rind_master_returns_total",
+			Help: "Returns that were counted for a job, by how the function ended."}, []string{"result"}),
+		stray: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rind_master_stray_messages_total",
+			Help: "Messages of peels that were not used, by the reason: unknown_job, untargeted, duplicate, malformed, heartbeat, facts."}, []string{"reason"}),
+		running: prometheus.NewGauge(prometheus.GaugeOpts{Name: "rind_master_jobs_running", Help: "Jobs that wait for answers."}),
+		peels:   prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "rind_master_peels", Help: "Peels by state: enrolled, connected."}, []string{"state"}),
+	}
+	if reg == nil {
+		return m, nil
+	}
+	for _, c := range []prometheus.Collector{m.jobs, m.backfilled, m.returns, m.stray, m.running, m.peels} {
+		if err := reg.Register(c); err != nil {
+			return nil, fmt.Errorf("registering the master's metrics: %w", err)
+		}
+	}
+	return m, nil
+}

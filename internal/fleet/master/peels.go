@@ -1,0 +1,96 @@
+package master
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/rind-project/rind/internal/base/errs"
+	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/bus"
+	"github.com/rind-project/rind/internal/fleet/target"
+)
+
+// Limits of a page.
+const (
+	defaultPage = 100
+	maxPage     = 10_000
+)
+
+// Peels returns a page of the peels, sorted by id and without their facts.
+func (m *Master) Peels(_ context.Context, q PeelQuery) ([]fleet.Peel, error) {
+	l, err := m.running()
+	if err != nil {
+		return nil, err
+	}
+	if q.Match == "" {
+		q.Match = "*"
+	}
+	expr, err := target.Parse(q.Match)
+	if err != nil {
+		return nil, err
+	}
+	if q.Limit <= 0 {
+		q.Limit = defaultPage
+	}
+	ids := l.roster.all.Select(expr, q.After, min(q.Limit, maxPage))
+	out := make([]fleet.Peel, len(ids))
+	now := time.Now()
+	for i, id := range ids {
+		out[i], _ = l.peel(id, now)
+		out[i].Facts = nil
+	}
+	return out, nil
+}
+
+// Peel returns one peel with its facts.
+func (m *Master) Peel(_ context.Context, id fleet.PeelID) (fleet.Peel, error) {
+	l, err := m.running()
+	if err != nil {
+		return fleet.Peel{}, err
+	}
+	p, ok := l.peel(id, time.Now())
+	if !ok {
+		return p, errs.New(errs.NotFound, "there is no peel %q; rind peel list shows all", id)
+	}
+	return p, nil
+}
+
+// peel puts together what is known of a peel.
+func (l *live) peel(id fleet.PeelID, now time.Time) (fleet.Peel, bool) {
+	f, ok := l.roster.all.Facts(id)
+	p := fleet.Peel{ID: id, Facts: f}
+	l.presence.fill(&p, now)
+	told := l.roster.toldAt(id)
+	if told.After(p.LastSeen) {
+		p.LastSeen = told
+	}
+	if p.Presence == fleet.Never && !told.IsZero() {
+		p.Presence = fleet.Away // it was here before this master began
+	}
+	if f != nil {
+		p.OS = strings.TrimSpace(f.OS + " " + f.OSVersion)
+		if p.Version == "" {
+			p.Version = f.Peel.Version
+		}
+	}
+	return p, ok
+}
+
+// Forget removes what a peel that was revoked or replaced has said.
+func (m *Master) Forget(ctx context.Context, id fleet.PeelID) error {
+	l, err := m.running()
+	if err != nil {
+		return err
+	}
+	if _, err := fleet.ParsePeelID(string(id)); err != nil {
+		return errs.New(errs.Invalid, "forgetting a peel: %w", err)
+	}
+	if err := bus.Purge(ctx, l.js, bus.Facts, string(id)); err != nil {
+		return err
+	}
+	l.roster.forget(id, true)
+	l.presence.forget(id)
+	m.changes.notify()
+	return l.roster.refresh(ctx)
+}

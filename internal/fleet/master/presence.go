@@ -1,0 +1,229 @@
+package master
+
+import (
+	"sync"
+	"time"
+
+	"github.com/rind-project/rind/internal/fleet"
+)
+
+// beatLife is how long a heartbeat counts as presence when nothing better is
+// known: three of them.
+const beatLife = 75 * time.Second
+
+// conn is one connection on one server.
+type conn struct {
+	server string
+	cid    uint64
+}
+
+// presence knows who is on the bus. Connections come from the system account;
+// without it, heartbeats decide.
+type presence struct {
+	system bool
+
+	mu    sync.Mutex
+	peels map[fleet.PeelID]*sighting
+	gone  map[conn]time.Time // connections that ended lately, against a list that is older than their end
+}
+
+// sighting is what is known of one peel's presence.
+type sighting struct {
+	conns   map[conn]time.Time // with when they were seen first
+	since   time.Time
+	last    time.Time
+	version string
+	address string
+}
+
+func newPresence(system bool) *presence {
+	return &presence{system: system, peels: map[fleet.PeelID]*sighting{}, gone: map[conn]time.Time{}}
+}
+
+func (p *presence) get(id fleet.PeelID) *sighting {
+	s := p.peels[id]
+	if s == nil {
+		s = &sighting{}
+		p.peels[id] = s
+	}
+	return s
+}
+
+// connected notes a connection, and reports whether the peel was away before.
+func (p *presence) connected(id fleet.PeelID, c conn, address string, at time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.add(id, c, address, at, at)
+}
+
+// add takes two times: since when the connection is, by its server, and when
+// it was seen, by this master.
+func (p *presence) add(id fleet.PeelID, c conn, address string, since, at time.Time) bool {
+	s := p.get(id)
+	came := len(s.conns) == 0
+	if came {
+		s.since = since
+		s.conns = map[conn]time.Time{}
+	}
+	if _, known := s.conns[c]; !known {
+		s.conns[c] = at
+	}
+	if at.After(s.last) {
+		s.last = at
+	}
+	s.address = address
+	return came
+}
+
+// disconnected notes the end of a connection, and reports whether it was the
+// peel's last.
+func (p *presence) disconnected(id fleet.PeelID, c conn, at time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.gone[c] = time.Now()
+	return p.drop(id, c, at)
+}
+
+func (p *presence) drop(id fleet.PeelID, c conn, at time.Time) bool {
+	s := p.peels[id]
+	if s == nil || len(s.conns) == 0 {
+		return false
+	}
+	if _, known := s.conns[c]; !known {
+		return false
+	}
+	delete(s.conns, c)
+	if at.After(s.last) {
+		s.last = at
+	}
+	if len(s.conns) > 0 {
+		return false
+	}
+	s.conns, s.since = nil, at
+	return true
+}
+
+// listed is a connection in a server's list.
+type listed struct {
+	id      fleet.PeelID
+	cid     uint64
+	address string
+	start   time.Time
+}
+
+// reconcile takes the whole list of one server's connections, which was begun
+// at a time by this master's clock. Connections that came or went after that
+// are left as they are. It reports whether anything changed.
+func (p *presence) reconcile(server string, list []listed, began time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	changed := false
+	there := make(map[uint64]bool, len(list))
+	for _, e := range list {
+		c := conn{server, e.cid}
+		there[e.cid] = true
+		if at, ended := p.gone[c]; ended && at.After(began) {
+			continue
+		}
+		if s := p.peels[e.id]; s == nil || s.conns[c].IsZero() {
+			changed = p.add(e.id, c, e.address, e.start, began.Add(-time.Nanosecond)) || changed
+		}
+		if s := p.peels[e.id]; began.After(s.last) {
+			s.last = began
+		}
+	}
+	for id, s := range p.peels {
+		for c, at := range s.conns {
+			if c.server == server && !there[c.cid] && at.Before(began) {
+				changed = p.drop(id, c, time.Now()) || changed
+			}
+		}
+	}
+	for c, at := range p.gone {
+		if at.Before(began.Add(-time.Minute)) {
+			delete(p.gone, c)
+		}
+	}
+	return changed
+}
+
+// lost drops the connections of servers that are not among those given.
+func (p *presence) lost(servers map[string]bool) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	changed := false
+	for id, s := range p.peels {
+		for c := range s.conns {
+			if !servers[c.server] {
+				changed = p.drop(id, c, time.Now()) || changed
+			}
+		}
+	}
+	return changed
+}
+
+// servers returns those that a connection is known of.
+func (p *presence) servers() map[string]bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out := map[string]bool{}
+	for _, s := range p.peels {
+		for c := range s.conns {
+			out[c.server] = true
+		}
+	}
+	return out
+}
+
+// beat notes a heartbeat, and reports whether the peel was away before.
+func (p *presence) beat(id fleet.PeelID, version string, at time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.get(id)
+	came := !p.system && at.Sub(s.last) > beatLife
+	if came {
+		s.since = at
+	}
+	changed := came || s.version != version
+	s.last, s.version = at, version
+	return changed
+}
+
+func (p *presence) forget(id fleet.PeelID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.peels, id)
+}
+
+// fill writes what is known into a peel.
+func (p *presence) fill(out *fleet.Peel, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out.Presence = fleet.Never
+	s := p.peels[out.ID]
+	if s == nil {
+		return
+	}
+	out.Since, out.LastSeen, out.Version, out.Address = s.since, s.last, s.version, s.address
+	switch {
+	case len(s.conns) > 0, !p.system && now.Sub(s.last) <= beatLife:
+		out.Presence = fleet.Connected
+	case !p.system:
+		out.Presence, out.Since = fleet.Away, s.last
+	default:
+		out.Presence = fleet.Away
+	}
+}
+
+// count returns how many peels are connected.
+func (p *presence) count(now time.Time) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := 0
+	for _, s := range p.peels {
+		if len(s.conns) > 0 || !p.system && now.Sub(s.last) <= beatLife {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,141 @@
+package master
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/target"
+)
+
+// stale is how old the list of enrolled peels may be when a job is sent.
+const stale = 5 * time.Second
+
+// everyone matches every peel.
+var everyone = target.Everyone()
+
+// roster knows which peels there are: those that are enrolled, who can be
+// targeted, and those that have facts, who are shown beside them.
+type roster struct {
+	enrolled func(context.Context) ([]fleet.PeelID, error)
+	targets  *target.Index // enrolled
+	all      *target.Index // enrolled or with facts
+
+	refreshing sync.Mutex // one refresh at a time
+	planned    atomic.Bool
+
+	mu    sync.RWMutex
+	asked time.Time                  // when enrolled was asked last
+	told  map[fleet.PeelID]time.Time // when the facts were published
+}
+
+func newRoster(enrolled func(context.Context) ([]fleet.PeelID, error)) *roster {
+	return &roster{enrolled: enrolled, targets: target.NewIndex(), all: target.NewIndex(), told: map[fleet.PeelID]time.Time{}}
+}
+
+// refresh asks who is enrolled.
+func (r *roster) refresh(ctx context.Context) error {
+	r.refreshing.Lock()
+	defer r.refreshing.Unlock()
+	ids, err := r.enrolled(ctx)
+	if err != nil {
+		return fmt.Errorf("asking who is enrolled: %w", err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := make(map[fleet.PeelID]bool, len(ids))
+	for _, id := range ids {
+		now[id] = true
+		if _, known := r.targets.Facts(id); !known {
+			f, _ := r.all.Facts(id)
+			r.targets.Put(id, f)
+			r.all.Put(id, f)
+		}
+	}
+	for _, id := range r.targets.Select(everyone, "", 0) {
+		if now[id] {
+			continue
+		}
+		r.targets.Remove(id)
+		if _, has := r.told[id]; !has {
+			r.all.Remove(id)
+		}
+	}
+	r.asked = time.Now()
+	return nil
+}
+
+// fresh refreshes when the last time is longer ago than stale.
+func (r *roster) fresh(ctx context.Context) error {
+	r.mu.RLock()
+	age := time.Since(r.asked)
+	r.mu.RUnlock()
+	if age < stale {
+		return nil
+	}
+	return r.refresh(ctx)
+}
+
+// soon runs fn in a moment, once for all that ask until then.
+func (r *roster) soon(fn func()) {
+	if r.planned.CompareAndSwap(false, true) {
+		time.AfterFunc(quietly, func() { r.planned.Store(false); fn() })
+	}
+}
+
+// isEnrolled reports whether a peel was enrolled at the last refresh.
+func (r *roster) isEnrolled(id fleet.PeelID) bool {
+	_, ok := r.targets.Facts(id)
+	return ok
+}
+
+// apply takes an entry of the bucket facts. The id is that of the key.
+func (r *roster) apply(e jetstream.KeyValueEntry) error {
+	id, err := fleet.ParsePeelID(e.Key())
+	if err != nil {
+		return fmt.Errorf("a key in the bucket facts: %w", err)
+	}
+	if e.Operation() != jetstream.KeyValuePut {
+		r.forget(id, false)
+		return nil
+	}
+	var f fleet.Facts
+	if err := json.Unmarshal(e.Value(), &f); err != nil {
+		return fmt.Errorf("the facts of %s: %w", id, err)
+	}
+	f.ID = id
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.told[id] = e.Created()
+	r.all.Put(id, &f)
+	if r.isEnrolled(id) {
+		r.targets.Put(id, &f)
+	}
+	return nil
+}
+
+// forget drops the facts of a peel, and with gone that it is enrolled.
+func (r *roster) forget(id fleet.PeelID, gone bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.told, id)
+	if r.isEnrolled(id) && !gone {
+		r.all.Put(id, nil)
+		r.targets.Put(id, nil)
+		return
+	}
+	r.all.Remove(id)
+	r.targets.Remove(id)
+}
+
+func (r *roster) toldAt(id fleet.PeelID) time.Time {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.told[id]
+}

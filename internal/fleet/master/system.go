@@ -1,0 +1,264 @@
+package master
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/bus"
+)
+
+// Pace of the connection lists.
+const (
+	listEvery  = time.Minute
+	listPage   = 256
+	listIdle   = 300 * time.Millisecond // after the last server's answer
+	listWait   = 3 * time.Second        // for the first
+	missLists  = 2                      // a server that is missing in so many lists is gone
+	maxServers = 1024
+)
+
+// connection is a connection in an event or in a list. The JWT is the one that
+// the server has verified; the name that a client gives itself is not used.
+type connection struct {
+	ID    uint64    `json:"id"`  // in events
+	CID   uint64    `json:"cid"` // in lists
+	Host  string    `json:"host"`
+	IP    string    `json:"ip"`
+	JWT   string    `json:"jwt"`
+	Start time.Time `json:"start"`
+}
+
+// peel returns the id in the JWT, when it is a peel's: those alone are signed
+// by a scoped key, which makes them name the account.
+func (c *connection) peel() (fleet.PeelID, bool) {
+	parts := strings.Split(c.JWT, ".")
+	if len(parts) != 3 {
+		return "", false
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		return "", false
+	}
+	var claims struct {
+		Name string `json:"name"`
+		NATS struct {
+			Account string `json:"issuer_account"`
+		} `json:"nats"`
+	}
+	if json.Unmarshal(raw, &claims) != nil || claims.NATS.Account == "" {
+		return "", false
+	}
+	id, err := fleet.ParsePeelID(claims.Name)
+	return id, err == nil
+}
+
+// event is a connect or disconnect event of the system account.
+type event struct {
+	Server struct {
+		ID string `json:"id"`
+	} `json:"server"`
+	Client connection `json:"client"`
+}
+
+// listenSystem subscribes to connects and disconnects before it asks for the
+// lists, so that nothing falls in between.
+func (m *Master) listenSystem(l *live, sys *nats.Conn) error {
+	err := l.subscribe(sys, "$SYS.ACCOUNT.*.CONNECT", func(msg *nats.Msg) {
+		if e, id, ok := m.parseEvent(msg); ok {
+			l.known(m, id)
+			if l.presence.connected(id, conn{e.Server.ID, e.Client.ID}, e.Client.Host, time.Now()) {
+				m.log.Debug("peel connected", "peel", id, "address", e.Client.Host)
+				m.changes.notify()
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	err = l.subscribe(sys, "$SYS.ACCOUNT.*.DISCONNECT", func(msg *nats.Msg) {
+		if e, id, ok := m.parseEvent(msg); ok && l.presence.disconnected(id, conn{e.Server.ID, e.Client.ID}, time.Now()) {
+			m.log.Debug("peel is away", "peel", id)
+			m.changes.notify()
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if err := sys.FlushTimeout(10 * time.Second); err != nil {
+		return fmt.Errorf("subscribing to the system account: %w", err)
+	}
+	l.wg.Go(func() { m.listLoop(l, sys) })
+	return nil
+}
+
+func (m *Master) parseEvent(msg *nats.Msg) (e event, id fleet.PeelID, ok bool) {
+	if err := json.Unmarshal(msg.Data, &e); err != nil {
+		m.log.Warn("cannot read an event of the system account", "subject", msg.Subject, "error", err)
+		return e, "", false
+	}
+	id, ok = e.Client.peel()
+	return e, id, ok
+}
+
+// known has the list of enrolled peels read again when a peel connects that is
+// not on it: it was approved just now.
+func (l *live) known(m *Master, id fleet.PeelID) {
+	if l.roster.isEnrolled(id) {
+		return
+	}
+	l.roster.soon(func() {
+		ctx, cancel := context.WithTimeout(l.ctx, 10*time.Second)
+		defer cancel()
+		if err := l.roster.refresh(ctx); err != nil && l.ctx.Err() == nil {
+			m.log.Warn("cannot read who is enrolled", "error", err)
+		}
+		m.changes.notify()
+	})
+}
+
+func (m *Master) onBeat(l *live, msg *nats.Msg) {
+	id, ok := bus.ParseHeartbeat(msg.Subject)
+	if !ok || len(msg.Data) > 1024 || !l.roster.isEnrolled(id) {
+		return
+	}
+	var b struct {
+		Version string `json:"v"`
+	}
+	if json.Unmarshal(msg.Data, &b) != nil || len(b.Version) > 128 {
+		m.metrics.stray.WithLabelValues("heartbeat").Inc()
+		return
+	}
+	if l.presence.beat(id, strings.ToValidUTF8(b.Version, "\uFFFD"), time.Now()) {
+		m.changes.notify()
+	}
+}
+
+// listLoop compares with the servers' lists at start and every minute.
+func (m *Master) listLoop(l *live, sys *nats.Conn) {
+	missed := map[string]int{}
+	for {
+		if err := m.list(l, sys, missed); err != nil && l.ctx.Err() == nil {
+			m.log.Warn("cannot read the list of connections; presence goes by events until the next try", "error", err)
+		}
+		if !l.sleep(listEvery) {
+			return
+		}
+	}
+}
+
+// page is one server's answer.
+type page struct {
+	Server struct {
+		ID string `json:"id"`
+	} `json:"server"`
+	Data struct {
+		Total int          `json:"total"`
+		Conns []connection `json:"connections"`
+	} `json:"data"`
+}
+
+// list asks all servers for their first page, and each for the others.
+func (m *Master) list(l *live, sys *nats.Conn, missed map[string]int) error {
+	began := time.Now()
+	firsts, err := firstPages(l.ctx, sys)
+	if err != nil {
+		return err
+	}
+	alive := map[string]bool{}
+	changed := false
+	for _, p := range firsts {
+		alive[p.Server.ID] = true
+		all, err := restPages(l.ctx, sys, p)
+		if err != nil {
+			return err
+		}
+		changed = l.presence.reconcile(p.Server.ID, all, began) || changed
+	}
+	for server := range l.presence.servers() {
+		if alive[server] {
+			delete(missed, server)
+			continue
+		}
+		if missed[server]++; missed[server] < missLists {
+			alive[server] = true
+		} else {
+			delete(missed, server)
+		}
+	}
+	if l.presence.lost(alive) || changed {
+		m.changes.notify()
+	}
+	return nil
+}
+
+func listRequest(offset int) []byte {
+	return fmt.Appendf(nil, `{"auth":true,"state":0,"sort":"cid","limit":%d,"offset":%d}`, listPage, offset)
+}
+
+func firstPages(ctx context.Context, sys *nats.Conn) ([]page, error) {
+	inbox := sys.NewInbox()
+	answers := make(chan *nats.Msg, maxServers)
+	sub, err := sys.ChanSubscribe(inbox, answers)
+	if err != nil {
+		return nil, fmt.Errorf("asking for connections: %w", err)
+	}
+	defer sub.Unsubscribe()
+	if err := sys.PublishRequest("$SYS.REQ.SERVER.PING.CONNZ", inbox, listRequest(0)); err != nil {
+		return nil, fmt.Errorf("asking for connections: %w", err)
+	}
+	var out []page
+	wait := time.NewTimer(listWait)
+	defer wait.Stop()
+	for {
+		select {
+		case msg := <-answers:
+			var p page
+			if err := json.Unmarshal(msg.Data, &p); err != nil {
+				return nil, fmt.Errorf("reading a list of connections: %w", err)
+			}
+			out = append(out, p)
+			wait.Reset(listIdle)
+		case <-wait.C:
+			if len(out) == 0 {
+				return nil, fmt.Errorf("asking for connections: no server answered within %s", listWait)
+			}
+			return out, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// restPages returns the peels of a server, from its first page on.
+func restPages(ctx context.Context, sys *nats.Conn, p page) ([]listed, error) {
+	var out []listed
+	for offset := 0; ; {
+		for _, c := range p.Data.Conns {
+			if id, ok := c.peel(); ok {
+				out = append(out, listed{id: id, cid: c.CID, address: c.IP, start: c.Start})
+			}
+		}
+		offset += len(p.Data.Conns)
+		if len(p.Data.Conns) < listPage || offset >= p.Data.Total {
+			return out, nil
+		}
+		asking, cancel := context.WithTimeout(ctx, listWait)
+		msg, err := sys.RequestWithContext(asking, "$SYS.REQ.SERVER."+p.Server.ID+".CONNZ", listRequest(offset))
+		cancel()
+		if err != nil {
+			return nil, fmt.Errorf("asking %s for connections from %d on: %w", p.Server.ID, offset, err)
+		}
+		server := p.Server
+		p = page{Server: server}
+		if err := json.Unmarshal(msg.Data, &p); err != nil {
+			return nil, fmt.Errorf("reading a list of connections: %w", err)
+		}
+	}
+}

@@ -1,0 +1,241 @@
+package master
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/bus"
+	"github.com/rind-project/rind/internal/fleet/job"
+)
+
+// Pace of collecting.
+const (
+	backfillEvery = 5 * time.Second
+	backfillLimit = 30 * time.Second
+	lateEvery     = 2 * time.Second  // between writes of a record for late answers
+	lateGrace     = 30 * time.Second // behind the job's expiry
+)
+
+// onReturn takes a message on a return's subject, of any job.
+func (m *Master) onReturn(l *live, msg *nats.Msg) {
+	jid, id, n, valid := bus.ParseReturn(msg.Subject)
+	if !valid {
+		m.metrics.stray.WithLabelValues("malformed").Inc()
+		return
+	}
+	r := l.board.run(jid)
+	if r == nil {
+		m.metrics.stray.WithLabelValues("unknown_job").Inc()
+		return
+	}
+	p, err := job.ParsePart(msg.Data, jid, id, n)
+	if err != nil {
+		m.metrics.stray.WithLabelValues("malformed").Inc()
+		m.log.Warn("a return cannot be read", "jid", jid, "peel", id, "error", err)
+		return
+	}
+	if p.Of == 0 {
+		m.count(r, p.Return)
+		return
+	}
+	complete, stray := r.part(p, n)
+	if stray != "" {
+		m.metrics.stray.WithLabelValues(stray).Inc()
+	}
+	if complete {
+		l.wg.Go(func() { m.joinLive(l, r, id, p.Of) })
+	}
+}
+
+// joinLive joins a return whose parts have all been seen. The bucket may be a
+// moment behind; what does not succeed here is left to the backfill.
+func (m *Master) joinLive(l *live, r *run, id fleet.PeelID, of int) {
+	for try := range 5 {
+		ret, err := l.join(l.ctx, r.rec.JID, id, of)
+		if err == nil {
+			m.count(r, ret)
+			return
+		}
+		if !l.sleep(time.Duration(try+1) * 50 * time.Millisecond) {
+			return
+		}
+	}
+}
+
+// count gives a return to its job.
+func (m *Master) count(r *run, ret fleet.Return) {
+	if stray := r.take(ret); stray != "" {
+		m.metrics.stray.WithLabelValues(stray).Inc()
+		return
+	}
+	result := "ok"
+	if !ret.OK {
+		result = "failed"
+	}
+	m.metrics.returns.WithLabelValues(result).Inc()
+	m.changes.notify()
+}
+
+// backfill reads from the bucket what was not seen when it came.
+func (m *Master) backfill(l *live, r *run) {
+	ctx, cancel := context.WithTimeout(l.ctx, backfillLimit)
+	defer cancel()
+	err := m.eachReturn(ctx, l, r.rec.JID, func(ret fleet.Return) {
+		if r.take(ret) == "" {
+			m.metrics.backfilled.Inc()
+			m.changes.notify()
+		}
+	})
+	if err != nil && l.ctx.Err() == nil {
+		m.log.Warn("cannot read returns from their bucket; trying again", "jid", r.rec.JID, "error", err)
+	}
+}
+
+// tend collects a job's answers until all are there or the time is over,
+// writes the result, and then takes late answers until none can come.
+func (m *Master) tend(l *live, r *run, began string) {
+	m.metrics.running.Inc()
+	m.journal(l, began, r.job())
+	again := m.collect(l, r)
+	m.metrics.running.Dec()
+	if !again || !m.finish(l, r) {
+		l.board.drop(r)
+		return
+	}
+	m.late(l, r)
+	l.board.drop(r)
+}
+
+// collect reports false when the master is stopped meanwhile.
+func (m *Master) collect(l *live, r *run) bool {
+	deadline := time.NewTimer(time.Until(r.rec.Deadline))
+	defer deadline.Stop()
+	tick := time.NewTicker(backfillEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-r.full:
+			return true
+		case <-deadline.C:
+			m.backfill(l, r)
+			return l.ctx.Err() == nil
+		case <-tick.C:
+			m.backfill(l, r)
+		case <-l.ctx.Done():
+			return false
+		}
+	}
+}
+
+// finish closes the job and writes its record.
+func (m *Master) finish(l *live, r *run) bool {
+	r.mu.Lock()
+	r.rec.State, r.rec.Ended = fleet.JobDone, time.Now().UTC()
+	r.rec.Summary = r.jobLocked().Summary
+	r.dirty = false
+	r.mu.Unlock()
+	if !m.write(l, r) {
+		return false
+	}
+	r.mu.Lock()
+	r.done = true
+	r.tell()
+	j := r.rec.Job
+	r.mu.Unlock()
+	m.journal(l, "done", j)
+	m.changes.notify()
+	return true
+}
+
+// write writes the record until that is acknowledged. It reports false when
+// the job is not this master's any more, or the master is stopped.
+func (m *Master) write(l *live, r *run) bool {
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		r.mu.Lock()
+		rec := r.rec
+		r.mu.Unlock()
+		ctx, cancel := context.WithTimeout(l.ctx, 5*time.Second)
+		err := l.update(ctx, &rec)
+		cancel()
+		switch {
+		case err == nil:
+			r.mu.Lock()
+			r.rec.revision = rec.revision
+			r.mu.Unlock()
+			short := rec.short()
+			l.board.put(&short)
+			return true
+		case errors.Is(err, errSuperseded):
+			if written, err := l.read(l.ctx, rec.JID); err == nil && written.Master == m.name && written.State != fleet.JobDone {
+				r.mu.Lock()
+				r.rec.revision = written.revision
+				r.mu.Unlock()
+				continue
+			}
+			m.log.Info("another master has finished the job", "jid", rec.JID)
+			return false
+		}
+		if l.ctx.Err() == nil {
+			m.log.Warn("cannot write a job's record yet", "jid", rec.JID, "error", err)
+		}
+		if !l.sleep(wait/2 + rand.N(wait)) {
+			return false
+		}
+	}
+}
+
+// late takes answers that come after the job was closed.
+func (m *Master) late(l *live, r *run) {
+	if r.job().Summary.Missing == 0 {
+		return
+	}
+	end := time.NewTimer(time.Until(r.rec.Expires.Add(lateGrace)))
+	defer end.Stop()
+	tick := time.NewTicker(lateEvery)
+	defer tick.Stop()
+	for over := false; !over; {
+		select {
+		case <-l.ctx.Done():
+			return
+		case <-end.C:
+			over = true
+		case <-tick.C:
+		}
+		r.mu.Lock()
+		dirty, complete := r.dirty, r.answered == len(r.targets)
+		r.dirty = false
+		if dirty {
+			r.rec.Summary = r.jobLocked().Summary
+		}
+		r.mu.Unlock()
+		if dirty && !m.write(l, r) || complete {
+			return
+		}
+	}
+}
+
+// journal puts an event into the stream job-events. Losing one is not worth
+// failing a job for.
+func (m *Master) journal(l *live, what string, j fleet.Job) {
+	j.Summary.MissingPeels, j.Args = nil, nil
+	b, err := json.Marshal(struct {
+		Event  string    `json:"event"`
+		At     time.Time `json:"at"`
+		Master string    `json:"master"`
+		Job    fleet.Job `json:"job"`
+	}{what, time.Now().UTC(), m.name, j})
+	if err == nil {
+		ctx, cancel := context.WithTimeout(l.ctx, 5*time.Second)
+		defer cancel()
+		_, err = l.js.Publish(ctx, bus.JobEventSubject(j.JID), b)
+	}
+	if err != nil && l.ctx.Err() == nil {
+		m.log.Warn("cannot record an event of a job", "jid", j.JID, "event", what, "error", err)
+	}
+}
