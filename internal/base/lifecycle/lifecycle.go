@@ -108,7 +108,7 @@ func (g *Group) Run(ctx context.Context) error {
 	}
 	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	died := g.watch(watching)
+	died := g.Watch(watching)
 	var cause error
 	select {
 	case <-ctx.Done():
@@ -118,9 +118,10 @@ func (g *Group) Run(ctx context.Context) error {
 	return errors.Join(cause, g.Stop(context.WithoutCancel(ctx)))
 }
 
-// watch returns a channel that yields the first death, with the name. It
-// watches until the context ends.
-func (g *Group) watch(ctx context.Context) <-chan error {
+// Watch returns a channel that yields the first death, with the name. It is
+// for who calls Start and Stop instead of Run, and watches until the context
+// ends.
+func (g *Group) Watch(ctx context.Context) <-chan error {
 	first := make(chan error, len(g.members))
 	for _, m := range g.members {
 		d, ok := m.Component.(Dying)

@@ -1,0 +1,98 @@
+package server
+
+import (
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"slices"
+
+	"github.com/rind-project/rind/internal/access"
+	"github.com/rind-project/rind/internal/app/daemon"
+	"github.com/rind-project/rind/internal/base/config"
+	"github.com/rind-project/rind/internal/base/log"
+	"github.com/rind-project/rind/internal/fleet/enroll/registrar"
+	"github.com/rind-project/rind/internal/fleet/master"
+	"github.com/rind-project/rind/internal/fleet/natsd"
+	"github.com/rind-project/rind/internal/network/node"
+)
+
+// The roles that a server can have.
+const (
+	RoleBus    = "bus"    // embeds the NATS server
+	RoleMaster = "master" // manages peels
+	RoleNode   = "node"   // takes the taps' reports
+)
+
+// Config is the file rind.yaml.
+type Config struct {
+	DataDir   string   `yaml:"data_dir" help:"folder of keys, bus and the SQLite database"`
+	Roles     []string `yaml:"roles" help:"what this server is: bus, master, node"`
+	Listen    string   `yaml:"listen" help:"address and port of API, pages, enrollment and ingest"`
+	Socket    string   `yaml:"socket" help:"unix socket for the command line on this machine; empty is rind.sock in data_dir"`
+	PublicURL string   `yaml:"public_url" help:"how hosts and people reach this server, https://host:8443; empty is as they asked"`
+	Names     []string `yaml:"names" help:"further names and addresses for the server's certificate"`
+
+	TrustedProxies []netip.Prefix `yaml:"trusted_proxies" help:"networks of proxies whose X-Forwarded-For is believed"`
+
+	Log      log.Options      `yaml:"log"`
+	Database Database         `yaml:"database"`
+	NATS     natsd.Config     `yaml:"nats"`
+	Master   master.Config    `yaml:"master"`
+	Enroll   registrar.Config `yaml:"enroll"`
+	Node     node.Config      `yaml:"node"`
+	Access   access.Config    `yaml:"access"`
+}
+
+// Database says where what must never be lost is kept.
+type Database struct {
+	URL string `yaml:"url" secret:"url" help:"postgres://user@host/name; empty is SQLite in data_dir"`
+}
+
+// DefaultConfig returns the configuration of a server that was told nothing.
+func DefaultConfig() Config {
+	return Config{
+		DataDir: daemon.StateDir("rind"),
+		Roles:   []string{RoleBus, RoleMaster, RoleNode},
+		Listen:  "0.0.0.0:8443",
+		Log:     log.Defaults(),
+		NATS:    natsd.DefaultConfig(),
+		Master:  master.DefaultConfig(),
+		Enroll:  registrar.DefaultConfig(),
+		Node:    node.DefaultConfig(),
+		Access:  access.DefaultConfig(),
+	}
+}
+
+// Validate says what is wrong and which key to change.
+func (c *Config) Validate() error {
+	if c.DataDir == "" {
+		return config.Bad("data_dir", "a server needs a folder to keep its keys in")
+	}
+	if len(c.Roles) == 0 {
+		return config.Bad("roles", "a server needs a role: bus, master or node")
+	}
+	for _, r := range c.Roles {
+		if !slices.Contains([]string{RoleBus, RoleMaster, RoleNode}, r) {
+			return config.Bad("roles", "%q is no role: choose among bus, master and node", r)
+		}
+	}
+	if c.has(RoleBus) != c.has(RoleMaster) {
+		return config.Bad("roles", "bus and master run in one process in this version: name both or neither")
+	}
+	if c.PublicURL != "" {
+		if u, err := url.Parse(c.PublicURL); err != nil || u.Scheme != "https" || u.Host == "" {
+			return config.Bad("public_url", "%q: write it as https://host:8443", c.PublicURL)
+		}
+	}
+	return nil
+}
+
+func (c *Config) has(role string) bool { return slices.Contains(c.Roles, role) }
+
+// socketPath is where the command line finds this server.
+func (c *Config) socketPath() string {
+	if c.Socket != "" {
+		return c.Socket
+	}
+	return filepath.Join(c.DataDir, "rind.sock")
+}

@@ -1,0 +1,97 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+
+	"github.com/rind-project/rind/internal/access"
+	"github.com/rind-project/rind/internal/api"
+	"github.com/rind-project/rind/internal/base/errs"
+	"github.com/rind-project/rind/internal/base/httpserver"
+	"github.com/rind-project/rind/internal/base/metrics"
+	"github.com/rind-project/rind/internal/base/version"
+	"github.com/rind-project/rind/internal/web"
+)
+
+// edges is how people and programs get in: one handler behind one guard, on
+// HTTPS and on the unix socket.
+type edges struct {
+	s      *Server
+	api    *api.API
+	pages  *web.Web
+	https  *httpserver.Server
+	routes []access.Route
+	mux    *http.ServeMux
+}
+
+func newEdges(s *Server) *edges {
+	e := &edges{s: s, mux: http.NewServeMux()}
+	url := publicURL(s.cfg, e.addr)
+	apiDeps := api.Deps{
+		Access: s.people, PublicURL: url, Pin: s.ca.Pin(), Version: version.Get(), Log: s.log,
+	}
+	webDeps := web.Deps{Access: s.people, PublicURL: url, Pin: s.ca.Pin(), Log: s.log, Metrics: s.reg}
+	if s.master != nil {
+		apiDeps.Fleet, apiDeps.Enroll = s.master, s.registrar
+		webDeps.Fleet, webDeps.Enroll = s.master, s.registrar
+	}
+	if s.node != nil {
+		apiDeps.Network, apiDeps.Taps, apiDeps.Reports = s.node.Store(), s.node.Ingest(), s.node.Handler()
+		webDeps.Traffic, webDeps.Taps = s.node.Store(), s.node.Ingest()
+	}
+	e.api, e.pages = api.New(apiDeps), web.New(webDeps)
+	e.routes = append(append(e.api.Routes(), e.pages.Routes()...), e.ownRoutes()...)
+	guard := access.NewGuard(s.people, access.GuardOptions{
+		TrustedProxies: s.cfg.TrustedProxies, LoginPath: "/login", Refuse: e.pages.Refuse,
+	})
+	guard.Mount(e.mux, e.routes)
+	return e
+}
+
+// ownRoutes are for supervisors, balancers and Prometheus.
+func (e *edges) ownRoutes() []access.Route {
+	return []access.Route{
+		{Method: http.MethodGet, Pattern: "/healthz", Need: access.Public, Summary: "Whether the process is alive", Handler: e.s.checks.Healthz()},
+		{Method: http.MethodGet, Pattern: "/readyz", Need: access.Public, Summary: "Whether the server can do its work", Handler: e.s.checks.Readyz()},
+		{Method: http.MethodGet, Pattern: "/metrics", Need: access.NeedViewer, Summary: "Metrics for Prometheus", Handler: metrics.Handler(e.s.reg)},
+	}
+}
+
+func (e *edges) addr() string {
+	if e.https == nil {
+		return ""
+	}
+	return e.https.Addr()
+}
+
+func (e *edges) httpsServer(conf *tls.Config) *httpserver.Server {
+	e.https = httpserver.New(httpserver.Defaults(e.s.cfg.Listen), httpserver.Deps{
+		Log: e.s.log, TLS: conf, Handler: e.mux, Key: "listen",
+	})
+	return e.https
+}
+
+// socketServer serves the same routes to this machine's own users. The socket
+// of a server that was killed is in the way and removed; that no other server
+// uses it is known from the lock on the data folder.
+func (e *edges) socketServer() (*httpserver.Server, error) {
+	path := e.s.cfg.socketPath()
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, errs.New(errs.Forbidden, "removing the old socket: %w; choose another with the key socket", err)
+	}
+	ln, err := (&net.ListenConfig{}).Listen(context.Background(), "unix", path)
+	if err != nil {
+		return nil, httpserver.ListenError(path, "socket", err)
+	}
+	if err := os.Chmod(path, 0o660); err != nil {
+		return nil, errors.Join(err, ln.Close())
+	}
+	return httpserver.New(httpserver.Defaults(path), httpserver.Deps{
+		Log: e.s.log, Handler: e.mux, Listener: ln, Key: "socket", ConnContext: access.UnixPeer,
+	}), nil
+}

@@ -1,0 +1,233 @@
+// Package server composes the program rind: the server with its roles, `rind
+// up`, and the operator's commands around them.
+package server
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rind-project/rind/internal/access"
+	"github.com/rind-project/rind/internal/base/database"
+	"github.com/rind-project/rind/internal/base/database/postgres"
+	"github.com/rind-project/rind/internal/base/database/sqlite"
+	"github.com/rind-project/rind/internal/base/health"
+	"github.com/rind-project/rind/internal/base/lifecycle"
+	"github.com/rind-project/rind/internal/base/metrics"
+	"github.com/rind-project/rind/internal/base/pki"
+	"github.com/rind-project/rind/internal/base/version"
+	"github.com/rind-project/rind/internal/fleet/enroll/registrar"
+	"github.com/rind-project/rind/internal/fleet/job"
+	"github.com/rind-project/rind/internal/fleet/master"
+	"github.com/rind-project/rind/internal/fleet/natsd"
+	"github.com/rind-project/rind/internal/network/node"
+)
+
+// Server is one server with all its roles. Use New.
+type Server struct {
+	cfg Config
+	log *slog.Logger
+
+	reg    *prometheus.Registry
+	checks *health.Checks
+	group  *lifecycle.Group
+	opened []func() error // what New's callers opened, closed in reverse
+
+	ca     *pki.CA
+	db     *database.DB
+	people *access.Service
+	edges  *edges
+
+	// of the roles bus and master
+	daemon    *natsd.Server
+	client    *busClient
+	registrar *registrar.Registrar
+	master    *master.Master
+
+	// of the role node
+	node *node.Node
+
+	password string // of the first administrator, once
+}
+
+// New makes a server that has not touched anything yet.
+func New(cfg Config, log *slog.Logger) *Server {
+	return &Server{cfg: cfg, log: log, reg: metrics.New(), checks: health.New(), group: lifecycle.NewGroup(log)}
+}
+
+// Start opens the data folder and the database, brings the schema up to date,
+// and starts the components in order.
+func (s *Server) Start(ctx context.Context) (err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	if err := s.compose(); err != nil {
+		return err
+	}
+	return s.group.Start(ctx)
+}
+
+// Stop stops the components in reverse order and closes what was opened.
+func (s *Server) Stop(ctx context.Context) error {
+	s.checks.SetDraining()
+	return errors.Join(s.group.Stop(ctx), s.close())
+}
+
+func (s *Server) close() error {
+	var all []error
+	for ; len(s.opened) > 0; s.opened = s.opened[:len(s.opened)-1] {
+		all = append(all, s.opened[len(s.opened)-1]())
+	}
+	return errors.Join(all...)
+}
+
+// open takes the data folder and opens what lies in it.
+func (s *Server) open(ctx context.Context) error {
+	unlock, err := lockDataDir(s.cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	s.opened = append(s.opened, unlock)
+	if s.ca, err = pki.OpenCA(filepath.Join(s.cfg.DataDir, "pki")); err != nil {
+		return err
+	}
+	if s.db, err = openDatabase(ctx, s.cfg); err != nil {
+		return err
+	}
+	s.opened = append(s.opened, s.db.Close)
+	if err := database.Migrate(ctx, s.db, Migrations()); err != nil {
+		return fmt.Errorf("bringing the database's schema up to date: %w", err)
+	}
+	s.people = access.New(s.cfg.Access, access.Deps{DB: s.db, Log: s.log, Metrics: s.reg, Now: time.Now})
+	if s.password, err = s.people.Bootstrap(ctx); err != nil {
+		return fmt.Errorf("making the first administrator: %w", err)
+	}
+	return nil
+}
+
+// Migrations is the schema of every room, in order.
+func Migrations() []database.Migration {
+	all := access.Migrations()
+	all = append(all, registrar.Migrations()...)
+	return append(all, node.Migrations()...)
+}
+
+func openDatabase(ctx context.Context, cfg Config) (*database.DB, error) {
+	if strings.HasPrefix(cfg.Database.URL, "postgres://") || strings.HasPrefix(cfg.Database.URL, "postgresql://") {
+		return postgres.Open(ctx, cfg.Database.URL)
+	}
+	if cfg.Database.URL != "" {
+		return nil, fmt.Errorf("database.url: write it as postgres://user@host/name, or leave it empty for SQLite")
+	}
+	return sqlite.Open(ctx, filepath.Join(cfg.DataDir, "rind.db"))
+}
+
+// compose lists the components in start order.
+func (s *Server) compose() error {
+	s.checks.Add("database", s.db.Ping)
+	s.group.Add("access", s.people)
+	if s.cfg.has(RoleMaster) {
+		if err := s.composeMaster(); err != nil {
+			return err
+		}
+	}
+	if s.cfg.has(RoleNode) {
+		if err := s.composeNode(); err != nil {
+			return err
+		}
+	}
+	return s.composeEdges()
+}
+
+// composeMaster lists the bus and what lives on it.
+func (s *Server) composeMaster() error {
+	tls, err := s.ca.ServerTLS(certificateHosts(s.cfg))
+	if err != nil {
+		return err
+	}
+	keys, err := natsd.OpenKeys(filepath.Join(s.cfg.DataDir, "keys"))
+	if err != nil {
+		return err
+	}
+	// The root lies beside the delegated key in the same folder, so that a
+	// shorter life of the delegation would protect nothing.
+	signer, err := job.SelfDelegated(keys.Root, keys.Master, time.Now().AddDate(10, 0, 0))
+	if err != nil {
+		return fmt.Errorf("delegating to this master's key: %w", err)
+	}
+	s.daemon = natsd.New(s.cfg.NATS, natsd.Deps{Log: s.log, DataDir: s.cfg.DataDir, TLS: tls, Metrics: s.reg})
+	s.client = &busClient{daemon: s.daemon, log: s.log}
+	s.registrar = registrar.New(s.cfg.Enroll, registrar.Deps{
+		DB: s.db, Issuer: s.daemon, CAPEM: s.ca.CertPEM(), Pin: s.ca.Pin(),
+		JS:        func() (jetstream.JetStream, error) { return s.client.js, nil },
+		BusURLs:   busURLs(s.daemon.Addr),
+		FleetRoot: keys.Root.Public().(ed25519.PublicKey),
+		Forget:    s.forget,
+		Log:       s.log, Metrics: s.reg,
+	})
+	s.master = master.New(s.cfg.Master, master.Deps{
+		Log: s.log, Metrics: s.reg, Version: version.Get().Version, Signer: signer,
+		NC:       func() *nats.Conn { return s.client.nc },
+		JS:       func() jetstream.JetStream { return s.client.js },
+		System:   func() *nats.Conn { return s.client.system },
+		Enrolled: s.registrar.Enrolled,
+	})
+	s.group.Add("bus", s.daemon)
+	s.group.Add("bus client", s.client)
+	s.group.Add("registrar", s.registrar)
+	s.group.Add("master", s.master)
+	s.checks.Add("bus", func(context.Context) error {
+		if !s.client.nc.IsConnected() {
+			return errors.New("the server's own connection to the bus is down")
+		}
+		return nil
+	})
+	return nil
+}
+
+// composeNode lists what takes reports.
+func (s *Server) composeNode() (err error) {
+	s.node, err = node.New(s.cfg.Node, node.Deps{
+		DB: s.db, Log: s.log, Metrics: s.reg, Version: version.Get().Version, Now: time.Now,
+	})
+	if err != nil {
+		return err
+	}
+	s.group.Add("node", s.node)
+	s.checks.Add("node", s.node.Check)
+	return nil
+}
+
+// composeEdges lists API, pages and the two ways in.
+func (s *Server) composeEdges() error {
+	s.edges = newEdges(s)
+	tls, err := s.ca.ServerTLS(certificateHosts(s.cfg))
+	if err != nil {
+		return err
+	}
+	socket, err := s.edges.socketServer()
+	if err != nil {
+		return err
+	}
+	s.group.Add("https", s.edges.httpsServer(tls))
+	s.group.Add("socket", socket)
+	s.group.Add("pages", s.edges.pages) // after the servers, so that live connections end first
+	s.group.Add("api", s.edges.api)
+	return nil
+}
+
+var _ lifecycle.Component = (*Server)(nil)
