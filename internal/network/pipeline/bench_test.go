@@ -13,7 +13,7 @@ import (
 // every 10 seconds of its time. ns/op and allocs/op are per packet.
 func BenchmarkPipeline(b *testing.B) {
 	mix := packettest.Mix(42, 200_000)
-	var bytes int
+	bytes := 0
 	for _, f := range mix {
 		bytes += len(f.Data)
 	}

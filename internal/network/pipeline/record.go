@@ -10,8 +10,10 @@ import (
 	"github.com/rind-project/rind/internal/network/packet/dns"
 )
 
-// maxInterned bounds the map of texts.
-const maxInterned = 262144
+const (
+	maxInterned  = 262144 // bounds the map of texts
+	maxKeptTexts = 32768
+)
 
 // texts makes strings of the names in packets, equal ones once per report,
 // and stops at a number of bytes.
@@ -26,8 +28,14 @@ func newTexts(limit int) texts {
 	return texts{seen: map[string]string{}, left: limit, max: limit}
 }
 
+// clear begins a new report. A map that an odd report made large is not kept.
 func (t *texts) clear() {
-	t.seen, t.left = map[string]string{}, t.max
+	t.left = t.max
+	if len(t.seen) > maxKeptTexts {
+		t.seen = map[string]string{}
+		return
+	}
+	clear(t.seen)
 }
 
 func (t *texts) text(b []byte) (string, bool) {

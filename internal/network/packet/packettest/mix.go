@@ -12,7 +12,7 @@ type Timed struct {
 	Data []byte
 }
 
-// Mix makes n frames or a few more, always the same ones for a seed: about a fifth DNS over
+// Mix makes n frames, always the same ones for a seed: about a fifth DNS over
 // UDP, TLS and plain TCP connections of some length, QUIC-like UDP, pings,
 // ARP, a few frames that are broken; 15 % IPv6, 10 % with a VLAN tag. The
 // frames of up to 64 conversations at once are interleaved.
@@ -30,7 +30,20 @@ func Mix(seed uint64, n int) []Timed {
 		out = append(out, Timed{now, live[i][0]})
 		live[i] = live[i][1:]
 	}
+	pack(out)
 	return out
+}
+
+// pack lays the frames behind one another, as they lie in a ring and a file.
+func pack(frames []Timed) {
+	var all []byte
+	for _, f := range frames {
+		all = append(all, f.Data...)
+	}
+	for i := range frames {
+		n := len(frames[i].Data)
+		frames[i].Data, all = all[:n:n], all[n:]
+	}
 }
 
 type mixer struct {

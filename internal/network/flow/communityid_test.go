@@ -1,0 +1,37 @@
+package flow_test
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/rind-project/rind/internal/network/flow"
+)
+
+// TestCommunityID holds published test vectors of Community ID v1 (the
+// specification's baseline files), each in both directions.
+func TestCommunityID(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		src, dst     string
+		sport, dport uint16
+		proto        uint8
+		seed         uint16
+		want         string
+	}{
+		{"128.232.110.120", "66.35.250.204", 34855, 80, 6, 0, "1:LQU9qZlK+B5F3KDmev6m5PMibrg="},
+		{"128.232.110.120", "66.35.250.204", 34855, 80, 6, 1, "1:3V71V58M3Ksw/yuFALMcW0LAHvc="},
+		{"192.168.1.52", "8.8.8.8", 54585, 53, 17, 0, "1:d/FP5EW3wiY1vCndhwleRRKHowQ="},
+		{"192.168.1.52", "8.8.8.8", 54585, 53, 17, 1, "1:Q9We8WO3piVF8yEQBNJF4uiSVrI="},
+		{"192.168.0.89", "192.168.0.1", 8, 0, 1, 0, "1:X0snYXpgwiv9TZtqg64sgzUn6Dk="},
+		{"192.168.0.89", "192.168.0.1", 8, 0, 1, 1, "1:03g6IloqVBdcZlPyX8r0hgoE7kA="},
+		{"192.168.170.8", "192.168.170.56", 7, 80, 132, 0, "1:jQgCxbku+pNGw8WPbEc/TS/uTpQ="},
+	} {
+		s, d := netip.MustParseAddr(c.src), netip.MustParseAddr(c.dst)
+		if got := flow.CommunityID(s, d, c.sport, c.dport, c.proto, c.seed); got != c.want {
+			t.Errorf("%s:%d > %s:%d %d seed %d: %s, want %s", c.src, c.sport, c.dst, c.dport, c.proto, c.seed, got, c.want)
+		}
+		if got := flow.CommunityID(d, s, c.dport, c.sport, c.proto, c.seed); got != c.want {
+			t.Errorf("%s:%d < %s:%d %d seed %d: %s, want %s", c.src, c.sport, c.dst, c.dport, c.proto, c.seed, got, c.want)
+		}
+	}
+}
