@@ -67,14 +67,22 @@ func (g generator) client() netip.Addr {
 	return netip.AddrFrom4([4]byte{10, byte(g.IntN(4)), byte(g.IntN(256)), byte(g.IntN(256))})
 }
 
-func (g generator) server() netip.Addr {
-	return netip.AddrFrom4([4]byte{192, 0, 2, byte(min(g.IntN(256), g.IntN(256)))})
+// server is one of the client's family.
+func (g generator) server(client netip.Addr) netip.Addr {
+	n := byte(min(g.IntN(256), g.IntN(256)))
+	if client.Is4() {
+		return netip.AddrFrom4([4]byte{192, 0, 2, n})
+	}
+	a := netip.MustParseAddr("2001:db8:1::").As16()
+	a[15] = n
+	return netip.AddrFrom16(a)
 }
 
 var apps = [...]string{"tls", "dns", "http", "ssh", "quic", "ntp"}
 
 func (g generator) flow() network.Flow {
-	f := network.Flow{Start: g.time(), Source: g.client(), Dest: g.server(), SrcPort: uint16(32768 + g.IntN(28000)), DstPort: 443,
+	client := g.client()
+	f := network.Flow{Start: g.time(), Source: client, Dest: g.server(client), SrcPort: uint16(32768 + g.IntN(28000)), DstPort: 443,
 		Proto: network.TCP, SrcPkts: 1 + uint64(g.IntN(40)), DstPkts: uint64(g.IntN(60)), SrcFlags: 0x1b, DstFlags: 0x1b,
 		State: network.TCPState(g.IntN(8)), Ended: g.IntN(3) > 0,
 		SrcMAC: [6]byte{2, 0, 0, 0, 0, byte(g.IntN(64))}, DstMAC: [6]byte{2, 0, 0, 0, 1, 1}}
@@ -97,18 +105,20 @@ func (g generator) name() string {
 }
 
 func (g generator) dns() network.DNSQuery {
-	q := network.DNSQuery{Time: g.time(), Client: g.client(), Server: g.server(), Port: uint16(1024 + g.IntN(60000)), Proto: network.UDP, Name: g.name(), Type: 1}
+	client := g.client()
+	q := network.DNSQuery{Time: g.time(), Client: client, Server: g.server(client), Port: uint16(1024 + g.IntN(60000)), Proto: network.UDP, Name: g.name(), Type: 1}
 	if g.IntN(10) > 0 {
 		q.Answered, q.RCode, q.Latency = true, uint8(g.IntN(4)), time.Duration(g.IntN(90000))*time.Microsecond
 		for range g.IntN(4) {
-			q.Answers = append(q.Answers, g.server().String())
+			q.Answers = append(q.Answers, g.server(client).String())
 		}
 	}
 	return q
 }
 
 func (g generator) tls() network.TLSHello {
-	h := network.TLSHello{Time: g.time(), Client: g.client(), Server: g.server(), SrcPort: uint16(32768 + g.IntN(28000)), DstPort: 443, SNI: g.name(), Version: 0x0304}
+	client := g.client()
+	h := network.TLSHello{Time: g.time(), Client: client, Server: g.server(client), SrcPort: uint16(32768 + g.IntN(28000)), DstPort: 443, SNI: g.name(), Version: 0x0304}
 	if g.IntN(4) > 0 {
 		h.ALPN = []string{"h2", "http/1.1"}
 	}
