@@ -50,17 +50,34 @@ func (db *DB) Tx(ctx context.Context, fn func(*Tx) error) error {
 	}
 }
 
+// begin begins a transaction on a connection of its own. Beginning changes
+// nothing, so a connection that turns out to be dead, as after a restart of
+// the server, costs another try and no error.
+func (db *DB) begin(ctx context.Context) (*sql.Conn, *sql.Tx, error) {
+	for attempt := 1; ; attempt++ {
+		conn, err := db.writer.Conn(ctx)
+		if err != nil {
+			return nil, nil, fmt.Errorf("connecting to the %s database: %w", db.Engine(), err)
+		}
+		tx, err := conn.BeginTx(ctx, nil)
+		if err == nil {
+			return conn, tx, nil
+		}
+		_ = conn.Close() // the pool drops it when it is dead
+		state, code := codes(err)
+		if answered := state != "" || code != 0; answered || ctx.Err() != nil || attempt == txAttempts {
+			return nil, nil, fmt.Errorf("beginning a transaction: %w", err)
+		}
+	}
+}
+
 // once runs fn in one transaction.
 func (db *DB) once(ctx context.Context, fn func(*Tx) error) (err error) {
-	conn, err := db.writer.Conn(ctx)
+	conn, tx, err := db.begin(ctx)
 	if err != nil {
-		return fmt.Errorf("connecting to the %s database: %w", db.Engine(), err)
+		return err
 	}
 	defer func() { _ = conn.Close() }() // it only goes back to the pool
-	tx, err := conn.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("beginning a transaction: %w", err)
-	}
 	done := false
 	defer func() {
 		if !done { // an error or a panic
@@ -105,9 +122,8 @@ var identifier = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`)
 // CopyIn appends n rows to a table: by COPY on PostgreSQL, by prepared
 // statements of up to 100 rows on SQLite. row returns the values of row i in
 // the order of the columns, of the types int64, float64, bool, string, []byte
-// or nil; CopyIn is done with the slice when it calls row again on PostgreSQL
-// but not on SQLite, so each call returns a slice of its own. It returns the
-// number of rows appended.
+// or nil. The slice may be used again in the next call, the bytes in it not
+// before CopyIn returns. It returns the number of rows appended.
 func (tx *Tx) CopyIn(ctx context.Context, table string, columns []string, n int, row func(i int) []any) (int64, error) {
 	if n == 0 {
 		return 0, nil

@@ -58,7 +58,7 @@ wait $server
 
 // startServer starts the keeper and connects.
 func startServer() (*server, error) {
-	bin := binaries()
+	bin := binaries("/usr/lib/postgresql", os.Getenv("PATH"))
 	if bin == "" {
 		return nil, nil
 	}
@@ -105,12 +105,12 @@ func connect(u, dir string) (*database.DB, error) {
 	}
 }
 
-// binaries returns the folder that holds initdb and postgres, the newest
-// version first, or "".
-func binaries() string {
-	versions, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
+// binaries returns the folder that holds initdb and postgres, or "": the
+// newest version below root, where Debian has them, else one of the path.
+func binaries(root, path string) string {
+	versions, _ := filepath.Glob(filepath.Join(root, "*", "bin"))
 	slices.SortFunc(versions, func(a, b string) int { return version(b) - version(a) })
-	for _, dir := range append(versions, filepath.SplitList(os.Getenv("PATH"))...) {
+	for _, dir := range append(versions, filepath.SplitList(path)...) {
 		if executable(filepath.Join(dir, "initdb")) && executable(filepath.Join(dir, "postgres")) {
 			return dir
 		}

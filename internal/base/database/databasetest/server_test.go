@@ -65,3 +65,40 @@ func TestKilled(t *testing.T) {
 		}
 	}
 }
+
+func TestBinaries(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	install := func(folder string, mode os.FileMode, names ...string) {
+		if err := os.MkdirAll(filepath.Join(dir, folder), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			if err := os.WriteFile(filepath.Join(dir, folder, name), nil, mode); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	install("lib/9/bin", 0o755, "initdb", "postgres")
+	install("lib/15/bin", 0o755, "initdb", "postgres")
+	install("lib/17/bin", 0o755, "initdb") // half removed
+	install("path", 0o755, "initdb", "postgres")
+	install("plain", 0o644, "initdb", "postgres")
+	for name, tc := range map[string]struct{ root, path, want string }{
+		"the newest whole one": {"lib", "path", "lib/15/bin"},
+		"in the path":          {"none", "plain:path", "path"},
+		"nowhere":              {"none", "plain:lib:none", ""},
+	} {
+		root, path := filepath.Join(dir, tc.root), ""
+		for _, p := range strings.Split(tc.path, ":") {
+			path += filepath.Join(dir, p) + ":"
+		}
+		want := tc.want
+		if want != "" {
+			want = filepath.Join(dir, want)
+		}
+		if got := binaries(root, path); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}

@@ -27,6 +27,9 @@ const (
 	maxIdleTime    = 5 * time.Minute
 	maxLifetime    = time.Hour
 	minVersion     = 130000
+	// A connection that was idle for so long is asked whether it lives before
+	// it is used, so that a restart of the server costs nobody an error.
+	pingAfter = 50 * time.Millisecond
 )
 
 // Open connects to the database that the URL names
@@ -37,7 +40,9 @@ func Open(ctx context.Context, rawURL string) (*database.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool := stdlib.OpenDB(*cfg)
+	pool := stdlib.OpenDB(*cfg, stdlib.OptionShouldPing(func(_ context.Context, p stdlib.ShouldPingParams) bool {
+		return p.IdleDuration > pingAfter
+	}))
 	pool.SetMaxOpenConns(conns)
 	pool.SetMaxIdleConns(min(conns, 4))
 	pool.SetConnMaxIdleTime(maxIdleTime)
