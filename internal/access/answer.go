@@ -88,7 +88,7 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	g.service.metrics.refused.WithLabelValues(reason).Inc()
 	kind, message := Describe(err)
-	if kind == errs.Internal {
+	if kind == errs.Internal && r.Context().Err() == nil { // else the client has left
 		g.service.log.Error("finding out who asks failed", "method", r.Method, "path", r.URL.Path, "error", err)
 	}
 	switch {

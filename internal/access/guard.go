@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/rind-project/rind/internal/base/errs"
 )
@@ -30,6 +31,7 @@ type Guard struct {
 	opts    GuardOptions
 	origin  *http.CrossOriginProtection
 	uid     int
+	hinted  sync.Once
 }
 
 // NewGuard makes a guard. It panics when an origin is malformed, like Mount
@@ -63,7 +65,9 @@ func (g *Guard) wrap(route Route) http.Handler {
 		limit = defaultMaxBody
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx := withAddr(r.Context(), clientAddr(r, g.opts.TrustedProxies))
+		addr := clientAddr(r, g.opts.TrustedProxies)
+		g.hint(r, addr)
+		ctx := withAddr(r.Context(), addr)
 		if limit > 0 {
 			r.Body = http.MaxBytesReader(w, r.Body, limit)
 		}
@@ -77,6 +81,17 @@ func (g *Guard) wrap(route Route) http.Handler {
 			w.Header().Set("Cache-Control", "no-store")
 		}
 		route.Handler.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// hint tells the operator, once, about a proxy that is not trusted: behind it
+// all clients are one address, and share its tries to log in.
+func (g *Guard) hint(r *http.Request, addr netip.Addr) {
+	if r.Header.Get("X-Forwarded-For") == "" || !addr.IsValid() || addr != parseAddr(r.RemoteAddr) {
+		return
+	}
+	g.hinted.Do(func() {
+		g.service.log.Warn("X-Forwarded-For is not believed; if it comes from your own proxy, add its address to the trusted proxies", "from", addr)
 	})
 }
 

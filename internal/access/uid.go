@@ -14,8 +14,13 @@ import (
 // socket. No user can have it, for the colon.
 const machineAdmin = "uid:0"
 
-// maxUID is the largest uid that is somebody's; the one above means nobody.
-const maxUID = 1<<32 - 2
+// maxUID is the largest uid that is somebody's; the one above means none.
+// overflowUID is what the kernel shows of a user that has no uid in this user
+// namespace (user_namespaces(7)), and so is of many.
+const (
+	maxUID      = 1<<32 - 2
+	overflowUID = 65534
+)
 
 // BindUID lets a uid of the server's machine use the unix socket as the user.
 // It may not be root's, who is administrator anyway. A uid of -1 unbinds.
@@ -23,8 +28,8 @@ func (s *Service) BindUID(ctx context.Context, p Principal, name string, uid int
 	if err := p.Require(Admin, "bind uids"); err != nil {
 		return err
 	}
-	if uid == 0 || uid < -1 || uid > maxUID {
-		return errs.New(errs.Invalid, "the uid %d cannot be bound; use one from 1 to %d, or -1 to unbind", uid, maxUID)
+	if uid == 0 || uid == overflowUID || uid < -1 || uid > maxUID {
+		return errs.New(errs.Invalid, "the uid %d cannot be bound; use one from 1 to %d that is one user's alone, or -1 to unbind", uid, maxUID)
 	}
 	var value any
 	e := by(p, "user.uid", name)

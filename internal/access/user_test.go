@@ -267,7 +267,7 @@ func TestUID(t *testing.T) {
 		_, err := f.PrincipalForUID(ctx, 1001, 998)
 		fails(t, "an unbound uid", err, errs.Forbidden, "--uid 1001")
 		fails(t, "a uid twice", f.BindUID(ctx, root, "vera", 1000), errs.Conflict, "another user")
-		for _, uid := range []int{0, -2, 1<<32 - 1} {
+		for _, uid := range []int{0, -2, 65534, 1<<32 - 1} {
 			fails(t, "a uid that is nobody's", f.BindUID(ctx, root, "vera", uid), errs.Invalid, "cannot be bound")
 		}
 		if err := f.BindUID(ctx, root, "olga", -1); err != nil {
