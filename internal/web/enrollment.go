@@ -119,6 +119,9 @@ func (w *Web) decideOn(r *http.Request, id fleet.PeelID, verb string) error {
 	if err != nil {
 		return err
 	}
+	if rec.Next != nil && verb != "revoke" {
+		rec = *rec.Next // who waits to replace is whom the decision is about
+	}
 	if rec.PublicKey != r.PostForm.Get("key") {
 		return errs.New(errs.Conflict, "another key has asked for the id %s since the page was loaded; compare its fingerprint and decide again", id)
 	}

@@ -41,7 +41,7 @@ func keep(q url.Values, but ...string) []page.Pair {
 			out = append(out, page.Pair{Key: k, Value: v[0]})
 		}
 	}
-	slices.SortFunc(out, func(a, b page.Pair) int { return strings.Compare(a.Key, b.Key) })
+	slices.SortFunc(out, func(a, b page.Pair) int { return strings.Compare(a.Key.(string), b.Key.(string)) })
 	return out
 }
 
@@ -76,7 +76,7 @@ func newFilter(r *http.Request, fields ...field) filter {
 	if set {
 		rest := url.Values{}
 		for _, p := range f.Keep {
-			rest.Set(p.Key, p.Value.(string))
+			rest.Set(p.Key.(string), p.Value.(string))
 		}
 		f.Clear = r.URL.Path + "?" + rest.Encode()
 	}

@@ -107,3 +107,6 @@ func (w *Web) Routes() []access.Route {
 		get("/events/jobs/{jid}", access.NeedViewer, "Live: the returns of a job as they arrive", w.jobEvents),
 	}
 }
+
+// HasVendor reports whether the browser libraries are in the binary.
+func (w *Web) HasVendor() bool { return w.pages.Vendor() }

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"fmt"
 	"html/template"
 	"time"
 
@@ -20,8 +21,8 @@ func funcs(now func() time.Time) template.FuncMap {
 		"count":   countOf,
 		"percent": ui.Percent,
 		"took":    ui.Took,
-		"visible": ui.Visible,
-		"text":    ui.VisibleText,
+		"visible": func(v any) string { return ui.Visible(textOf(v)) },
+		"text":    func(v any) string { return ui.VisibleText(textOf(v)) },
 		"none":    func() string { return ui.NoValue },
 		"moment": func(t time.Time) Moment {
 			return Moment{Zero: t.IsZero(), Machine: ui.Machine(t), Exact: ui.Exact(t), Words: ui.Ago(t, now())}
@@ -31,14 +32,13 @@ func funcs(now func() time.Time) template.FuncMap {
 		"rcode":      ui.RCode,
 		"tlsVersion": ui.TLSVersion,
 		"add":        func(a, b uint64) uint64 { return a + b },
-		"pair":       func(key string, value any) Pair { return Pair{key, value} },
+		"pair":       func(key, value any) Pair { return Pair{key, value} },
 	}
 }
 
 // Pair is two values for a shared template.
 type Pair struct {
-	Key   string
-	Value any
+	Key, Value any
 }
 
 func bytesOf(v any) string {
@@ -65,4 +65,12 @@ func countOf(v any) string {
 		return ui.Count(n)
 	}
 	return ui.NoValue
+}
+
+// textOf takes texts of any type, such as ids; anything else as fmt prints it.
+func textOf(v any) string {
+	if s, ok := v.(string); ok {
+		return s
+	}
+	return fmt.Sprint(v)
 }
