@@ -94,7 +94,7 @@ func TestFullTable(t *testing.T) {
 // checks that the other half goes first.
 func TestEvictionTakesTheOldest(t *testing.T) {
 	t.Parallel()
-	tb := flow.New(flow.Config{MaxFlows: 1024})
+	tb := flow.New(flow.Config{MaxFlows: 1024, MaxSpill: 1024})
 	now := int64(0)
 	add := func(n uint32) { now++; tb.Add(numbered(n, now)) }
 	for n := range uint32(1024) {
