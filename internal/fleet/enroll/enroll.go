@@ -109,8 +109,8 @@ type PollRequest struct {
 type Grant struct {
 	State     State     `json:"state"`
 	Message   string    `json:"message,omitempty"`
-	JWT       string    `json:"jwt,omitempty"` // and the rest too only when approved
-	BusURLs   []string  `json:"bus_urls,omitempty"`   // without a host ("tls://:4222"): at the host where the server is
+	JWT       string    `json:"jwt,omitempty"`      // and the rest too only when approved
+	BusURLs   []string  `json:"bus_urls,omitempty"` // without a host ("tls://:4222"): at the host where the server is
 	CAPEM     []byte    `json:"ca_pem,omitempty"`
 	FleetRoot []byte    `json:"fleet_root,omitempty"` // ed25519 public key
 	Time      time.Time `json:"time"`

@@ -97,7 +97,7 @@ func classify(line string) (reason, hint string) {
 	switch {
 	case strings.Contains(lower, "first record does not look like a tls handshake"), strings.Contains(lower, "tls handshake error"), strings.Contains(lower, "tls client handshake"):
 		return "tls", "this is the bus port (nats.listen), which speaks NATS over TLS 1.3 only; if it was a browser, curl or another HTTP client, use the HTTPS address of the server instead"
-	case strings.Contains(lower, "permissions violation"):
+	case strings.Contains(lower, "permissions violation"), strings.Contains(lower, "publish violation"), strings.Contains(lower, "subscription violation"):
 		return "permission", "a client asked for a subject that is not its own"
 	case strings.Contains(lower, "authentication"), strings.Contains(lower, "authorization"), strings.Contains(lower, "jwt"), strings.Contains(lower, "revoked"):
 		return "auth", "unknown, expired or revoked key; rind enroll list shows who is enrolled"

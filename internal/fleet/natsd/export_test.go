@@ -1,0 +1,4 @@
+package natsd
+
+// Kill ends the broker behind the component's back.
+func (s *Server) Kill() { s.running().Shutdown() }
