@@ -80,19 +80,13 @@ func (m *Master) check(req *fleet.JobRequest) error {
 }
 
 // resolve finds the enrolled peels that are meant, whether they are connected
-// or not, sorted.
+// or not, sorted. Who is enrolled is asked anew, so that nobody who was
+// approved before the job is left out.
 func (l *live) resolve(ctx context.Context, expr *target.Expr) ([]fleet.PeelID, error) {
-	if err := l.roster.fresh(ctx); err != nil {
-		return nil, err
-	}
-	ids := l.roster.targets.Select(expr, "", 0)
-	if len(ids) > 0 {
-		return ids, nil
-	}
 	if err := l.roster.refresh(ctx); err != nil {
 		return nil, err
 	}
-	if ids = l.roster.targets.Select(expr, "", 0); len(ids) > 0 {
+	if ids := l.roster.targets.Select(expr, "", 0); len(ids) > 0 {
 		return ids, nil
 	}
 	if n := l.roster.targets.Len(); n > 0 {

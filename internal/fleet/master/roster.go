@@ -14,9 +14,6 @@ import (
 	"github.com/rind-project/rind/internal/fleet/target"
 )
 
-// stale is how old the list of enrolled peels may be when a job is sent.
-const stale = 5 * time.Second
-
 // everyone matches every peel.
 var everyone = target.Everyone()
 
@@ -30,9 +27,8 @@ type roster struct {
 	refreshing sync.Mutex // one refresh at a time
 	planned    atomic.Bool
 
-	mu    sync.RWMutex
-	asked time.Time                  // when enrolled was asked last
-	told  map[fleet.PeelID]time.Time // when the facts were published
+	mu   sync.RWMutex
+	told map[fleet.PeelID]time.Time // when the facts were published
 }
 
 func newRoster(enrolled func(context.Context) ([]fleet.PeelID, error)) *roster {
@@ -67,19 +63,7 @@ func (r *roster) refresh(ctx context.Context) error {
 			r.all.Remove(id)
 		}
 	}
-	r.asked = time.Now()
 	return nil
-}
-
-// fresh refreshes when the last time is longer ago than stale.
-func (r *roster) fresh(ctx context.Context) error {
-	r.mu.RLock()
-	age := time.Since(r.asked)
-	r.mu.RUnlock()
-	if age < stale {
-		return nil
-	}
-	return r.refresh(ctx)
 }
 
 // soon runs fn in a moment, once for all that ask until then.

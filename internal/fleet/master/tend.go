@@ -18,7 +18,7 @@ import (
 const (
 	backfillEvery = 5 * time.Second
 	backfillLimit = 30 * time.Second
-	lateEvery     = 2 * time.Second  // between writes of a record for late answers
+	lateEvery     = 2 * time.Second  // between looks at what came late
 	lateGrace     = 30 * time.Second // behind the job's expiry
 )
 
@@ -190,34 +190,41 @@ func (m *Master) write(l *live, r *run) bool {
 	}
 }
 
-// late takes answers that come after the job was closed.
+// late takes answers that come after the job was closed, and keeps those that
+// were seen until their bucket has them: it stores them after they are passed
+// on, and syncs each to the disk.
 func (m *Master) late(l *live, r *run) {
-	if r.job().Summary.Missing == 0 {
-		return
-	}
-	end := time.NewTimer(time.Until(r.rec.Expires.Add(lateGrace)))
-	defer end.Stop()
-	tick := time.NewTicker(lateEvery)
-	defer tick.Stop()
-	for over := false; !over; {
-		select {
-		case <-l.ctx.Done():
+	end := time.Now().Add(max(time.Until(r.rec.Expires), 0) + lateGrace)
+	for stored := false; time.Now().Before(end); {
+		if !l.sleep(lateEvery) {
 			return
-		case <-end.C:
-			over = true
-		case <-tick.C:
 		}
 		r.mu.Lock()
-		dirty, complete := r.dirty, r.answered == len(r.targets)
+		dirty, answered := r.dirty, r.answered
 		r.dirty = false
 		if dirty {
 			r.rec.Summary = r.jobLocked().Summary
 		}
 		r.mu.Unlock()
-		if dirty && !m.write(l, r) || complete {
+		if dirty && !m.write(l, r) {
+			return
+		}
+		stored = !dirty && (stored || m.stored(l, r) >= answered)
+		if stored && answered == len(r.targets) {
 			return
 		}
 	}
+}
+
+// stored returns how many returns to a job its bucket has.
+func (m *Master) stored(l *live, r *run) int {
+	ctx, cancel := context.WithTimeout(l.ctx, backfillLimit)
+	defer cancel()
+	n := 0
+	if err := m.eachReturn(ctx, l, r.rec.JID, func(ret fleet.Return) { n++ }); err != nil {
+		return 0
+	}
+	return n
 }
 
 // journal puts an event into the stream job-events. Losing one is not worth

@@ -15,6 +15,7 @@ import (
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
 	"github.com/rind-project/rind/internal/fleet/enroll"
+	"github.com/rind-project/rind/internal/fleet/job/function"
 )
 
 // Config is the configuration of a peel's runtime. Zero values take the
@@ -54,6 +55,7 @@ type Deps struct {
 	// Credentials takes the place of Identity, where many peels live in one
 	// process.
 	Credentials Credentials
+	Functions   []function.Function // what jobs can run; function.All() without
 	Version     string
 	Metrics     prometheus.Registerer // optional
 }

@@ -78,7 +78,10 @@ func New(cfg Config, deps Deps) *Peel {
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}
-	p.functions = function.NewRegistry(function.All())
+	if deps.Functions == nil {
+		deps.Functions = function.All()
+	}
+	p.functions = function.NewRegistry(deps.Functions)
 	return p
 }
 
