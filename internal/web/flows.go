@@ -102,16 +102,16 @@ func (w *Web) flows(rw http.ResponseWriter, r *http.Request) error {
 	return w.showList(rw, r, "Flows", "flows", win.Live() && before == store.Cursor{}, v)
 }
 
+const sctp network.Proto = 132
+
 func newFlowRow(f store.Flow) flowRow {
 	row := flowRow{
 		Start: f.Start, Source: f.Source, Dest: f.Dest, Proto: ui.Proto(f.Proto), App: f.App, State: strings.ReplaceAll(f.State.String(), "_", " "),
 		Sent: f.SrcBytes, Received: f.DstBytes, Packets: f.SrcPkts + f.DstPkts, Took: f.End.Sub(f.Start), Tap: f.Tap, CommunityID: f.CommunityID,
 	}
-	if f.Proto == network.TCP || f.Proto == network.UDP || f.SrcPort != 0 {
-		row.SourcePort = strconv.Itoa(int(f.SrcPort))
-	}
-	if f.Proto == network.TCP || f.Proto == network.UDP || f.DstPort != 0 {
-		row.DestPort = strconv.Itoa(int(f.DstPort))
+	// The ports of ICMP are types and codes, which a colon would misname.
+	if f.Proto == network.TCP || f.Proto == network.UDP || f.Proto == sctp {
+		row.SourcePort, row.DestPort = strconv.Itoa(int(f.SrcPort)), strconv.Itoa(int(f.DstPort))
 	}
 	return row
 }

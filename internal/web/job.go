@@ -168,7 +168,7 @@ func (f *feed) sendRows() error {
 	}
 	if f.first {
 		// What a connection before this one appended stands in "returns" now.
-		html += `<template><tbody id="later" sse-swap="later" hx-swap="beforeend" hx-swap-oob="true"></tbody></template>`
+		html += `<template><tbody hx-swap-oob="innerHTML:#later"></tbody></template>`
 	}
 	f.first = false
 	f.sent += len(f.rows)

@@ -27,7 +27,7 @@ type joinView struct {
 	Expires              time.Time
 }
 
-const ledgerRows = 50
+const ledgerRows = 30
 
 func (w *Web) taps(rw http.ResponseWriter, r *http.Request) error {
 	return w.showTaps(rw, r, http.StatusOK, nil, "")

@@ -54,7 +54,8 @@ func Machine(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// Took writes a measured duration to three significant digits: "1.24 s", "870 µs".
+// Took writes a measured duration to three significant digits: "1.24 s", "870 µs"; from a
+// minute on in two units: "1 min 09 s".
 func Took(d time.Duration) string {
 	switch {
 	case d < 0:
@@ -66,7 +67,11 @@ func Took(d time.Duration) string {
 	case d < time.Minute:
 		return significant(d.Seconds()) + " s"
 	}
-	return d.Round(time.Second).String()
+	d = d.Round(time.Second)
+	if d < time.Hour {
+		return fmt.Sprintf("%d min %02d s", int(d.Minutes()), int(d.Seconds())%60)
+	}
+	return fmt.Sprintf("%d h %02d min", int(d.Hours()), int(d.Minutes())%60)
 }
 
 func significant(v float64) string {

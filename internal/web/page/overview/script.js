@@ -30,7 +30,7 @@ function packets(value) {
 
 function range() {
   const { from, to, span } = place.dataset;
-  if (from) return [Number(from), Number(to)];
+  if (Number(from)) return [Number(from), Number(to)];
   const now = Math.floor(Date.now() / 1000);
   return [now - Number(span), now];
 }
@@ -107,7 +107,7 @@ if (place) {
   draw(false);
   document.addEventListener("rind:paused", (event) => { paused = event.detail; });
   document.addEventListener("htmx:afterRequest", (event) => {
-    if (event.target.id === "refresh" && !paused && !place.dataset.from) draw(false);
+    if (event.target.id === "refresh" && !paused && !Number(place.dataset.from)) draw(false);
   });
   new ResizeObserver(() => {
     if (chart) chart.setSize({ width: place.clientWidth, height: place.clientHeight - 30 });
