@@ -27,12 +27,11 @@ import (
 // from its spool because its commit was acknowledged. FULL costs one fsync per
 // transaction, and a report is one transaction.
 var pragmas = []string{
-	"busy_timeout(10000)",
+	"busy_timeout(10000)", // ms
 	"journal_mode(WAL)",
 	"synchronous(FULL)",
 	"foreign_keys(1)",
-	"temp_store(MEMORY)",
-	"cache_size(-8192)",            // KiB per connection
+	"cache_size(-4096)",            // KiB, for each connection
 	"journal_size_limit(67108864)", // bytes that the log may keep after a checkpoint
 }
 
