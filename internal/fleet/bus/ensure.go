@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/rind-project/rind/internal/base/errs"
@@ -143,6 +144,8 @@ func Explain(bucket string, err error) error {
 		return nil
 	case errors.Is(err, jetstream.ErrBucketNotFound), errors.Is(err, jetstream.ErrStreamNotFound), errors.Is(err, jetstream.ErrNoStreamResponse):
 		return errs.New(errs.Unavailable, "the bucket %s is gone from the bus; bring it back with rind restore: %w", bucket, err)
+	case errors.Is(err, nats.ErrNoResponders):
+		return errs.New(errs.Unavailable, "the bucket %s does not answer: the bus is starting, or the bucket is gone and rind restore brings it back: %w", bucket, err)
 	}
 	return fmt.Errorf("bucket %s: %w", bucket, err)
 }

@@ -24,9 +24,10 @@ type Keeper struct {
 	size int
 	log  *slog.Logger
 
-	mu   sync.Mutex
-	sub  *nats.Subscription
-	work sync.WaitGroup
+	mu     sync.Mutex
+	sub    *nats.Subscription
+	cancel context.CancelFunc
+	work   sync.WaitGroup
 }
 
 // NewKeeper makes a keeper for a cluster of that many servers. It asks for the
@@ -50,14 +51,17 @@ func (k *Keeper) Start(ctx context.Context) error {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.sub, err = nc.Subscribe(deletions, func(m *nats.Msg) { k.deleted(js, m) })
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	k.cancel = cancel
+	k.sub, err = nc.Subscribe(deletions, func(m *nats.Msg) { k.deleted(running, js, m) })
 	if err != nil {
+		cancel()
 		return fmt.Errorf("watching the buckets: %w", err)
 	}
 	return nil
 }
 
-func (k *Keeper) deleted(js jetstream.JetStream, m *nats.Msg) {
+func (k *Keeper) deleted(ctx context.Context, js jetstream.JetStream, m *nats.Msg) {
 	var advisory struct {
 		Stream string `json:"stream"`
 	}
@@ -66,7 +70,7 @@ func (k *Keeper) deleted(js jetstream.JetStream, m *nats.Msg) {
 	}
 	for _, b := range Buckets() {
 		if b.Remade && "KV_"+b.Name == advisory.Stream {
-			k.work.Go(func() { k.remake(js, b.Name) })
+			k.work.Go(func() { k.remake(ctx, js, b.Name) })
 			return
 		}
 	}
@@ -77,14 +81,24 @@ func (k *Keeper) deleted(js jetstream.JetStream, m *nats.Msg) {
 	}
 }
 
-func (k *Keeper) remake(js jetstream.JetStream, name string) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	if err := Ensure(ctx, js, k.size); err != nil {
+// remake waits a moment before each try: the server tells of a deletion before
+// it has removed the files.
+func (k *Keeper) remake(ctx context.Context, js jetstream.JetStream, name string) {
+	for wait := 500 * time.Millisecond; ; wait = min(2*wait, time.Minute) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		trying, cancel := context.WithTimeout(ctx, 10*time.Second)
+		err := Ensure(trying, js, k.size)
+		cancel()
+		if err == nil {
+			k.log.Warn("somebody deleted a bucket; it is made again", "bucket", name)
+			return
+		}
 		k.log.Error("making a deleted bucket again", "bucket", name, "error", err)
-		return
 	}
-	k.log.Warn("somebody deleted a bucket; it is made again", "bucket", name)
 }
 
 // Stop ends the watching.
@@ -96,6 +110,7 @@ func (k *Keeper) Stop(context.Context) error {
 	}
 	err := k.sub.Unsubscribe()
 	k.sub = nil
+	k.cancel()
 	k.work.Wait()
 	if errors.Is(err, nats.ErrConnectionClosed) {
 		return nil

@@ -88,7 +88,7 @@ func (c *client) post(ctx context.Context, exchange string, in, out any) error {
 	if err != nil {
 		return c.explain(err)
 	}
-	if resp.StatusCode != http.StatusOK {
+	if resp.StatusCode/100 != 2 {
 		return c.refusal(resp, data)
 	}
 	if err := json.Unmarshal(data, out); err != nil {

@@ -1,10 +1,18 @@
 package enroll
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"io/fs"
+	"log/slog"
+	"math/big"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -17,6 +25,7 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"github.com/rind-project/rind/internal/base/errs"
+	"github.com/rind-project/rind/internal/base/pki"
 	"github.com/rind-project/rind/internal/fleet"
 )
 
@@ -171,5 +180,43 @@ func TestNoRedirects(t *testing.T) {
 	_, err := Join(t.Context(), JoinConfig{Server: srv.URL, CAFile: ca, Token: "t", ID: "web-01", Dir: t.TempDir()})
 	if err == nil || !strings.Contains(err.Error(), "redirect") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A host whose clock is behind cannot even shake hands: the certificate seems
+// to begin in the future.
+func TestCertificateNotYetValid(t *testing.T) {
+	t.Parallel()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(time.Hour), NotAfter: time.Now().Add(48 * time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewUnstartedServer(http.NotFoundHandler())
+	srv.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
+	srv.StartTLS()
+	t.Cleanup(srv.Close)
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, cfg := range []JoinConfig{{CAFile: ca}, {Pin: pki.PinOf(cert)}} {
+		cfg.Server, cfg.Token, cfg.ID, cfg.Dir = srv.URL, "t", "web-01", t.TempDir()
+		_, err := Join(t.Context(), cfg)
+		if err == nil || !strings.Contains(err.Error(), "not valid yet") || !strings.Contains(err.Error(), "clock") {
+			t.Errorf("got %v", err)
+		}
 	}
 }

@@ -42,7 +42,7 @@ func Join(ctx context.Context, cfg JoinConfig) (*Identity, error) {
 	defer j.client.close()
 	grant, err := j.resume(ctx)
 	if errs.Is(err, errs.NotFound) || errors.Is(err, errRejected) && cfg.Token != "" {
-		if err := j.apply(ctx); err != nil {
+		if err := j.applyPatiently(ctx); err != nil {
 			return nil, err
 		}
 		grant, err = j.poll(ctx)
@@ -149,6 +149,21 @@ func (j *join) resume(ctx context.Context) (Grant, error) {
 		return grant, errs.New(errs.Unauthorized, "the server does not know this host's key; enroll it with a new token from rind enroll token: %w", err)
 	}
 	return grant, err
+}
+
+// applyPatiently is apply, again and again while the server says that too many
+// hosts ask at once, if Join is to wait.
+func (j *join) applyPatiently(ctx context.Context) error {
+	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
+		err := j.apply(ctx)
+		if !j.cfg.Wait || !errs.Is(err, errs.RateLimited) {
+			return err
+		}
+		j.log.Warn("asking again in a moment", "error", err)
+		if serr := sleep(ctx, wait/2+rand.N(wait)); serr != nil {
+			return errors.Join(err, serr)
+		}
+	}
 }
 
 // apply asks for the enrollment: begin, then the answer to the nonce.

@@ -75,6 +75,7 @@ func (s *Server) Start(ctx context.Context) error {
 		return err
 	}
 	s.stopped = false
+	s.warnFiles()
 	go s.watch(s.srv)
 	s.deps.Log.Info("the bus listens", "address", s.srv.Addr().String())
 	return nil

@@ -116,3 +116,16 @@ func writable(dir string) error {
 	f.Close()
 	return os.Remove(f.Name())
 }
+
+// warnFiles says so when fewer files may be open than peels may connect: each
+// connection is one, and JetStream needs some too.
+func (s *Server) warnFiles() {
+	var lim unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
+		return
+	}
+	if need := uint64(s.cfg.MaxConnections) / 5 * 6; lim.Cur < need {
+		s.deps.Log.Info("fewer files may be open than nats.max_connections wants; raise the limit (LimitNOFILE in the unit) before the fleet grows that far",
+			"limit", lim.Cur, "peels_about", lim.Cur/6*5, "wanted", need)
+	}
+}

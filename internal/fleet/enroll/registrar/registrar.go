@@ -40,6 +40,17 @@ func DefaultConfig() Config {
 	return Config{MaxPending: 10_000, BeginRate: 5, BeginBurst: 50, AskRate: 50, AskBurst: 500}
 }
 
+// Validate reports the first value that cannot be.
+func (c Config) Validate() error {
+	if c.MaxPending < 1 || c.BeginBurst < 1 || c.AskBurst < 1 {
+		return errs.New(errs.Invalid, "enroll.max_pending, enroll.begin_burst and enroll.ask_burst have to be at least 1")
+	}
+	if !(c.BeginRate > 0) || !(c.AskRate > 0) {
+		return errs.New(errs.Invalid, "enroll.begin_rate and enroll.ask_rate have to be more than 0")
+	}
+	return nil
+}
+
 // Issuer hands out and takes back permissions for the bus.
 type Issuer interface {
 	IssuePeel(pub string, id fleet.PeelID, ttl time.Duration) (string, error)
@@ -95,6 +106,9 @@ func New(cfg Config, deps Deps) *Registrar {
 // Start opens the buckets, reads the records, and finishes revocations that a
 // crash cut short.
 func (r *Registrar) Start(ctx context.Context) error {
+	if err := r.cfg.Validate(); err != nil {
+		return err
+	}
 	js, err := r.deps.JS()
 	if err != nil {
 		return fmt.Errorf("the registrar needs the bus: %w", err)
