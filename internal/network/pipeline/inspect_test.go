@@ -1,0 +1,350 @@
+package pipeline
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rind-project/rind/internal/network"
+	"github.com/rind-project/rind/internal/network/flow"
+	"github.com/rind-project/rind/internal/network/packet"
+	"github.com/rind-project/rind/internal/network/packet/packettest"
+)
+
+// talk puts TCP payloads of one connection into a pipeline.
+type talk struct {
+	p      *Pipeline
+	c, s   netip.AddrPort
+	at     int64
+	frames uint64
+}
+
+func newTalk(cfg Config, port uint16) *talk {
+	cfg.MaxFlows = 1024
+	return &talk{
+		p: New(cfg), at: 1e9,
+		c: netip.MustParseAddrPort("10.0.0.1:40000"),
+		s: netip.AddrPortFrom(netip.MustParseAddr("10.0.0.2"), port),
+	}
+}
+
+func (k *talk) frame(f packettest.Frame) {
+	k.at += 1e6
+	k.frames++
+	b := f.Bytes()
+	k.p.Packet(k.at, packet.LinkEthernet, b, len(b))
+}
+
+func (k *talk) tcp(up bool, seq uint32, payload []byte) {
+	f := packettest.Frame{Src: k.c, Dst: k.s, Proto: 6, Flags: packet.ACK, Seq: seq, Payload: payload}
+	if !up {
+		f.Src, f.Dst = k.s, k.c
+	}
+	k.frame(f)
+}
+
+// end finishes the pipeline and checks what every report must keep to.
+func (k *talk) end(t *testing.T) network.Report {
+	t.Helper()
+	r := k.p.Finish(time.Unix(0, k.at))
+	if l := r.Interfaces[0]; !l.Balanced() || l.Received != k.frames {
+		t.Errorf("%d frames, ledger %+v", k.frames, l)
+	}
+	for i := range k.p.streams.all {
+		if k.p.streams.all[i].inUse {
+			t.Errorf("stream %d is not released", i)
+		}
+	}
+	if len(k.p.streams.spare) != len(k.p.streams.blocks) {
+		t.Errorf("%d of %d blocks are free", len(k.p.streams.spare), len(k.p.streams.blocks))
+	}
+	return r
+}
+
+// pieces cuts b at random places.
+func pieces(rng *rand.Rand, b []byte, most int) (out [][]byte) {
+	for len(b) > 0 {
+		n := 1 + rng.IntN(min(most, len(b)))
+		out, b = append(out, b[:n]), b[n:]
+	}
+	return out
+}
+
+func TestHelloOverSegments(t *testing.T) {
+	t.Parallel()
+	hello := packettest.ClientHello("host.example.net", "h2")
+	if len(hello) < 600 {
+		t.Fatalf("a ClientHello of %d bytes", len(hello))
+	}
+	for _, c := range []struct {
+		name   string
+		ranges [][2]int
+		want   int
+		gaps   uint64
+	}{
+		{"one", [][2]int{{0, len(hello)}}, 1, 0},
+		{"two", [][2]int{{0, 200}, {200, len(hello)}}, 1, 0},
+		{"three", [][2]int{{0, 6}, {6, 100}, {100, len(hello)}}, 1, 0},
+		{"sent again", [][2]int{{0, 200}, {0, 200}, {200, 300}, {0, 300}, {300, len(hello)}}, 1, 0},
+		{"overlapping", [][2]int{{0, 200}, {100, 400}, {150, len(hello)}}, 1, 0},
+		{"whole twice", [][2]int{{0, len(hello)}, {0, len(hello)}}, 1, 0},
+		{"gap", [][2]int{{0, 200}, {300, len(hello)}}, 0, 1},
+		{"no end", [][2]int{{0, 200}, {200, 300}}, 0, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			k := newTalk(Config{}, 4430)
+			for _, r := range c.ranges {
+				k.tcp(true, 0xffffff00+uint32(r[0]), hello[r[0]:r[1]]) // the sequence numbers wrap
+				k.tcp(false, 1, []byte("something from the other side"))
+			}
+			r := k.end(t)
+			if len(r.TLS) != c.want || k.p.counters.StreamGaps != c.gaps {
+				t.Fatalf("%d hellos, %d gaps", len(r.TLS), k.p.counters.StreamGaps)
+			}
+			if r.Flows[0].App != "tls" {
+				t.Errorf("application %q", r.Flows[0].App)
+			}
+			if c.want == 1 {
+				want := network.TLSHello{Time: r.TLS[0].Time, Client: k.c.Addr(), Server: k.s.Addr(), SrcPort: 40000,
+					DstPort: 4430, SNI: "host.example.net", ALPN: []string{"h2"}, Version: 0x304}
+				addrs := cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
+				if diff := cmp.Diff(want, r.TLS[0], addrs); diff != "" {
+					t.Error(diff)
+				}
+			}
+		})
+	}
+}
+
+func TestHelloThatNeverEnds(t *testing.T) {
+	t.Parallel()
+	k := newTalk(Config{}, 443)
+	head := []byte{22, 3, 1, 0x40, 0, 1, 0, 0x3f, 0xfa}
+	k.tcp(true, 0, head)
+	for seq := uint32(len(head)); seq < 100_000; seq += 1000 {
+		k.tcp(true, seq, make([]byte, 1000))
+	}
+	if r := k.end(t); len(r.TLS) != 0 || k.p.counters.TLSMalformed != 1 {
+		t.Errorf("%d hellos, %+v", len(r.TLS), k.p.counters)
+	}
+}
+
+// TestHalfHellosCannotTakeAllBlocks begins more ClientHellos than there is
+// room for, and one that is whole some time later.
+func TestHalfHellosCannotTakeAllBlocks(t *testing.T) {
+	t.Parallel()
+	k := newTalk(Config{}, 443)
+	k.p = New(Config{})
+	hello := packettest.ClientHello("late.example.net")
+	half := packettest.Frame{Dst: k.s, Proto: 6, Flags: packet.ACK, Payload: hello[:100]}
+	for i := range maxBlocks + 100 {
+		half.Src = netip.AddrPortFrom(k.c.Addr(), uint16(1024+i))
+		k.frame(half)
+	}
+	if n := k.p.counters.StreamsRefused; n != 100 {
+		t.Errorf("%d streams were refused", n)
+	}
+	k.at += 20e9
+	k.p.Cut(time.Unix(0, k.at))
+	k.frames = 0
+	k.tcp(true, 0, hello[:100])
+	k.tcp(true, 100, hello[100:])
+	half.Payload = hello[100:]
+	half.Seq = 100
+	half.Src = netip.AddrPortFrom(k.c.Addr(), 1024)
+	k.frame(half) // the rest of one that was given up
+	if r := k.end(t); len(r.TLS) != 1 || k.p.counters.StreamsStale != maxBlocks {
+		t.Errorf("%d hellos, %d streams given up", len(r.TLS), k.p.counters.StreamsStale)
+	}
+}
+
+func TestDNSOverTCP(t *testing.T) {
+	t.Parallel()
+	framed := func(b []byte) []byte { return append(binary.BigEndian.AppendUint16(nil, uint16(len(b))), b...) }
+	var up, down []byte
+	var want []string
+	for i := range 20 {
+		name := fmt.Sprintf("host%d.example.com", i)
+		up = append(up, framed(packettest.Query(uint16(i), name, 1))...)
+		if i == 10 { // larger than what is kept: passed over
+			down = append(down, framed(make([]byte, 40_000))...)
+		}
+		down = append(down, framed(packettest.Answer(uint16(i), name, 1, [4]byte{192, 0, 2, byte(i)}))...)
+		want = append(want, fmt.Sprintf("%s true [192.0.2.%d]", name, i))
+	}
+	for seed := range uint64(20) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		k := newTalk(Config{}, 53)
+		for i, part := range []struct {
+			up bool
+			b  []byte
+		}{{true, up}, {false, down}} {
+			seq := uint32(i * 1000)
+			for _, b := range pieces(rng, part.b, []int{3, 60, 1400}[seed%3]) {
+				k.tcp(part.up, seq, b)
+				if rng.IntN(10) == 0 {
+					k.tcp(part.up, seq, b) // sent again
+				}
+				seq += uint32(len(b))
+			}
+		}
+		r := k.end(t)
+		var got []string
+		for _, d := range r.DNS {
+			got = append(got, fmt.Sprintf("%s %v %v", d.Name, d.Answered, d.Answers))
+			if d.Proto != network.TCP || d.Client != k.c.Addr() || d.Port != 40000 {
+				t.Errorf("%+v", d)
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("seed %d: %s", seed, diff)
+		}
+	}
+}
+
+func TestUnansweredQuestionCrossesReports(t *testing.T) {
+	t.Parallel()
+	k := newTalk(Config{}, 53)
+	q := packettest.Frame{Src: k.c, Dst: k.s, Proto: 17, Payload: packettest.Query(1, "slow.example.com", 1)}
+	k.frame(q)
+	asked := k.at
+	if r := k.p.Cut(time.Unix(0, k.at)); len(r.DNS) != 0 || len(r.Flows) != 1 || r.Flows[0].App != "dns" {
+		t.Errorf("%+v", r)
+	}
+	k.frames = 0
+	k.at += 2e9
+	k.frame(packettest.Frame{Src: k.s, Dst: k.c, Proto: 17, Payload: packettest.Answer(1, "slow.example.com", 1)})
+	r := k.end(t)
+	if len(r.DNS) != 1 || r.DNS[0].Latency != time.Duration(k.at-asked) || !r.DNS[0].Answered {
+		t.Errorf("%+v", r.DNS)
+	}
+}
+
+// TestPanicInParser has the parser panic on every third payload.
+func TestPanicInParser(t *testing.T) {
+	t.Parallel()
+	k := newTalk(Config{}, 9999)
+	n := 0
+	k.p.inspect = func(*flow.Record, int) {
+		if n++; n%3 == 0 {
+			panic("a defect in a parser")
+		}
+	}
+	for i := range 30 {
+		f := packettest.Frame{Src: netip.AddrPortFrom(k.c.Addr(), uint16(1024+i)), Dst: k.s, Proto: 17, Payload: []byte("x")}
+		k.frame(f)
+		k.frame(f)
+	}
+	r := k.end(t)
+	l, inFlows := r.Interfaces[0], uint64(0)
+	for _, f := range r.Flows {
+		inFlows += f.SrcPkts + f.DstPkts
+	}
+	if l.Malformed != k.p.Counters().Panics || l.Malformed < 15 || inFlows != l.Summarised {
+		t.Errorf("%+v, %d packets in flows, %d panics", l, inFlows, k.p.Counters().Panics)
+	}
+}
+
+func TestCapsOfAReport(t *testing.T) {
+	t.Parallel()
+	k := newTalk(Config{MaxDNS: 10, MaxTLS: 5, MaxText: 1 << 20}, 53)
+	hello := packettest.ClientHello("a.example")
+	for i := range 40 {
+		src := netip.AddrPortFrom(k.c.Addr(), uint16(2000+i))
+		k.frame(packettest.Frame{Src: src, Dst: k.s, Proto: 17, Payload: packettest.Query(1, "a", 1)})
+		k.frame(packettest.Frame{Src: src, Dst: netip.AddrPortFrom(k.s.Addr(), 443), Proto: 6, Flags: 16, Payload: hello})
+	}
+	r := k.end(t)
+	if c := k.p.Counters(); len(r.DNS) != 10 || c.DNSOver != 30 || len(r.TLS) != 5 || c.TLSOver != 35 {
+		t.Errorf("%d and %d records, %+v", len(r.DNS), len(r.TLS), c)
+	}
+	k = newTalk(Config{MaxText: 1000}, 53)
+	for i := range 40 {
+		k.frame(packettest.Frame{Src: k.c, Dst: k.s, Proto: 17, Payload: packettest.Query(uint16(i), strings.Repeat("a", 50)+fmt.Sprint(i+10), 1)})
+	}
+	r = k.end(t)
+	if c := k.p.Counters(); len(r.DNS) != 19 || c.DNSOver != 21 {
+		t.Errorf("%d records, %d over", len(r.DNS), c.DNSOver)
+	}
+}
+
+// TestLedgerTerms brings each term about.
+func TestLedgerTerms(t *testing.T) {
+	t.Parallel()
+	k := newTalk(Config{}, 9999)
+	for i := range 3000 { // more flows than the table and its spill take
+		k.frame(packettest.Frame{Src: netip.AddrPortFrom(k.c.Addr(), uint16(1024+i)), Dst: k.s, Proto: 17})
+	}
+	if !k.p.Due() {
+		t.Error("a report is not due")
+	}
+	arp := packettest.ARP()
+	k.p.Packet(k.at, packet.LinkEthernet, arp, 60)
+	k.p.Packet(k.at, packet.LinkEthernet, arp[:20], 20)
+	k.p.Packet(k.at, packet.LinkRadiotap, arp, 42)
+	k.p.ReceivedKernelDrops(5)
+	k.frames += 3 + 5
+	r := k.end(t)
+	l := r.Interfaces[0]
+	want := network.Ledger{Received: 3008, Summarised: 1281, DroppedKernel: 5, DroppedPipeline: 1720, Malformed: 2, Bytes: 3000*42 + 122}
+	if diff := cmp.Diff(want, l); diff != "" {
+		t.Error(diff)
+	}
+	c := k.p.Counters()
+	if c.EtherTypes[0x806] != 1 || c.Malformed[packet.ShortARP] != 1 || c.Malformed[packet.UnsupportedLink] != 1 || c.Flows.Refused != 1720 {
+		t.Errorf("%+v", c)
+	}
+}
+
+// TestNoAllocations sends packets of flows that are known.
+func TestNoAllocations(t *testing.T) {
+	k := newTalk(Config{}, 443)
+	var frames [][]byte
+	add := func(f packettest.Frame) { frames = append(frames, f.Bytes()) }
+	for i := range uint16(50) {
+		src := netip.AddrPortFrom(k.c.Addr(), 2000+i)
+		add(packettest.Frame{Src: src, Dst: k.s, Proto: 6, Flags: 16, Payload: make([]byte, 500)})
+		add(packettest.Frame{Src: src, Dst: k.s, Proto: 17, Payload: make([]byte, 500)})
+		add(packettest.Frame{VLANs: []uint16{4}, Src: src, Dst: k.s, Proto: 1})
+		add(packettest.Frame{Src: src, Dst: netip.AddrPortFrom(k.s.Addr(), 53), Proto: 17, Payload: packettest.Query(i, "www.example.com", 1)})
+		frames = append(frames, packettest.ARP())
+	}
+	if n := testing.AllocsPerRun(50, func() {
+		for _, b := range frames {
+			k.p.Packet(1e9, packet.LinkEthernet, b, len(b))
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// FuzzPackets sends a capture of hostile bytes through everything: the ledger
+// adds up whatever comes.
+func FuzzPackets(f *testing.F) {
+	var seed []byte
+	for _, m := range packettest.Mix(3, 40) {
+		seed = append(binary.BigEndian.AppendUint16(seed, uint16(len(m.Data))), m.Data...)
+	}
+	f.Add(uint16(1), seed)
+	f.Fuzz(func(t *testing.T, link uint16, b []byte) {
+		p := New(Config{MaxFlows: 1024})
+		n := uint64(0)
+		for len(b) >= 2 {
+			size := min(int(binary.BigEndian.Uint16(b)), len(b)-2)
+			p.Packet(int64(n)*1e8, packet.LinkType(link), b[2:2+size], size)
+			b = b[2+size:]
+			n++
+		}
+		r := p.Finish(time.Unix(1000, 0))
+		if l := r.Interfaces[0]; !l.Balanced() || l.Received != n || p.Counters().Panics != 0 {
+			t.Errorf("%d packets, %+v, %+v", n, l, p.Counters())
+		}
+	})
+}
