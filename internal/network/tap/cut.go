@@ -20,7 +20,7 @@ func (t *Tap) cut(ctx context.Context) {
 		case <-t.due:
 		}
 		parts, ok := t.collect(ctx, time.Now())
-		if len(parts) > 0 {
+		if len(parts) > 0 || len(t.stations) == 0 { // without an interface too the tap says that it lives
 			t.write(parts)
 		}
 		if !ok {

@@ -85,42 +85,17 @@ func readFile(ctx context.Context, path string, opts ReadOptions, out sink) erro
 		return err
 	}
 	pipe := pipeline.New(pipeline.Config{Interface: path, MaxFlows: opts.MaxFlows, Seed: opts.Seed, Log: opts.Log})
-	failure, err := pump(ctx, f, pipe, func(r network.Report) error { return out.report(ctx, &r) })
-	if err == nil {
-		r := pipe.Finish(pipe.Latest())
-		err = out.report(ctx, &r)
+	var taking error
+	failure := pipeline.ReadFile(ctx, f, pipe, func(r network.Report) error {
+		taking = out.report(ctx, &r)
+		return taking
+	})
+	if taking != nil {
+		failure = nil // it is the same error
 	}
-	if ending := out.end(ctx, failure); err == nil {
-		err = ending
+	ending := out.end(ctx, failure)
+	if taking != nil {
+		return taking
 	}
-	if failure != nil {
-		return errors.Join(failure, err)
-	}
-	return err
-}
-
-// pump reads until the file's end and closes a report at the end of each
-// window. failure is what is wrong with the file, err what is wrong with the
-// taker of reports.
-func pump(ctx context.Context, f *capture.File, pipe *pipeline.Pipeline, emit func(network.Report) error) (failure, err error) {
-	for {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		_, failure := f.Read(pipe, 0)
-		if errors.Is(failure, io.EOF) {
-			return nil, nil
-		}
-		if failure != nil {
-			return failure, nil
-		}
-		if end, ok := f.WindowDone(); ok {
-			err = emit(pipe.Cut(end))
-		} else if pipe.Due() {
-			err = emit(pipe.Cut(pipe.Latest()))
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
+	return errors.Join(failure, ending)
 }
