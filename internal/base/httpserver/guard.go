@@ -3,7 +3,6 @@ package httpserver
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -22,7 +21,8 @@ func (s *Server) guard(stopping context.Context, next http.Handler) http.Handler
 			r = r.WithContext(ctx)
 		}
 		if r.Body != nil && r.Body != http.NoBody {
-			r.Body = newTimedBody(w, r.Body, s.cfg.BodyTimeout)
+			// net/http lifts the deadline once the body has been read.
+			_ = http.NewResponseController(rw).SetReadDeadline(time.Now().Add(s.cfg.BodyTimeout))
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -82,42 +82,3 @@ func (t *tracked) FlushError() error {
 
 // Unwrap lets http.ResponseController reach deadlines and hijacking.
 func (t *tracked) Unwrap() http.ResponseWriter { return t.ResponseWriter }
-
-// timedBody bounds the time in which a body must arrive. The deadline is lifted
-// at its end, since net/http goes on reading to notice that the client left.
-type timedBody struct {
-	io.ReadCloser
-	control *http.ResponseController
-	lifted  bool
-}
-
-func newTimedBody(w http.ResponseWriter, body io.ReadCloser, limit time.Duration) io.ReadCloser {
-	control := http.NewResponseController(w)
-	if err := control.SetReadDeadline(time.Now().Add(limit)); err != nil {
-		return body
-	}
-	return &timedBody{ReadCloser: body, control: control}
-}
-
-// Read implements io.Reader.
-func (b *timedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if errors.Is(err, io.EOF) {
-		b.lift()
-	}
-	return n, err
-}
-
-// Close implements io.Closer.
-func (b *timedBody) Close() error {
-	err := b.ReadCloser.Close()
-	b.lift()
-	return err
-}
-
-func (b *timedBody) lift() {
-	if !b.lifted {
-		b.lifted = true
-		_ = b.control.SetReadDeadline(time.Time{})
-	}
-}

@@ -120,6 +120,37 @@ func TestPinnedTLS(t *testing.T) {
 	}
 }
 
+// A client that was told the host names it to the server (SNI), so that a proxy
+// in between can choose.
+func TestHostIsNamed(t *testing.T) {
+	t.Parallel()
+	ca, good := pairAt(t, time.Now())
+	for _, pin := range []string{ca.Pin(), ""} {
+		cfg, err := ClientTLSFor("rind.example", pin, ca.path(caCertFile))
+		if pin != "" {
+			cfg, err = ClientTLSFor("rind.example", pin, "")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		named := make(chan string, 1)
+		server := &tls.Config{GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			named <- hello.ServerName
+			return &good, nil
+		}}
+		here, there := net.Pipe()
+		defer here.Close()
+		defer there.Close()
+		go func() { _ = tls.Server(there, server).Handshake() }()
+		if err := tls.Client(here, cfg).HandshakeContext(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if got := <-named; got != "rind.example" {
+			t.Errorf("pin %q: named %q", pin, got)
+		}
+	}
+}
+
 func TestClientTLS(t *testing.T) {
 	t.Parallel()
 	ca, good := pairAt(t, time.Now())
