@@ -29,6 +29,7 @@ type Seen struct {
 	jobs  map[string]seenJob
 	file  *os.File // nil: in memory only
 	lines int
+	base  int // lines when the list was made anew last
 }
 
 type seenJob struct {
@@ -113,7 +114,7 @@ func (s *Seen) rewrite(now time.Time) error {
 	if s.file != nil {
 		s.file.Close()
 	}
-	s.file = f
+	s.file, s.base = f, s.lines
 	return nil
 }
 
@@ -172,21 +173,20 @@ func (s *Seen) Unanswered() []string {
 	return out
 }
 
-// append writes a line. A file that has grown well past what is alive is made
-// anew first.
+// append writes a line. A file that has grown well past what was alive when it
+// was made is made anew first.
 func (s *Seen) append(line string, now time.Time) error {
 	if s.file == nil {
 		if s.path != "" {
 			return errors.New("the list of seen jobs is closed")
 		}
-		s.lines++
-		if s.lines > 1024 && s.lines > 4*len(s.jobs) {
+		if s.lines++; s.lines > 1024+2*s.base {
 			s.forget(now)
-			s.lines = len(s.jobs)
+			s.lines, s.base = len(s.jobs), len(s.jobs)
 		}
 		return nil
 	}
-	if s.lines > 1024 && s.lines > 4*len(s.jobs) {
+	if s.lines > 1024+2*s.base {
 		if err := s.rewrite(now); err != nil {
 			return err
 		}

@@ -18,7 +18,7 @@ const (
 )
 
 // Peels returns a page of the peels, sorted by id and without their facts.
-func (m *Master) Peels(_ context.Context, q PeelQuery) ([]fleet.Peel, error) {
+func (m *Master) Peels(ctx context.Context, q PeelQuery) ([]fleet.Peel, error) {
 	l, err := m.running()
 	if err != nil {
 		return nil, err
@@ -28,6 +28,9 @@ func (m *Master) Peels(_ context.Context, q PeelQuery) ([]fleet.Peel, error) {
 	}
 	expr, err := target.Parse(q.Match)
 	if err != nil {
+		return nil, err
+	}
+	if err := l.roster.fresh(ctx); err != nil {
 		return nil, err
 	}
 	if q.Limit <= 0 {
@@ -44,10 +47,15 @@ func (m *Master) Peels(_ context.Context, q PeelQuery) ([]fleet.Peel, error) {
 }
 
 // Peel returns one peel with its facts.
-func (m *Master) Peel(_ context.Context, id fleet.PeelID) (fleet.Peel, error) {
+func (m *Master) Peel(ctx context.Context, id fleet.PeelID) (fleet.Peel, error) {
 	l, err := m.running()
 	if err != nil {
 		return fleet.Peel{}, err
+	}
+	if _, known := l.roster.all.Facts(id); !known {
+		if err := l.roster.refresh(ctx); err != nil {
+			return fleet.Peel{}, err
+		}
 	}
 	p, ok := l.peel(id, time.Now())
 	if !ok {

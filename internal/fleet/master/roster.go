@@ -63,7 +63,22 @@ func (r *roster) refresh(ctx context.Context) error {
 			r.all.Remove(id)
 		}
 	}
+	r.asked = time.Now()
 	return nil
+}
+
+// stale is how old the list of who is enrolled may be when it is shown.
+const stale = 2 * time.Second
+
+// fresh refreshes when the last time is longer ago than stale.
+func (r *roster) fresh(ctx context.Context) error {
+	r.mu.RLock()
+	age := time.Since(r.asked)
+	r.mu.RUnlock()
+	if age < stale {
+		return nil
+	}
+	return r.refresh(ctx)
 }
 
 // soon runs fn in a moment, once for all that ask until then.
