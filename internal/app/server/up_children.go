@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,7 +31,7 @@ func (u *up) peel(ctx context.Context) (*process.Child, error) {
 		return nil, err
 	}
 	dir := filepath.Join(u.cfg.DataDir, "peel")
-	if _, err := enroll.LoadIdentity(dir); err != nil {
+	if identity, err := enroll.LoadIdentity(dir); err != nil || !u.reaches(identity) {
 		token, err := u.server.registrar.CreateToken(ctx, registrar.TokenRequest{TTL: 5 * time.Minute, AutoApprove: true, By: "rind up"})
 		if err != nil {
 			return nil, fmt.Errorf("making a token for this machine: %w", err)
@@ -44,6 +45,18 @@ func (u *up) peel(ctx context.Context) (*process.Child, error) {
 		Name: "rind-peel", Path: path, Output: u.errOut,
 		Args: []string{"--data", dir, "run", "--set", "log.level=" + u.cfg.Log.Level},
 	}, u.log), nil
+}
+
+// reaches reports whether the peel knows where server and bus are now: they
+// may listen elsewhere than at the last start.
+func (u *up) reaches(identity *enroll.Identity) bool {
+	_, want, _ := net.SplitHostPort(u.server.BusAddr())
+	for _, raw := range identity.BusURLs {
+		if bus, err := url.Parse(raw); err == nil && bus.Port() == want {
+			return identity.Server == u.loopbackURL()
+		}
+	}
+	return false
 }
 
 // tap gives this machine's sensor a token, unless it has one, and returns it;
@@ -73,7 +86,7 @@ func (u *up) tap(ctx context.Context) (*process.Child, error) {
 	if err != nil {
 		return nil, err
 	}
-	args := []string{"--data", dir, "run", "--set", "log.level=" + u.cfg.Log.Level}
+	args := []string{"--data", dir, "run", "--set", "log.level=" + u.cfg.Log.Level, "--set", "node.urls=" + u.loopbackURL()}
 	for _, n := range names {
 		args = append(args, "--interface", n)
 	}

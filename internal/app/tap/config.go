@@ -60,9 +60,6 @@ func (j joined) save(dir string) error {
 
 // complete fills what the configuration leaves open from join.json.
 func (c *Config) complete() error {
-	if len(c.Node.URLs) > 0 {
-		return nil
-	}
 	data, err := os.ReadFile(joinFile(c.DataDir))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -74,7 +71,9 @@ func (c *Config) complete() error {
 	if err := json.Unmarshal(data, &j); err != nil {
 		return errs.New(errs.Invalid, "%s is damaged (%v): run the join command of this tap again", joinFile(c.DataDir), err)
 	}
-	c.Node.URLs = j.URLs
+	if len(c.Node.URLs) == 0 {
+		c.Node.URLs = j.URLs
+	}
 	if c.Node.Pin == "" {
 		c.Node.Pin = j.Pin
 	}
