@@ -21,7 +21,7 @@ func ends(t *testing.T, c net.Conn) string {
 	}
 	b, err := io.ReadAll(c)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("the server keeps the connection; so far %q", b)
+		t.Fatalf("the server keeps the connection; so far %q", b)
 	}
 	return string(b)
 }
@@ -91,6 +91,7 @@ func TestSlowBodyOverHTTP2(t *testing.T) {
 	body, feed := io.Pipe()
 	defer feed.Close()
 	go func() { _, _ = io.WriteString(feed, "some") }()
+	c.Timeout = 10 * time.Second
 	if res, err := c.Post("https://"+s.Addr(), "text/plain", body); err == nil {
 		res.Body.Close()
 	}
