@@ -27,8 +27,9 @@ type roster struct {
 	refreshing sync.Mutex // one refresh at a time
 	planned    atomic.Bool
 
-	mu   sync.RWMutex
-	told map[fleet.PeelID]time.Time // when the facts were published
+	mu    sync.RWMutex
+	asked time.Time                  // when enrolled was asked last
+	told  map[fleet.PeelID]time.Time // when the facts were published
 }
 
 func newRoster(enrolled func(context.Context) ([]fleet.PeelID, error)) *roster {
