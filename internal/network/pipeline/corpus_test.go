@@ -3,7 +3,6 @@ package pipeline_test
 import (
 	"compress/gzip"
 	"context"
-	"encoding/binary"
 	"errors"
 	"io"
 	"os"
@@ -141,22 +140,4 @@ func TestCorpusLedger(t *testing.T) {
 			}
 		})
 	}
-}
-
-// link reads the link type of a pcap file.
-func link(t *testing.T, path string) uint32 {
-	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	var head [24]byte
-	if _, err := io.ReadFull(f, head[:]); err != nil {
-		t.Fatal(err)
-	}
-	if head[0] == 0xd4 || head[0] == 0x4d {
-		return binary.LittleEndian.Uint32(head[20:])
-	}
-	return binary.BigEndian.Uint32(head[20:])
 }
