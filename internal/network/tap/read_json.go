@@ -2,13 +2,8 @@ package tap
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"io"
-	"os"
-
-	"github.com/google/uuid"
 
 	"github.com/rind-project/rind/internal/network"
 )
@@ -42,23 +37,3 @@ func (s *jsonSink) report(_ context.Context, r *network.Report) error {
 
 func (s *jsonSink) end(context.Context, error) error { return nil }
 func (s *jsonSink) close() error                     { return nil }
-
-// fileBoot is the boot id of a file: a UUID made of its contents, so that the
-// same file delivered twice is counted once. What can be read only once, such
-// as a pipe, gets a new one.
-func fileBoot(path string) (string, error) {
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		boot, err := uuid.NewV7()
-		return boot.String(), err
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", fmt.Errorf("reading %s: %w", path, err)
-	}
-	return uuid.NewHash(sha256.New(), uuid.NameSpaceOID, h.Sum(nil), 8).String(), nil
-}

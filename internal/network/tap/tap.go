@@ -18,7 +18,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rind-project/rind/internal/base/errs"
@@ -125,11 +124,7 @@ func (t *Tap) open() (err error) {
 	if t.id, err = t.cfg.ID(token); err != nil {
 		return err
 	}
-	boot, err := uuid.NewV7()
-	if err != nil {
-		return fmt.Errorf("making a boot id: %w", err)
-	}
-	t.boot = boot.String()
+	t.boot = newBoot(time.Now())
 	if t.spool, err = OpenSpool(t.cfg, t.deps.Log); err != nil {
 		return err
 	}
