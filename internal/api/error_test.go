@@ -73,6 +73,9 @@ func TestRefusals(t *testing.T) {
 		{"enrollment body too large", post, "/enroll/begin", `{"token":"` + long[:17<<10] + `"}`, 413, "too_large", "limit of 16384 bytes"},
 		{"conflict", post, "/enrollments/taken/approve", "", 409, "conflict", "--replace"},
 		{"gone", post, "/enrollments/gone/approve", "", 410, "gone", "was revoked"},
+		{"uid of root", put, "/users/anna/uid", `{"uid":0}`, 400, "invalid", "cannot be bound"},
+		{"missing number", put, "/users/anna/uid", `{}`, 400, "invalid", `field "uid" is needed`},
+		{"name in the body", put, "/users/anna/uid", `{"name":"bob","uid":7}`, 400, "invalid", "unknown field"},
 		{"bad role", post, "/users", `{"name":"anna","password":"correct horse battery","role":"root"}`, 400, "invalid", "use viewer, operator or admin"},
 		{"wrong password", post, "/login", `{"name":"anna","password":"x"}`, 401, "unauthorized", "wrong name or password"},
 	} {

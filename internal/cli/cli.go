@@ -77,9 +77,10 @@ func New(opts Options) *cobra.Command {
 			"  rind 'web-*' test.ping                   ask hosts for a sign of life\n" +
 			"  rind run 'db-*' cmd.run 'uptime'         run a shell command on hosts\n" +
 			"  rind flow list --since 15m --port 443    show traffic",
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		PersistentPreRunE: func(*cobra.Command, []string) error { return s.checkFormat() },
+		SuggestionsMinimumDistance: 2,
+		SilenceErrors:              true,
+		SilenceUsage:               true,
+		PersistentPreRunE:          func(*cobra.Command, []string) error { return s.checkFormat() },
 	}
 	root.SetIn(s.opts.In)
 	root.SetOut(s.opts.Out)
@@ -92,6 +93,7 @@ func New(opts Options) *cobra.Command {
 		s.userCommand(), s.tokenCommand(), s.auditCommand(),
 		s.loginCommand(), s.logoutCommand(), s.whoamiCommand(), s.versionCommand(),
 	)
+	explainArgs(root)
 	root.AddCommand(s.opts.Extra...)
 	return root
 }
@@ -182,6 +184,21 @@ func flagError(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w; put -- in front of arguments that begin with a dash", err)
 	}
 	return fmt.Errorf("%w; see `%s --help`", err, cmd.CommandPath())
+}
+
+// explainArgs makes wrong numbers of words say what the command takes.
+func explainArgs(cmd *cobra.Command) {
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return fmt.Errorf("%w; the command is: %s", err, cmd.UseLine())
+			}
+			return nil
+		}
+	}
+	for _, c := range cmd.Commands() {
+		explainArgs(c)
+	}
 }
 
 // group makes a command that only holds others.

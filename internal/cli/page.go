@@ -58,6 +58,6 @@ func set(q url.Values, name, value string) {
 // hintMore says that a list was cut.
 func (s *shell) hintMore(more bool, shown int) {
 	if more && s.format == asTable {
-		s.hint("the first %d are shown; --limit or --all shows more", shown)
+		s.hint("shown are the first %d; --limit or --all shows more", shown)
 	}
 }

@@ -79,7 +79,7 @@ func factFields(s *shell, f *fleet.Facts) []string {
 	out := []string{
 		"host name", first(f.FQDN, f.Hostname), "os", first(f.OSPretty, strings.TrimSpace(f.OS+" "+f.OSVersion)),
 		"kernel", strings.TrimSpace(f.KernelName + " " + f.Kernel), "architecture", f.Arch,
-		"cpu", strings.TrimSpace(strconv.Itoa(f.CPU.Count) + " × " + f.CPU.Model),
+		"processors", strings.TrimSpace(strconv.Itoa(f.CPU.Count) + " " + f.CPU.Model),
 		"memory", render.Bytes(f.Mem.Total), "swap", render.Bytes(f.Mem.Swap),
 		"virtual", f.Virtual, "packages", f.PkgManager, "init", f.Init, "booted", s.ago(f.BootTime),
 	}

@@ -53,9 +53,7 @@ func (s *shell) tapRotateCommand() *cobra.Command {
 		Example: "  rind tap rotate office",
 		Args:    cobra.ExactArgs(1), ValidArgsFunction: s.completeTap,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			in := struct {
-				TTL wire.Span `json:"ttl,omitzero"`
-			}{wire.Span(ttl)}
+			in := wire.TapRotateIn{TTL: wire.Span(ttl)}
 			return s.joinTap(cmd.Context(), "/taps/"+url.PathEscape(args[0])+"/rotate", in)
 		},
 	}

@@ -72,9 +72,7 @@ func (s *shell) userPasswordCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			in := struct {
-				Password string `json:"password"`
-			}{password}
+			in := wire.PasswordIn{Password: password}
 			if err := s.put(cmd.Context(), "/users/"+url.PathEscape(args[0])+"/password", in); err != nil {
 				return err
 			}
@@ -89,9 +87,7 @@ func (s *shell) userRoleCommand() *cobra.Command {
 		Example: "  rind user role anna admin",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			in := struct {
-				Role string `json:"role"`
-			}{args[1]}
+			in := wire.RoleIn{Role: args[1]}
 			if err := s.put(cmd.Context(), "/users/"+url.PathEscape(args[0])+"/role", in); err != nil {
 				return err
 			}
@@ -108,9 +104,7 @@ func (s *shell) userBindCommand() *cobra.Command {
 		Example: "  rind user bind anna --uid 1000\n  rind user bind anna --uid -1",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			in := struct {
-				UID int `json:"uid"`
-			}{uid}
+			in := wire.BindIn{UID: uid}
 			if err := s.put(cmd.Context(), "/users/"+url.PathEscape(args[0])+"/uid", in); err != nil {
 				return err
 			}

@@ -130,7 +130,11 @@ func badField(f Field, err error) error {
 
 func checkRequired(v reflect.Value, fields []Field, members map[string]json.RawMessage) error {
 	for _, f := range fields {
-		if f.Place == InBody && f.Required && (members[f.Name] == nil || v.FieldByIndex(f.index).IsZero()) {
+		if f.Place != InBody || !f.Required {
+			continue
+		}
+		value := v.FieldByIndex(f.index)
+		if members[f.Name] == nil || value.Kind() == reflect.String && value.IsZero() {
 			return errs.New(errs.Invalid, "field %q is needed", f.Name)
 		}
 	}

@@ -34,6 +34,6 @@ type EnrollmentsOut struct {
 
 // ApproveIn approves an enrollment.
 type ApproveIn struct {
-	ID      string `path:"id" doc:"id of the peel"`
+	ID      string `path:"id" json:"-" doc:"id of the peel"`
 	Replace bool   `json:"replace,omitempty" doc:"take the id away from the key that has it, and purge what belongs to it"`
 }

@@ -121,7 +121,7 @@ type TapIn struct {
 
 // TapRotateIn asks for a new token of a tap.
 type TapRotateIn struct {
-	Name string `path:"name" doc:"name of the tap"`
+	Name string `path:"name" json:"-" doc:"name of the tap"`
 	TTL  Span   `json:"ttl,omitzero" doc:"life of its token; it does not end without it"`
 }
 

@@ -31,7 +31,7 @@ type UserName struct {
 
 // PasswordIn sets a user's password.
 type PasswordIn struct {
-	Name     string `path:"name" doc:"name of the user"`
+	Name     string `path:"name" json:"-" doc:"name of the user"`
 	Password string `json:"password" required:"true"`
 }
 
@@ -43,13 +43,13 @@ type OwnPasswordIn struct {
 
 // RoleIn sets a user's role.
 type RoleIn struct {
-	Name string `path:"name" doc:"name of the user"`
+	Name string `path:"name" json:"-" doc:"name of the user"`
 	Role string `json:"role" required:"true" doc:"viewer, operator or admin"`
 }
 
 // BindIn binds a user id of the server's machine to a user.
 type BindIn struct {
-	Name string `path:"name" doc:"name of the user"`
+	Name string `path:"name" json:"-" doc:"name of the user"`
 	UID  int    `json:"uid" required:"true" doc:"user id on the server's machine; -1 unbinds"`
 }
 

@@ -99,6 +99,8 @@ func (c *Client) explain(err error) error {
 		return fmt.Errorf("%s may not be used by this user: ask as root, or log in with `rind login`", c.where)
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%s: nothing answers: %w", c.where, ErrNoServer)
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return fmt.Errorf("%s does not speak TLS there; check the port: the API's is 8443 unless it was configured otherwise", c.where)
 	case unknown:
 		return fmt.Errorf("%s: %w", c.where, ErrUnknownCA)
 	}

@@ -58,7 +58,10 @@ func yamlOf(doc []byte) (string, error) {
 	if err := e.Encode(tree); err != nil {
 		return "", fmt.Errorf("encoding YAML: %w", err)
 	}
-	return b.String(), e.Close()
+	if err := e.Close(); err != nil {
+		return "", fmt.Errorf("encoding YAML: %w", err)
+	}
+	return escapeYAML(b.String()), nil
 }
 
 // Value writes what a function returned: a string as it is, a scalar on one

@@ -23,13 +23,16 @@ func Bytes[T ~int | ~int64 | ~uint64](n T) string {
 	return strconv.FormatFloat(f, 'f', digits, 64) + " " + units[unit:unit+1] + "iB"
 }
 
-// Ago says how long before now a moment lies: "12s ago", "3m ago", "5d ago";
-// "-" for the zero time.
+// Ago says how long before now a moment lies: "now", "12s ago", "3m ago",
+// "in 5d"; "-" for the zero time.
 func Ago(now, t time.Time) string {
 	if t.IsZero() {
 		return "-"
 	}
-	if d := now.Sub(t); d >= 0 {
+	switch d := now.Sub(t); {
+	case d.Abs() < time.Second:
+		return "now"
+	case d > 0:
 		return Duration(d) + " ago"
 	}
 	return "in " + Duration(t.Sub(now))

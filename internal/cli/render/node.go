@@ -81,11 +81,10 @@ func stringNode(s string) *yaml.Node {
 	return n
 }
 
+// numberNode keeps the digits as they are. It has no tag, since the encoder
+// would write one in front of an integer of over 64 bits.
 func numberNode(s json.Number) *yaml.Node {
-	if strings.ContainsAny(string(s), ".eE") {
-		return scalar("!!float", string(s))
-	}
-	return scalar("!!int", string(s))
+	return scalar("", string(s))
 }
 
 func scalar(tag, value string) *yaml.Node {

@@ -93,3 +93,23 @@ func escapeJSON(doc []byte) []byte {
 	}
 	return []byte(b.String())
 }
+
+// escapeYAML writes the hostile characters that the encoder leaves alone as
+// escapes. Whatever has one is in double quotes, see stringNode.
+func escapeYAML(doc string) string {
+	if clean(strings.ReplaceAll(doc, "\n", "")) {
+		return doc
+	}
+	var b strings.Builder
+	for _, r := range doc {
+		switch {
+		case r == '\n' || !hostile(r):
+			b.WriteRune(r)
+		case r > 0xffff:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
+}
