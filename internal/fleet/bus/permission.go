@@ -25,6 +25,7 @@ func PeelPermissions() jwt.UserPermissionLimits {
 	p.Pub.Allow = jwt.StringList{"ret.*." + me + ".*", "hb." + me, "$KV." + Facts + "." + me, "evt." + me + ".>"}
 	p.Sub.Allow = jwt.StringList{JobAll, "job.p." + me, NoticeAll, "notice.p." + me, "_INBOX_" + me + ".>"}
 	p.Resp = &jwt.ResponsePermission{MaxMsgs: 1, Expires: 30 * time.Second}
+	// nats-server does not enforce Data, so it says nothing here.
 	p.NatsLimits = jwt.NatsLimits{Subs: PeelMaxSubscriptions, Data: jwt.NoLimit, Payload: PeelMaxPayload}
 	p.AllowedConnectionTypes = jwt.StringList{jwt.ConnectionTypeStandard}
 	return p

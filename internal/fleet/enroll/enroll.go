@@ -18,7 +18,9 @@ import (
 // State says where an enrollment stands.
 type State string
 
-// The states of an enrollment. Rejected and revoked are final for the key.
+// The states of an enrollment. A rejected key may ask again with a new token; a
+// revoked one may not, unless another key has taken its id since, and then only
+// a person can let it in.
 const (
 	Pending  State = "pending"
 	Approved State = "approved"

@@ -319,3 +319,32 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 }
+
+func TestSyncInterval(t *testing.T) {
+	t.Parallel()
+	b := startBus(t, t.TempDir())
+	if always, _ := b.Synced(); !always {
+		t.Error("a single server does not sync each write")
+	}
+	cfg := testConfig()
+	cfg.JetStream.SyncInterval = "2m"
+	b = startBusWith(t, t.TempDir(), cfg)
+	if always, every := b.Synced(); always || every != 2*time.Minute {
+		t.Errorf("always %v, every %s; want 2m", always, every)
+	}
+}
+
+func TestDomain(t *testing.T) {
+	t.Parallel()
+	cfg := testConfig()
+	cfg.JetStream.Domain = "hub"
+	b := startBusWith(t, t.TempDir(), cfg)
+	js := b.ensured()
+	info, err := js.AccountInfo(t.Context())
+	if err != nil || info.Domain != "hub" {
+		t.Errorf("domain %v, %v", info, err)
+	}
+	if _, err := b.peel("web-01").Request(bus.FactsSubject("web-01"), []byte("{}"), 5*time.Second); err != nil {
+		t.Errorf("facts on a domain: %v", err)
+	}
+}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
 	"github.com/rind-project/rind/internal/fleet/enroll"
 )
@@ -22,6 +23,7 @@ type index struct {
 	mu      sync.RWMutex
 	records map[string]indexed
 	byState map[enroll.State]int
+	byKey   map[string]string // public key to the key of its newest record
 }
 
 type indexed struct {
@@ -31,7 +33,7 @@ type indexed struct {
 }
 
 func newIndex() *index {
-	return &index{records: map[string]indexed{}, byState: map[enroll.State]int{}}
+	return &index{records: map[string]indexed{}, byState: map[enroll.State]int{}, byKey: map[string]string{}}
 }
 
 // follow reads all records, and then every change until running ends.
@@ -101,11 +103,26 @@ func (x *index) set(key string, next indexed) {
 	}
 	if known && !old.gone {
 		x.byState[old.rec.State]--
+		if x.byKey[old.rec.PublicKey] == key {
+			delete(x.byKey, old.rec.PublicKey)
+		}
 	}
 	if !next.gone {
 		x.byState[next.rec.State]++
+		x.byKey[next.rec.PublicKey] = key
 	}
 	x.records[key] = next
+}
+
+// holder returns the id that a public key holds or waits for.
+func (x *index) holder(publicKey string) (fleet.PeelID, bool) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	v, ok := x.records[x.byKey[publicKey]]
+	if !ok || v.gone || v.rec.State != enroll.Approved && v.rec.State != enroll.Pending {
+		return "", false
+	}
+	return v.rec.ID, true
 }
 
 func (x *index) count(s enroll.State) int {

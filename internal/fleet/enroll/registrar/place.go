@@ -22,7 +22,7 @@ func (r *Registrar) place(ctx context.Context, c challenge, addr netip.Addr) (en
 			return err
 		}
 		if !known {
-			if err := r.room(); err != nil {
+			if err := r.room(c); err != nil {
 				return err
 			}
 		}
@@ -47,8 +47,8 @@ func (r *Registrar) place(ctx context.Context, c challenge, addr netip.Addr) (en
 }
 
 // slotFor decides which record a key gets. Known: it has one already, which
-// stands. A rejected or revoked record does not hold its id; a key that was
-// revoked is out for ever.
+// stands. A rejected or revoked record does not hold its id; a revoked key
+// stays out.
 func slotFor(c challenge, cur, next versioned) (at versioned, known bool, err error) {
 	for _, v := range []versioned{cur, next} {
 		if !v.found || v.PublicKey != c.PublicKey {
@@ -75,10 +75,15 @@ func holds(v versioned) bool {
 	return v.found && (v.State == enroll.Pending || v.State == enroll.Approved)
 }
 
-func (r *Registrar) room() error {
+// room refuses a record that would be one too many, of all or of this key: a
+// key has one id, so that revoking it ends one peel.
+func (r *Registrar) room(c challenge) error {
 	_, _, idx, err := r.buckets()
 	if err != nil {
 		return err
+	}
+	if id, ok := idx.holder(c.PublicKey); ok && id != c.ID {
+		return errs.New(errs.Conflict, "this host's key is enrolled as %s already; move its peel folder away to enroll it as %s, and revoke %s when that one is to end", id, c.ID, id)
 	}
 	if n := idx.count(enroll.Pending); n >= r.cfg.MaxPending {
 		return errs.New(errs.Unavailable, "%d enrollments wait for approval, which is the limit; approve or reject some with rind enroll list on the server", n)

@@ -255,3 +255,15 @@ func TestHostileWords(t *testing.T) {
 		}
 	}
 }
+
+func TestKeyHasOneID(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	h := newRaw(t, w, "web-01")
+	if _, err := h.enroll(w.token(true)); err != nil {
+		t.Fatal(err)
+	}
+	h.id = "web-02"
+	_, err := h.enroll(w.token(true))
+	refused(t, err, errs.Conflict, "as web-01 already")
+}
