@@ -290,3 +290,58 @@ func TestLiveInBrowser(t *testing.T) {
 		t.Errorf("the console says %q", said)
 	}
 }
+
+// focused walks the page by the Tab key and tells what has the focus: its id or
+// words, and whether a ring shows it.
+const focused = `(() => {
+  const e = document.activeElement, s = getComputedStyle(e);
+  return {name: e.id || e.getAttribute("aria-label") || e.innerText.trim(), ring: s.outlineStyle !== "none" && parseFloat(s.outlineWidth) >= 2};
+})()`
+
+func TestKeyboardInBrowser(t *testing.T) {
+	t.Parallel()
+	b := newBrowser(t)
+	w := newWorld(t)
+	w.populate(time.Now())
+	for _, l := range []int64{1600, 390} {
+		b.look(t, l, "dark")
+		if l == 1600 {
+			b.logIn(t, w, "the-operator")
+		}
+		b.run(t, chromedp.Navigate(w.URL+"/jobs"), chromedp.WaitVisible(chromedp.CSS("#run-target")))
+		var seen []string
+		for range 40 {
+			b.run(t, chromedp.KeyEvent("\t"))
+			at := eval[struct {
+				Name string
+				Ring bool
+			}](t, b, focused)
+			if at.Name != "" && !at.Ring && len(seen) > 0 {
+				t.Errorf("%d px: %q has the focus and does not show it", l, at.Name)
+			}
+			seen = append(seen, at.Name)
+			if at.Name == "Table of jobs" {
+				break
+			}
+		}
+		if seen[0] != "Skip to content" {
+			t.Errorf("%d px: the first stop is %q", l, seen[0])
+		}
+		at := -1
+		for _, want := range []string{"Overview", "Jobs", "Enrollment", "Account", "run-target", "run-function", "run-arg", "run-timeout", "Run", "Table of jobs"} {
+			i := slices.Index(seen, want)
+			if i <= at {
+				t.Errorf("%d px: %q is not reached in its turn: %q", l, want, seen)
+			}
+			at = i
+		}
+	}
+	b.run(t, chromedp.Navigate(w.URL+"/jobs"), chromedp.WaitVisible(chromedp.CSS("#run-target")), chromedp.KeyEvent("\t"), chromedp.KeyEvent("\r"), chromedp.KeyEvent("\t"))
+	if in := eval[bool](t, b, `document.querySelector("#main").contains(document.activeElement)`); !in {
+		t.Error("the skip link does not lead into the content")
+	}
+	b.run(t, chromedp.Navigate(w.URL+"/jobs"), chromedp.SendKeys(chromedp.CSS("#run-target"), "web-*"), chromedp.SendKeys(chromedp.CSS("#run-arg"), "uptime\r"), chromedp.WaitVisible(chromedp.CSS("#summary")))
+	if got := w.fleet.requests(); len(got) != 1 || got[0].Target != "web-*" || !slices.Equal(got[0].Args, []string{"uptime"}) {
+		t.Errorf("by keyboard the job was %+v", got)
+	}
+}

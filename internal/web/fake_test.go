@@ -166,6 +166,12 @@ func (f *fakeFleet) answer(r fleet.Return) {
 	}
 }
 
+func (f *fakeFleet) requests() []fleet.JobRequest {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.asked)
+}
+
 // fakeEnroll is a registrar in memory.
 type fakeEnroll struct {
 	mu      sync.Mutex
@@ -323,3 +329,7 @@ func raw(v any) json.RawMessage {
 }
 
 func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
+
+func prefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }
+
+func cursorText(f store.Flow) string { return fmt.Sprintf("%d.%d", f.Start.UnixMicro(), f.ID) }

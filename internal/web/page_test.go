@@ -4,18 +4,21 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
 
 	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/web/static"
 )
 
 // client is a browser without scripts: it keeps cookies and follows nothing.
@@ -325,5 +328,60 @@ func TestErrorPages(t *testing.T) {
 	status, page, _ := viewer.get("/hosts")
 	if seen := text(t, page); status != http.StatusInternalServerError || strings.Contains(seen, "secret detail") || !strings.Contains(seen, "request=") {
 		t.Errorf("an internal error: %d %s", status, seen)
+	}
+}
+
+// TestWithoutNPM serves the pages as a server does that was built without npm.
+func TestWithoutNPM(t *testing.T) {
+	t.Parallel()
+	bare := fstest.MapFS{}
+	for _, name := range []string{"base.css", "app.js", "logo.svg"} {
+		b, err := fs.ReadFile(static.Files(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bare[name] = &fstest.MapFile{Data: b}
+	}
+	w := newWorldFrom(t, bare)
+	w.populate(time.Now())
+	c := w.as(t, "the-admin")
+	for _, path := range everyPage {
+		status, page, _ := c.get(path)
+		checkMarkup(t, path, page)
+		if status != http.StatusOK || strings.Contains(page, "/static/vendor/") || strings.Contains(page, "sse-connect") {
+			t.Errorf("%s: %d, and asks for what is not there", path, status)
+		}
+		if !strings.Contains(text(t, page), "this server was built without npm") {
+			t.Errorf("%s does not say that charts and live updates are off", path)
+		}
+	}
+	if _, page, _ := c.get("/"); strings.Count(page, "<rect x=") < 50 {
+		t.Error("the overview has no chart without scripts")
+	}
+}
+
+func TestStatic(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.nobody(t)
+	for path, kind := range map[string]string{"/static/base.css": "text/css; charset=utf-8", "/static/app.js": "text/javascript; charset=utf-8", "/static/logo.svg": "image/svg+xml", "/static/page/overview/style.css": "text/css; charset=utf-8"} {
+		status, _, h := c.get(path)
+		if status != http.StatusOK || h.Get("Content-Type") != kind || h.Get("ETag") == "" || h.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s: %d %v", path, status, h)
+		}
+		if status, _, _ := c.get(path, "If-None-Match", h.Get("ETag")); status != http.StatusNotModified {
+			t.Errorf("%s again: %d", path, status)
+		}
+	}
+}
+
+// TestRefresh checks that htmx is given the middle of the page only.
+func TestRefresh(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.populate(time.Now())
+	_, page, h := w.as(t, "the-viewer").get("/", "HX-Request", "true")
+	if strings.Contains(page, "<html") || strings.Contains(page, `class="places"`) || !strings.Contains(page, `id="talkers"`) || h.Get("Vary") != "HX-Request" {
+		t.Errorf("a refresh is the whole page, or too little: %.300s", page)
 	}
 }

@@ -6,6 +6,7 @@ package web
 
 import (
 	"context"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/rind-project/rind/internal/access"
 	"github.com/rind-project/rind/internal/web/live"
 	"github.com/rind-project/rind/internal/web/page"
+	"github.com/rind-project/rind/internal/web/static"
 )
 
 // Deps is what the pages show and do. A nil Fleet, Enroll, Traffic or Taps means
@@ -46,14 +48,16 @@ type Web struct {
 
 // New parses the templates. They are part of the binary, so one that does not
 // parse is a defect of the build, and New panics.
-func New(deps Deps) *Web {
+func New(deps Deps) *Web { return newFrom(deps, static.Files()) }
+
+func newFrom(deps Deps, shared fs.FS) *Web {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
 	if deps.Log == nil {
 		deps.Log = slog.New(slog.DiscardHandler)
 	}
-	pages, err := page.New(deps.Now)
+	pages, err := page.New(deps.Now, shared)
 	if err != nil {
 		panic(err)
 	}

@@ -3,6 +3,7 @@ package web_test
 import (
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"math"
 	"math/rand/v2"
@@ -23,6 +24,7 @@ import (
 	"github.com/rind-project/rind/internal/network/ingest"
 	"github.com/rind-project/rind/internal/network/store"
 	"github.com/rind-project/rind/internal/web"
+	"github.com/rind-project/rind/internal/web/static"
 )
 
 // world is the pages behind the real guard and the real sessions, over planes
@@ -41,6 +43,12 @@ type world struct {
 // each is in password.
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return newWorldFrom(t, static.Files())
+}
+
+// newWorldFrom is newWorld with other shared files.
+func newWorldFrom(t *testing.T, shared fs.FS) *world {
+	t.Helper()
 	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "web.db"))
 	if err != nil {
 		t.Fatal(err)
@@ -56,8 +64,8 @@ func newWorld(t *testing.T) *world {
 		traffic: &fakeTraffic{},
 		taps:    &fakeTaps{},
 	}
-	w.web = web.New(web.Deps{Access: w.access, Fleet: w.fleet, Enroll: w.enroll, Traffic: w.traffic, Taps: w.taps, Reports: w.traffic.Changes, Pin: "sha256:0123",
-		Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))})
+	w.web = web.NewFrom(web.Deps{Access: w.access, Fleet: w.fleet, Enroll: w.enroll, Traffic: w.traffic, Taps: w.taps, Reports: w.traffic.Changes, Pin: "sha256:0123",
+		Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))}, shared)
 	w.serve(t)
 	return w
 }

@@ -98,9 +98,10 @@ type Pages struct {
 	now    func() time.Time
 }
 
-// New parses every page. A template that does not parse is a defect of the build.
-func New(now func() time.Time) (*Pages, error) {
-	assets, err := static.New(StaticPrefix, map[string]fs.FS{"page": files})
+// New parses every page; shared is the files of the package static. A template
+// that does not parse is a defect of the build.
+func New(now func() time.Time, shared fs.FS) (*Pages, error) {
+	assets, err := static.New(StaticPrefix, map[string]fs.FS{"": shared, "page": files})
 	if err != nil {
 		return nil, fmt.Errorf("reading the pages' files: %w", err)
 	}

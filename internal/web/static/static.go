@@ -38,15 +38,18 @@ type asset struct {
 	etag string
 }
 
-// New reads the embedded files, and more below their own names ("page" → its
-// files as "page/…"), once.
-func New(prefix string, more map[string]fs.FS) (*Handler, error) {
+// Files is what is embedded.
+func Files() fs.FS { return files }
+
+// New reads trees of files once, each to be served below its name ("page" →
+// "page/…"); the one named "" is served at the prefix itself.
+func New(prefix string, trees map[string]fs.FS) (*Handler, error) {
 	h := &Handler{prefix: prefix, assets: map[string]asset{}}
-	if err := h.add("", files); err != nil {
-		return nil, err
-	}
-	for name, tree := range more {
-		if err := h.add(name+"/", tree); err != nil {
+	for name, tree := range trees {
+		if name != "" {
+			name += "/"
+		}
+		if err := h.add(name, tree); err != nil {
 			return nil, err
 		}
 	}

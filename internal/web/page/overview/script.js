@@ -60,26 +60,42 @@ async function load() {
   return columns(points, from, to, bucket);
 }
 
+const two = (n) => String(n).padStart(2, "0");
+const clock = (d) => `${two(d.getUTCHours())}:${two(d.getUTCMinutes())}`;
+const day = (d) => `${d.getUTCFullYear()}-${two(d.getUTCMonth() + 1)}-${two(d.getUTCDate())}`;
+
+// The time of day in UTC, as on the rest of the page; the day where it changes.
+function ticks(u, splits, axis, space, step) {
+  let last = "";
+  return splits.map((s) => {
+    const date = new Date(s * 1000);
+    const today = day(date);
+    const text = step >= 86400 ? "" : clock(date);
+    const changed = today !== last && last !== "";
+    last = today;
+    return changed || step >= 86400 ? `${text}\n${today}`.trim() : text;
+  });
+}
+
 function options() {
   const text = colour("muted");
   const line = colour("line");
-  const one = colour("series-1");
-  const two = colour("series-2");
   const axis = { stroke: text, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 }, font: "12px system-ui, sans-serif" };
   return {
     width: place.clientWidth,
     height: place.clientHeight - 30,
-    padding: [8, 8, 0, 0],
+    padding: [8, 12, 0, 0],
+    tzDate: (s) => uPlot.tzDate(new Date(s * 1000), "Etc/UTC"),
     cursor: { points: { size: 6 }, drag: { x: false, y: false } },
-    scales: { x: { time: true }, y: { range: (u, low, high) => [0, high > 0 ? high * 1.1 : 1] }, p: { range: (u, low, high) => [0, high > 0 ? high * 1.1 : 1] } },
+    scales: { x: { time: true }, y: { range: (u, low, high) => [0, high > 0 ? high * 1.1 : 1000] }, p: {} },
     axes: [
-      axis,
-      { ...axis, scale: "y", size: 84, values: (u, ticks) => ticks.map(bits) },
+      { ...axis, values: ticks },
+      { ...axis, scale: "y", size: 84, values: (u, all) => all.map(bits) },
     ],
     series: [
-      { label: "Time", value: (u, v) => (v == null ? "–" : new Date(v * 1000).toLocaleTimeString([], { hour12: false })) },
-      { label: "Rate", scale: "y", stroke: one, width: 1.5, fill: colour("accent-soft"), value: (u, v) => bits(v), points: { show: false } },
-      { label: "Packets", scale: "p", stroke: two, width: 1, dash: [4, 3], value: (u, v) => packets(v), points: { show: false } },
+      { label: "UTC", value: (u, v) => (v == null ? "–" : `${day(new Date(v * 1000))} ${clock(new Date(v * 1000))}`) },
+      { label: "Rate", scale: "y", stroke: colour("series-1"), width: 1.5, fill: colour("accent-soft"), value: (u, v) => bits(v), points: { show: false } },
+      { label: "Packets", scale: "p", paths: () => null, points: { show: false }, value: (u, v) => packets(v) },
     ],
   };
 }
@@ -96,11 +112,18 @@ async function draw(rebuild) {
   }
   if (chart && !rebuild) {
     chart.setData(data);
+    latest(data);
     return;
   }
   chart?.destroy();
   plain?.remove();
   chart = new uPlot(options(), data, place);
+  latest(data);
+}
+
+// Until somebody points at a moment, the legend shows the latest one.
+function latest(data) {
+  if (chart.cursor.idx == null && data[0].length > 0) chart.setLegend({ idx: data[0].length - 1 });
 }
 
 if (place) {
