@@ -226,6 +226,9 @@ func (s *shell) target() (client.Target, error) {
 			return client.Target{Sockets: []string{socket}}, nil
 		}
 	}
+	if server := s.opts.Env("RIND_SERVER"); server != "" {
+		return fromEnvironment(server, s.opts.Env("RIND_TOKEN"), s.opts.Env("RIND_PIN"))
+	}
 	login, ok, err := client.ReadLogin(s.opts.Login)
 	if err != nil {
 		return client.Target{}, err
@@ -234,4 +237,16 @@ func (s *shell) target() (client.Target, error) {
 		return client.Target{Sockets: s.opts.Sockets}, nil
 	}
 	return login.Target()
+}
+
+// fromEnvironment is the login of a program that keeps its token elsewhere.
+func fromEnvironment(server, token, pin string) (client.Target, error) {
+	if token == "" {
+		return client.Target{}, errors.New("RIND_SERVER is set, RIND_TOKEN is not: put an API token there (`rind token create` makes one)")
+	}
+	url, err := client.ParseServer(server)
+	if err != nil {
+		return client.Target{}, fmt.Errorf("RIND_SERVER: %w", err)
+	}
+	return client.Login{Server: url, Token: token, Pin: pin}.Target()
 }

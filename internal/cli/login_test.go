@@ -12,6 +12,7 @@ import (
 
 	"github.com/rind-project/rind/internal/access"
 	"github.com/rind-project/rind/internal/api/apitest"
+	"github.com/rind-project/rind/internal/base/pki"
 )
 
 // remote makes a terminal elsewhere that is logged in to a server.
@@ -144,6 +145,26 @@ func TestNoServer(t *testing.T) {
 	}
 	if code, _, stderr := term.run(t, "peel", "list"); code != 1 || !strings.Contains(stderr, "remove it with `rind logout`") {
 		t.Errorf("a broken login: %d %s", code, stderr)
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	t.Parallel()
+	s := apitest.Start(t, nil)
+	server := httptest.NewTLSServer(s.Handler)
+	defer server.Close()
+	term := away(t)
+	term.env["RIND_SERVER"] = server.URL
+	if code, _, stderr := term.run(t, "whoami"); code != 1 || !strings.Contains(stderr, "RIND_TOKEN is not") {
+		t.Errorf("without a token: %d %s", code, stderr)
+	}
+	term.env["RIND_TOKEN"] = s.Token(t, access.Viewer)
+	if code, _, stderr := term.run(t, "whoami"); code != 1 || !strings.Contains(stderr, "--pin sha256:") {
+		t.Errorf("without a pin: %d %s", code, stderr)
+	}
+	term.env["RIND_PIN"] = pki.PinOf(server.Certificate())
+	if code, stdout, stderr := term.run(t, "whoami"); code != 0 || !strings.Contains(stdout, "viewer") {
+		t.Errorf("with a pin: %d %s%s", code, stdout, stderr)
 	}
 }
 

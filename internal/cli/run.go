@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -39,6 +42,8 @@ func (s *shell) runCommand() *cobra.Command {
 }
 
 func (s *shell) run(ctx context.Context, in wire.JobIn) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	c, err := s.client()
 	if err != nil {
 		return err
@@ -48,7 +53,11 @@ func (s *shell) run(ctx context.Context, in wire.JobIn) error {
 		return err
 	}
 	f := &follower{shell: s, client: c, job: job, seen: map[fleet.PeelID]bool{}}
-	if err := f.follow(ctx); err != nil {
+	err = f.follow(ctx)
+	if errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted")
+	}
+	if err != nil {
 		return fmt.Errorf("%w; the job goes on, see: rind job show %s", err, job.JID)
 	}
 	if err := f.finish(); err != nil {
