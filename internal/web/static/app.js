@@ -76,3 +76,8 @@ if (button && document.querySelector("[sse-connect]")) {
     document.dispatchEvent(new CustomEvent("rind:paused", { detail: paused }));
   });
 }
+
+// On a narrow screen the row of places scrolls; the current one is brought into it.
+const nav = document.querySelector(".side nav");
+const current = nav?.querySelector("[aria-current]");
+if (current) nav.scrollLeft = current.offsetLeft - (nav.clientWidth - current.offsetWidth) / 2;

@@ -122,7 +122,12 @@ async function draw(rebuild) {
 }
 
 // Until somebody points at a moment, the legend shows the latest one.
+// The chart resets its legend when it has drawn, so this waits for that.
 function latest(data) {
+  setTimeout(() => showLatest(data));
+}
+
+function showLatest(data) {
   if (chart.cursor.idx == null && data[0].length > 0) chart.setLegend({ idx: data[0].length - 1 });
 }
 
