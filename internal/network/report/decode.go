@@ -203,7 +203,7 @@ func (p *parser) dictionary() error {
 		}
 	}
 	p.names = make([]string, 1, n+1)
-	for c := (cursor{b: p.lens, present: true}); len(c.b) > 0; {
+	for c := (cursor{b: p.lens, present: true}); c.left(); {
 		size := c.next(uint64(p.limits.String))
 		if c.bad || size > uint64(len(blob)) {
 			return invalid("a name is longer than %d bytes, or than the names that there are", p.limits.String)

@@ -13,30 +13,40 @@ import (
 // cursor walks over one packed column. An absent column is all zero.
 type cursor struct {
 	b       []byte
+	pos     int
 	present bool
 	bad     bool // cut off, or over a limit: stays
 }
 
-// next returns the next value, which must not be over limit.
+// next returns the next value, which must not be over limit. Most values have
+// one byte.
 func (c *cursor) next(limit uint64) uint64 {
+	if c.pos < len(c.b) {
+		if v := uint64(c.b[c.pos]); v <= min(limit, 0x7f) {
+			c.pos++
+			return v
+		}
+	}
+	return c.long(limit)
+}
+
+// long is next of everything but a value of one byte within the limit.
+func (c *cursor) long(limit uint64) uint64 {
 	if !c.present {
 		return 0
 	}
-	if len(c.b) > 0 && c.b[0] < 0x80 {
-		v := uint64(c.b[0])
-		c.b = c.b[1:]
-		c.bad = c.bad || v > limit
-		return v
-	}
-	v, n := protowire.ConsumeVarint(c.b)
+	v, n := protowire.ConsumeVarint(c.b[c.pos:])
 	if n < 0 {
-		c.b, c.bad = nil, true
+		c.pos, c.bad = len(c.b), true
 		return 0
 	}
-	c.b = c.b[n:]
+	c.pos += n
 	c.bad = c.bad || v > limit
 	return v
 }
+
+// left reports whether there are further values.
+func (c *cursor) left() bool { return c.pos < len(c.b) }
 
 func (c *cursor) signed() int64 { return protowire.DecodeZigZag(c.next(math.MaxUint64)) }
 
@@ -66,7 +76,7 @@ func finish(kind string, cs []cursor) error {
 		if cs[i].bad {
 			return invalid("column %d of the %s is cut off, or a value in it is out of range", i, kind)
 		}
-		if len(cs[i].b) > 0 {
+		if cs[i].left() {
 			return invalid("column %d of the %s has more values than there are rows", i, kind)
 		}
 	}
