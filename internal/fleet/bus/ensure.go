@@ -39,7 +39,7 @@ func Ensure(ctx context.Context, js jetstream.JetStream, clusterSize int) error 
 			return err
 		}
 	}
-	return recordMade(ctx, js, specs)
+	return recordMade(ctx, js)
 }
 
 // fitted returns the wanted streams, with sizes that together fit into what

@@ -59,7 +59,7 @@ func checkLost(ctx context.Context, js jetstream.JetStream, specs []jetstream.St
 }
 
 // recordMade notes on the keepers that the lasting streams exist.
-func recordMade(ctx context.Context, js jetstream.JetStream, _ []jetstream.StreamConfig) error {
+func recordMade(ctx context.Context, js jetstream.JetStream) error {
 	list := strings.Join(lasting(), ",")
 	for _, name := range keepers() {
 		s, err := js.Stream(ctx, name)

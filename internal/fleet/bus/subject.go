@@ -67,7 +67,7 @@ func InboxPrefix(id fleet.PeelID) string { return "_INBOX_" + string(id) }
 // ParseReturn takes a return's subject, or its key in the bucket, apart.
 func ParseReturn(subject string) (jid string, id fleet.PeelID, n int, ok bool) {
 	f := strings.Split(strings.TrimPrefix(subject, "ret."), ".")
-	if len(f) != 3 || f[0] == "" {
+	if len(f) != 3 || !isJID(f[0]) {
 		return "", "", 0, false
 	}
 	id, err := fleet.ParsePeelID(f[1])
@@ -79,6 +79,20 @@ func ParseReturn(subject string) (jid string, id fleet.PeelID, n int, ok bool) {
 		return "", "", 0, false
 	}
 	return f[0], id, n, true
+}
+
+// isJID accepts what a job id is made of. A peel chooses that token itself, and
+// the broker lets * and > pass in a publish.
+func isJID(s string) bool {
+	if s == "" || len(s) > 64 {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return true
 }
 
 // ParseHeartbeat returns the peel that a heartbeat's subject names.

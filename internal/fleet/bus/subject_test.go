@@ -1,6 +1,7 @@
 package bus_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/rind-project/rind/internal/fleet"
@@ -19,7 +20,7 @@ func TestReturnSubject(t *testing.T) {
 			t.Errorf("%s: %s %s %d %v", s, jid, id, n, ok)
 		}
 	}
-	for _, s := range []string{"", "ret.", "ret.a.b", "ret..web.0", "ret.j.WEB.0", "ret.j.web.-1", "ret.j.web.+1", "ret.j.web.01", "ret.j.web.x", "ret.j.web.0.0", "ret.j..0"} {
+	for _, s := range []string{"", "ret.", "ret.a.b", "ret..web.0", "ret.j.WEB.0", "ret.j.web.-1", "ret.j.web.+1", "ret.j.web.01", "ret.j.web.x", "ret.j.web.0.0", "ret.j..0", "ret.*.web.0", "ret.>.web.0", "ret.j j.web.0", "ret." + strings.Repeat("j", 65) + ".web.0"} {
 		if _, _, _, ok := bus.ParseReturn(s); ok {
 			t.Errorf("%q was taken for a return", s)
 		}

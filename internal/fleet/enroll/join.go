@@ -96,7 +96,7 @@ func newJoin(cfg JoinConfig) (*join, error) {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
 		return nil, err
-	case old.ID != st.ID || old.Server != st.Server:
+	case old.ID != st.ID || old.Server != st.Server && !moved(old, st):
 		return nil, errs.New(errs.Conflict, "this host is enrolled as %s at %s already; move %s away to enroll it anew as %s at %s", old.ID, old.Server, cfg.Dir, st.ID, st.Server)
 	default:
 		j.before = true
@@ -110,6 +110,10 @@ func newJoin(cfg JoinConfig) (*join, error) {
 	j.client, err = newClient(st.Server, st.handshakePin(), st.CAFile)
 	return j, err
 }
+
+// moved reports whether the server under its new address is the same one: it
+// has the CA that the old one had. The fleet's root is checked again later.
+func moved(old, st *stored) bool { return st.Pin != "" && st.Pin == old.Pin }
 
 // wanted checks what was asked for, before anything is touched.
 func wanted(cfg JoinConfig) (*stored, error) {

@@ -93,6 +93,9 @@ func (l *logger) refuse(line, reason, hint string) {
 
 // classify recognises the lines about a client that was refused.
 func classify(line string) (reason, hint string) {
+	if !strings.Contains(line, "cid:") { // the number of a client's connection
+		return "", ""
+	}
 	lower := strings.ToLower(line)
 	switch {
 	case strings.Contains(lower, "first record does not look like a tls handshake"), strings.Contains(lower, "tls handshake error"), strings.Contains(lower, "tls client handshake"):

@@ -277,3 +277,38 @@ func TestPeelLimits(t *testing.T) {
 		t.Errorf("the largest message is %d", got)
 	}
 }
+
+// The broker does not refuse a wildcard in a publish. It has to stay a plain
+// token: nobody else's subscription, key or permission may match because of it.
+func TestWildcardInAPublishReachesNobodyElse(t *testing.T) {
+	t.Parallel()
+	b := startBus(t, t.TempDir())
+	js := b.ensured()
+	kv, err := js.KeyValue(t.Context(), bus.JobReturns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := kv.PutString(t.Context(), "j1.evil.0", "before"); err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan string, 16)
+	if _, err := b.master().Subscribe("ret.j1.>", func(m *nats.Msg) { got <- m.Subject }); err != nil {
+		t.Fatal(err)
+	}
+	evil := b.peel("evil")
+	for _, subject := range []string{"ret.*.evil.0", "ret.j1.*.0", "ret.j1.>", "hb.*", "$KV.facts.*", "evt.*.x"} {
+		_ = evil.Publish(subject, []byte("wild"))
+	}
+	if err := evil.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(100 * time.Millisecond)
+	if e, err := kv.Get(t.Context(), "j1.evil.0"); err != nil || string(e.Value()) != "before" {
+		t.Errorf("the key holds %v (%v)", e, err)
+	}
+	select {
+	case subject := <-got:
+		t.Errorf("a subscriber of ret.j1.> was given %s", subject)
+	default:
+	}
+}
