@@ -21,9 +21,9 @@ func (a *API) enrollRoutes() []access.Route {
 			summary: "make a token with which one host may enroll", action: "enroll.token",
 			object: func(in wire.EnrollTokenIn, out wire.EnrollTokenOut) (string, string) {
 				if in.AutoApprove {
-					return "", "approves by itself"
+					return out.ID, "approves by itself"
 				}
-				return "", ""
+				return out.ID, ""
 			},
 			run: a.makeEnrollToken,
 		}),
@@ -97,7 +97,7 @@ func (a *API) makeEnrollToken(ctx context.Context, r *http.Request, in wire.Enro
 		return wire.EnrollTokenOut{}, err
 	}
 	return wire.EnrollTokenOut{
-		Token: t.Secret, Expires: t.Expires,
+		ID: t.ID, Token: t.Secret, Expires: t.Expires,
 		Join: a.join(r, "rind-peel enroll", t.Secret),
 	}, nil
 }

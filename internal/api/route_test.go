@@ -201,7 +201,7 @@ func TestEveryChangeIsAudited(t *testing.T) {
 	const password = "correct horse battery staple"
 	calls := []struct{ route, path, good, action, object, bad string }{
 		{"POST /jobs", "", `{"target":"web-*","function":"cmd.run","args":["reboot"]}`, "job.run", jid, `{"target":"no","function":"x"}`},
-		{"POST /enroll-tokens", "", `{"auto_approve":true}`, "enroll.token", "", ""},
+		{"POST /enroll-tokens", "", `{"auto_approve":true}`, "enroll.token", "t1", ""},
 		{"POST /enrollments/{id}/approve", "web-09", ``, "enroll.approve", "web-09", "none"},
 		{"POST /enrollments/{id}/reject", "web-09", ``, "enroll.reject", "web-09", "none"},
 		{"POST /enrollments/{id}/revoke", "web-09", ``, "enroll.revoke", "web-09", "none"},

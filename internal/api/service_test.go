@@ -124,7 +124,7 @@ func TestJoinCommands(t *testing.T) {
 	_, body := do(t, s, request{method: http.MethodPost, path: "/api/v1/enroll-tokens", token: admin, body: `{"ttl":"15m","auto_approve":true}`})
 	decode(t, body, &token)
 	want := wire.EnrollTokenOut{
-		Token: "the-secret", Expires: apitest.Now.Add(15 * time.Minute),
+		ID: "t1", Token: "the-secret", Expires: apitest.Now.Add(15 * time.Minute),
 		Join: "rind-peel enroll --server https://rind.example.net:8443 --pin " + apitest.Pin + " --token the-secret",
 	}
 	if diff := cmp.Diff(want, token); diff != "" {

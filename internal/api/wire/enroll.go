@@ -14,6 +14,7 @@ type EnrollTokenIn struct {
 
 // EnrollTokenOut is a token. It is shown this once.
 type EnrollTokenOut struct {
+	ID      string    `json:"id" doc:"names the token in records; it is no secret"`
 	Token   string    `json:"token"`
 	Expires time.Time `json:"expires"`
 	Join    string    `json:"join" doc:"the command to type on the host"`
