@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -40,7 +41,7 @@ func (t tree) mounts() []fleet.Mount {
 	seen := map[string]bool{}
 	for line := range strings.SplitSeq(t.read("proc/self/mountinfo"), "\n") {
 		m, ok := parseMount(line)
-		if !ok || seen[m.Device] || len(out) == MaxList {
+		if !ok || seen[m.Device] || len(out) == MaxList || t.isFile(m) {
 			continue
 		}
 		seen[m.Device] = true
@@ -55,6 +56,16 @@ func (t tree) mounts() []fleet.Mount {
 		out = append(out, m)
 	}
 	return out
+}
+
+// isFile reports whether the mount is a single file, as engines mount
+// /etc/hosts into a container. A share is not asked: its server may be gone.
+func (t tree) isFile(m fleet.Mount) bool {
+	if shares[m.FSType] || strings.HasPrefix(m.FSType, "fuse") {
+		return false
+	}
+	info, err := os.Stat(t.path(m.Path))
+	return err == nil && !info.IsDir()
 }
 
 // parseMount reads a line of proc_pid_mountinfo(5): six fields, optional ones,

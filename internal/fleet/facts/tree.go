@@ -12,7 +12,12 @@ import (
 // tree reads below a root, with limits.
 type tree struct{ root string }
 
-func (t tree) path(rel string) string { return filepath.Join("/", t.root, rel) }
+func (t tree) path(rel string) string {
+	if t.root == "" {
+		return "/" + rel
+	}
+	return filepath.Join(t.root, rel)
+}
 
 // read returns a file's beginning, or "" when there is none. It does not wait
 // for a writer when the file is a pipe.
