@@ -77,13 +77,16 @@ function ticks(u, splits, axis, space, step) {
   });
 }
 
+// The legend under the chart takes two lines on a narrow screen.
+const drawn = () => place.clientHeight - (place.clientWidth < 500 ? 56 : 30);
+
 function options() {
   const text = colour("muted");
   const line = colour("line");
   const axis = { stroke: text, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 }, font: "12px system-ui, sans-serif" };
   return {
     width: place.clientWidth,
-    height: place.clientHeight - 30,
+    height: drawn(),
     padding: [8, 12, 0, 0],
     tzDate: (s) => uPlot.tzDate(new Date(s * 1000), "Etc/UTC"),
     cursor: { points: { size: 6 }, drag: { x: false, y: false } },
@@ -138,7 +141,7 @@ if (place) {
     if (event.target.id === "refresh" && !paused && !Number(place.dataset.from)) draw(false);
   });
   new ResizeObserver(() => {
-    if (chart) chart.setSize({ width: place.clientWidth, height: place.clientHeight - 30 });
+    if (chart) chart.setSize({ width: place.clientWidth, height: drawn() });
   }).observe(place);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw(true));
 }
