@@ -88,8 +88,12 @@ func (s *Service) take(w http.ResponseWriter, r *http.Request) (fresh bool, _ *r
 
 // read takes the body and decodes it.
 func (s *Service) read(w http.ResponseWriter, r *http.Request, limit int64) (*network.Report, int, *refusal) {
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.cfg.BodyTimeout)) // not every server can
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Now().Add(s.cfg.BodyTimeout)) // not every server can
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	if err == nil {
+		_ = control.SetReadDeadline(time.Time{}) // else it would end the request in mid-commit
+	}
 	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, 0, &refusal{http.StatusRequestEntityTooLarge, tooLarge,
 			errs.New(errs.TooLarge, "the report has more than %d bytes", large.Limit)}

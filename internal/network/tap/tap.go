@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -56,6 +57,7 @@ type Tap struct {
 	writer   *writer
 	metrics  *metrics
 
+	started atomic.Bool
 	due     chan struct{} // a pipeline wants to be cut before its time
 	cancel  context.CancelFunc
 	working sync.WaitGroup
@@ -110,6 +112,7 @@ func (t *Tap) Start(ctx context.Context) error {
 		t.working.Go(func() { s.run(running) })
 	}
 	t.working.Go(func() { t.cut(running) })
+	t.started.Store(true)
 	t.deps.Log.Info("tap started", "tap", t.id, "boot", t.boot, "interfaces", t.cfg.Interfaces, "nodes", t.cfg.Node.URLs)
 	return nil
 }
@@ -220,6 +223,9 @@ func (t *Tap) Died() <-chan error { return t.died }
 
 // Check says what is wrong with the capture or the delivery, for /readyz.
 func (t *Tap) Check(context.Context) error {
+	if !t.started.Load() {
+		return errs.New(errs.Unavailable, "the tap has not started yet")
+	}
 	var all []error
 	for _, s := range t.stations {
 		if err := s.trouble(); err != nil {

@@ -178,6 +178,9 @@ func TestTap(t *testing.T) {
 	}
 	reg := prometheus.NewRegistry()
 	tap := New(cfg, Deps{Source: source, Version: "v1", Metrics: reg})
+	if err := tap.Check(t.Context()); err == nil {
+		t.Error("the tap is ready before it started")
+	}
 	if err := tap.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
