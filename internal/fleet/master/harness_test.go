@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"slices"
 	"sync"
@@ -42,7 +43,20 @@ type world struct {
 	enrolled []fleet.PeelID
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T) *world { t.Helper(); return newWorldOn(t, "127.0.0.1:0") }
+
+// freePort returns an address that a broker can be started on again.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func newWorldOn(t *testing.T, listen string) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir()}
 	ca, err := pki.OpenCA(w.dir + "/pki")
@@ -55,7 +69,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w.caPEM = ca.CertPEM()
 	cfg := natsd.DefaultConfig()
-	cfg.Listen, cfg.ReadyTimeout = "127.0.0.1:0", 30*time.Second
+	cfg.Listen, cfg.ReadyTimeout = listen, 30*time.Second
 	cfg.JetStream.MaxFileStore, cfg.JetStream.MaxMemStore = "2GiB", "256MiB"
 	w.bus = natsd.New(cfg, natsd.Deps{Log: testLog(), DataDir: w.dir, TLS: tlsConfig})
 	if err := w.bus.Start(t.Context()); err != nil {

@@ -17,6 +17,7 @@ import (
 // Pace of the connection lists.
 const (
 	listEvery  = time.Minute
+	listSoon   = 5 * time.Second
 	listPage   = 256
 	listIdle   = 300 * time.Millisecond // after the last server's answer
 	listWait   = 3 * time.Second        // for the first
@@ -140,14 +141,29 @@ func (m *Master) onBeat(l *live, msg *nats.Msg) {
 	}
 }
 
-// listLoop compares with the servers' lists at start and every minute.
+// listLoop compares with the servers' lists at start, every minute, and soon
+// after the connection came back or a server did not answer: a server that
+// died has told nobody of the connections that ended with it.
 func (m *Master) listLoop(l *live, sys *nats.Conn) {
+	back := sys.StatusChanged(nats.CONNECTED)
 	missed := map[string]int{}
 	for {
+		wait := listEvery
 		if err := m.list(l, sys, missed); err != nil && l.ctx.Err() == nil {
 			m.log.Warn("cannot read the list of connections; presence goes by events until the next try", "error", err)
+			wait = listSoon
 		}
-		if !l.sleep(listEvery) {
+		if len(missed) > 0 {
+			wait = listSoon
+		}
+		next := time.NewTimer(wait)
+		select {
+		case <-next.C:
+		case <-back:
+		case <-l.ctx.Done():
+		}
+		next.Stop()
+		if l.ctx.Err() != nil {
 			return
 		}
 	}
