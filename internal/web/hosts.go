@@ -31,10 +31,10 @@ func (w *Web) everyPeel(ctx context.Context, match string) ([]fleet.Peel, error)
 		if err != nil {
 			return nil, fmt.Errorf("listing the hosts: %w", err)
 		}
-		all = append(all, some...)
-		if len(some) < peelsAtOnce {
+		if len(some) == 0 { // a short page may just be the master's own limit
 			break
 		}
+		all = append(all, some...)
 		q.After = some[len(some)-1].ID
 	}
 	return all, nil
