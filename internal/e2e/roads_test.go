@@ -173,7 +173,28 @@ func startUp(t *testing.T, s server, ns string, more ...string) *proc {
 		}
 		return nil
 	})
+	var before uint64
+	eventually(t, 30*time.Second, "the tap reports", func() error {
+		n, err := reports(s)
+		if before == 0 {
+			before = n + 1
+		}
+		if n < before {
+			return fmt.Errorf("%d reports, %v", n, err)
+		}
+		return nil
+	})
 	return p
+}
+
+// reports is how many reports are committed of all taps.
+func reports(s server) (n uint64, err error) {
+	var taps struct{ Taps []struct{ Reports uint64 } }
+	err = s.get("/taps", &taps)
+	for _, t := range taps.Taps {
+		n += t.Reports
+	}
+	return n, err
 }
 
 func hostIsManaged(t *testing.T, s server) {
