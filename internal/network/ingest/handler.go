@@ -92,7 +92,7 @@ func (s *Service) read(w http.ResponseWriter, r *http.Request, limit int64) (*ne
 	_ = control.SetReadDeadline(time.Now().Add(s.cfg.BodyTimeout)) // not every server can
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if err == nil {
-		_ = control.SetReadDeadline(time.Time{}) // else it would end the request in mid-commit
+		_ = control.SetReadDeadline(time.Time{}) // it was the body's alone
 	}
 	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, 0, &refusal{http.StatusRequestEntityTooLarge, tooLarge,
