@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 // Limits of a message.
@@ -31,16 +29,6 @@ type Body struct {
 	All      bool      `json:"all,omitempty"`
 	Targets  int       `json:"targets,omitempty"` // how many leaves the tree has
 	Root     []byte    `json:"root,omitempty"`    // of the Merkle tree over the target ids
-}
-
-// NewJID makes the id of a job: a UUIDv7, which sorts by time and is one
-// subject token.
-func NewJID() string { return uuid.Must(uuid.NewV7()).String() }
-
-// ValidJID reports whether s is an id that NewJID can have made.
-func ValidJID(s string) bool {
-	id, err := uuid.Parse(s)
-	return err == nil && id.Version() == 7 && id.String() == s
 }
 
 // Life is how long the job may be started, and how long it may run.
