@@ -74,7 +74,7 @@ bench: need-go build ## measure sizes, memory, first answers and the hot paths
 fuzz: need-go ## run every fuzz target for FUZZTIME (5s)
 	@for p in $$($(GO) list ./internal/...); do \
 		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
-			echo "== $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p; \
+			echo "== $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$p; \
 		done; \
 	done
 

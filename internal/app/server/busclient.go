@@ -12,7 +12,7 @@ import (
 	"github.com/rind-project/rind/internal/fleet/natsd"
 )
 
-// busClient is the server's own two connections to the bus, and the buckets.
+// busClient is the server's own two connections to the bus.
 type busClient struct {
 	daemon *natsd.Server
 	log    *slog.Logger
@@ -21,7 +21,7 @@ type busClient struct {
 	js         jetstream.JetStream
 }
 
-// Start connects and makes the buckets that are missing.
+// Start connects.
 func (b *busClient) Start(ctx context.Context) (err error) {
 	if b.nc, err = b.connect(ctx, "server", b.daemon.ServerUser); err != nil {
 		return err
@@ -32,7 +32,7 @@ func (b *busClient) Start(ctx context.Context) (err error) {
 	if b.js, err = jetstream.New(b.nc); err != nil {
 		return fmt.Errorf("opening JetStream: %w", err)
 	}
-	return bus.Ensure(ctx, b.js, 1)
+	return nil
 }
 
 func (b *busClient) connect(ctx context.Context, name string, user func() (string, func([]byte) ([]byte, error), error)) (*nats.Conn, error) {

@@ -25,6 +25,7 @@ import (
 	"github.com/rind-project/rind/internal/base/metrics"
 	"github.com/rind-project/rind/internal/base/pki"
 	"github.com/rind-project/rind/internal/base/version"
+	"github.com/rind-project/rind/internal/fleet/bus"
 	"github.com/rind-project/rind/internal/fleet/enroll/registrar"
 	"github.com/rind-project/rind/internal/fleet/job"
 	"github.com/rind-project/rind/internal/fleet/master"
@@ -188,6 +189,7 @@ func (s *Server) composeMaster() error {
 	})
 	s.group.Add("bus", s.daemon)
 	s.group.Add("bus client", s.client)
+	s.group.Add("buckets", bus.NewKeeper(func() *nats.Conn { return s.client.nc }, 1, s.log))
 	s.group.Add("registrar", s.registrar)
 	s.group.Add("master", s.master)
 	s.checks.Add("bus", func(context.Context) error {
