@@ -133,8 +133,20 @@ func (s *Service) commit(ctx context.Context, rep *network.Report, size int) (bo
 		s.metrics.rows.WithLabelValues("flow").Add(float64(len(rep.Flows)))
 		s.metrics.rows.WithLabelValues("dns").Add(float64(len(rep.DNS)))
 		s.metrics.rows.WithLabelValues("tls").Add(float64(len(rep.TLS)))
+		s.audit(rep)
 	}
 	return fresh, nil
+}
+
+// audit tells of ledgers that do not add up. They are kept as they are: what
+// the tap saw is worth more than its mistake.
+func (s *Service) audit(rep *network.Report) {
+	for _, l := range rep.Interfaces {
+		if !l.Balanced() {
+			s.metrics.wrong.Inc()
+			s.log.Warn("a ledger does not add up: this is a defect of the tap", "tap", rep.Tap, "sequence", rep.Sequence, "ledger", l)
+		}
+	}
 }
 
 func authRefusal(err error) *refusal {

@@ -67,6 +67,7 @@ type metrics struct {
 	bytes   prometheus.Counter
 	took    prometheus.Histogram
 	lag     prometheus.Histogram
+	wrong   prometheus.Counter // ledgers that do not add up
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -88,12 +89,15 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "rind_ingest_lag_seconds", Help: "Time from a report's end, by the tap's clock, to its commit.",
 			Buckets: prometheus.ExponentialBuckets(0.1, 3, 12),
 		}),
+		wrong: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "rind_ingest_unbalanced_ledgers_total", Help: "Committed ledgers that do not add up: a defect of the tap.",
+		}),
 	}
 	for _, result := range results {
 		m.reports.WithLabelValues(result)
 	}
 	if reg != nil {
-		reg.MustRegister(m.reports, m.rows, m.bytes, m.took, m.lag)
+		reg.MustRegister(m.reports, m.rows, m.bytes, m.took, m.lag, m.wrong)
 	}
 	return m
 }

@@ -16,6 +16,8 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"github.com/rind-project/rind/internal/base/database"
 	"github.com/rind-project/rind/internal/base/database/databasetest"
 	"github.com/rind-project/rind/internal/base/errs"
@@ -515,6 +517,24 @@ func TestFailedCommitLeavesNothing(t *testing.T) {
 		}
 		if status, text := post(t, r.svc, request(r.token, bytes.NewReader(body))); status != 200 || text != "committed" {
 			t.Errorf("answered %d %s", status, text)
+		}
+	})
+}
+
+func TestUnbalancedLedgerIsKeptAndCounted(t *testing.T) {
+	each(t, func(t *testing.T, r *rig) {
+		good, bad := r.report("a", 1), r.report("a", 2)
+		bad.Interfaces[0].Received++
+		for i, rep := range []*network.Report{good, bad} {
+			if status, text := post(t, r.svc, request(r.token, bytes.NewReader(encode(t, rep)))); status != 200 {
+				t.Fatalf("report %d was answered %d %s", i, status, text)
+			}
+			if n := testutil.ToFloat64(r.svc.metrics.wrong); n != float64(i) {
+				t.Errorf("after report %d, %v ledgers are counted as wrong, want %d", i, n, i)
+			}
+		}
+		if n := r.counts(t)["ledgers"]; n != int64(len(good.Interfaces)+len(bad.Interfaces)) {
+			t.Errorf("%d ledgers are kept", n)
 		}
 	})
 }
