@@ -11,6 +11,7 @@ import (
 
 	"github.com/rind-project/rind/internal/access"
 	"github.com/rind-project/rind/internal/api"
+	"github.com/rind-project/rind/internal/api/endpoint"
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/base/httpserver"
 	"github.com/rind-project/rind/internal/base/metrics"
@@ -55,11 +56,19 @@ func newEdges(s *Server) *edges {
 
 // ownRoutes are for supervisors, balancers and Prometheus.
 func (e *edges) ownRoutes() []access.Route {
-	return []access.Route{
+	routes := []access.Route{
 		{Method: http.MethodGet, Pattern: "/healthz", Need: access.Public, Summary: "Whether the process is alive", Handler: e.s.checks.Healthz()},
 		{Method: http.MethodGet, Pattern: "/readyz", Need: access.Public, Summary: "Whether the server can do its work", Handler: e.s.checks.Readyz()},
 		{Method: http.MethodGet, Pattern: "/metrics", Need: access.NeedViewer, Summary: "Metrics for Prometheus", Handler: metrics.Handler(e.s.reg)},
 	}
+	// Programs that ask for another version of the API get JSON, not a page.
+	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+		routes = append(routes, access.Route{
+			Method: m, Pattern: "/api/", Need: access.Public, Summary: "what no version of the API has: not found",
+			Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { endpoint.WriteNotFound(w, r, nil) }),
+		})
+	}
+	return routes
 }
 
 func (e *edges) addr() string {
