@@ -67,7 +67,7 @@ func (n *natsSection) Validate() error {
 }
 
 func defaults() *daemon {
-	d := &daemon{Listen: "0.0.0.0:8443", Workers: 4, Share: 0.75, Timeout: 5 * time.Minute, Spool: 64 * MiB}
+	d := &daemon{unlisted: "untouched", Listen: "0.0.0.0:8443", Workers: 4, Share: 0.75, Timeout: 5 * time.Minute, Spool: 64 * MiB}
 	d.NATS.Listen = "0.0.0.0:4222"
 	d.NATS.Routes = []string{"default:1"}
 	return d

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,7 +10,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/rind-project/rind/internal/base/errs"
 )
@@ -37,7 +38,7 @@ func TestPrecedence(t *testing.T) {
 	}
 	want := defaults()
 	want.Listen, want.Workers, want.Spool, want.NATS.Routes = "flag", 2, MB, []string{"a", "b"}
-	if diff := cmp.Diff(want, d, cmpopts.IgnoreUnexported(daemon{})); diff != "" {
+	if diff := cmp.Diff(want, d, cmp.AllowUnexported(daemon{})); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	for key, origin := range map[string]string{
@@ -171,6 +172,29 @@ func TestInline(t *testing.T) {
 	_, err := Load(&o, Source{File: write(t, "\nname: bad")})
 	if err == nil || strings.Count(err.Error(), "is bad") != 1 || !strings.Contains(err.Error(), "rind.yaml:2: ") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// nested joins what its parts found, as a struct does whose parts have checks of
+// their own.
+type nested struct {
+	Name  string `yaml:"name"`
+	Share int    `yaml:"share"`
+}
+
+func (n nested) Validate() error {
+	return errors.Join(errors.Join(Bad("name", "is bad"), fmt.Errorf("after all: %w", Bad("share", "is too small"))), errors.New("no good"))
+}
+
+// Every mistake of a Validator is told with its place, also when it was joined
+// or wrapped on the way.
+func TestValidateJoins(t *testing.T) {
+	t.Parallel()
+	file := write(t, "name: x\nshare: 3")
+	_, err := Load(&nested{}, Source{File: file})
+	want := file + `:1: the value of "name": is bad` + "\n" + file + `:2: the value of "share": is too small` + "\nno good"
+	if err == nil || err.Error() != want {
+		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}
 }
 

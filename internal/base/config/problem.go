@@ -69,20 +69,25 @@ func (l *loader) validate(n *node) {
 	}
 }
 
-// split undoes errors.Join.
+// split undoes errors.Join, also of what was joined before.
 func split(err error) []error {
 	if err == nil {
 		return nil
 	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		return joined.Unwrap()
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
 	}
-	return []error{err}
+	var all []error
+	for _, err := range joined.Unwrap() {
+		all = append(all, split(err)...)
+	}
+	return all
 }
 
 // located puts the place in front of a Validator's error.
 func (l *loader) located(section *node, err error) error {
-	bad, ok := err.(*badValue)
+	bad, ok := errors.AsType[*badValue](err)
 	if !ok {
 		if section.key == "" {
 			return err
