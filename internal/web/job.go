@@ -122,9 +122,9 @@ func (f *feed) run(ctx context.Context, events <-chan fleet.JobEvent) error {
 		case e, ok := <-events:
 			switch {
 			case !ok:
-				return f.end(ctx, nil)
+				return nil // without an end: the browser connects again
 			case e.Done != nil:
-				return f.end(ctx, e.Done)
+				return f.end(*e.Done)
 			case e.Return != nil && f.sent+len(f.rows) < returnRows:
 				f.rows = append(f.rows, newReturnRow(*e.Return))
 			}
@@ -184,17 +184,14 @@ func (f *feed) sendSummary(j fleet.Job) error {
 	return f.stream.Send("summary", html)
 }
 
-func (f *feed) end(ctx context.Context, done *fleet.Job) error {
-	if done == nil {
-		// The channel closed without an end: the browser connects again.
-		return nil
-	}
+// end sends what waits, the last summary, and that it is the last.
+func (f *feed) end(done fleet.Job) error {
 	if len(f.rows) > 0 || f.first {
 		if err := f.sendRows(); err != nil {
 			return err
 		}
 	}
-	if err := f.sendSummary(*done); err != nil {
+	if err := f.sendSummary(done); err != nil {
 		return err
 	}
 	return f.stream.Send("close", "done")

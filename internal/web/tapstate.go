@@ -114,10 +114,10 @@ func count(n int64) uint64 { return uint64(max(n, 0)) }
 func (st tapState) alerts() []alert {
 	var silent, expired, lost, spooling []string
 	for _, t := range st.Taps {
-		switch {
-		case t.Word == "silent":
+		switch t.Word {
+		case "silent":
 			silent = append(silent, string(t.Name))
-		case t.Word == "token expired":
+		case "token expired":
 			expired = append(expired, string(t.Name))
 		}
 		if t.Dropped > 0 {
@@ -128,15 +128,15 @@ func (st tapState) alerts() []alert {
 		}
 	}
 	var out []alert
-	add := func(level, word, text string, names []string) {
+	bad := func(word, text string, names []string) {
 		if len(names) > 0 {
-			out = append(out, alert{Level: level, Word: word, Text: text + list(names, 5), Link: "/taps", Action: "See the taps"})
+			out = append(out, alert{Level: "bad", Word: word, Text: text + list(names, 5), Link: "/taps", Action: "See the taps"})
 		}
 	}
-	add("bad", "Silent", "no report for more than a minute from ", silent)
-	add("bad", "Refused", "the token has expired of ", expired)
-	add("bad", "Loss", "packets were dropped by ", lost)
-	add("bad", "Reports lost", "the spool was full and pushed reports out at ", spooling)
+	bad("Silent", "no report for more than a minute from ", silent)
+	bad("Refused", "the token has expired of ", expired)
+	bad("Loss", "packets were dropped by ", lost)
+	bad("Reports lost", "the spool was full and pushed reports out at ", spooling)
 	if n := len(st.Gaps); n > 0 {
 		g := st.Gaps[0]
 		text := fmt.Sprintf("%s in this time range; the latest is %s of %s at %s", plural(n, "gap", "gaps"), ui.Took(g.Length), ui.Visible(string(g.Tap)), ui.Exact(g.From))
