@@ -56,7 +56,7 @@ func (s *shell) login(ctx context.Context, login client.Login) error {
 	if err != nil {
 		return err
 	}
-	c, err := client.Open(target)
+	c, err := client.Open(ctx, target)
 	if err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func (s *shell) whoamiCommand() *cobra.Command {
 		Use: "whoami", Short: "Show which server is asked, and as whom",
 		Example: "  rind whoami", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := s.client()
+			c, err := s.client(cmd.Context())
 			if err != nil {
 				return err
 			}

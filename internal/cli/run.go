@@ -44,7 +44,7 @@ func (s *shell) runCommand() *cobra.Command {
 func (s *shell) run(ctx context.Context, in wire.JobIn) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	c, err := s.client()
+	c, err := s.client(ctx)
 	if err != nil {
 		return err
 	}

@@ -51,17 +51,17 @@ func (s *shell) checkFormat() error {
 }
 
 // client opens the way to the server.
-func (s *shell) client() (*client.Client, error) {
+func (s *shell) client(ctx context.Context) (*client.Client, error) {
 	target, err := s.target()
 	if err != nil {
 		return nil, err
 	}
-	return client.Open(target)
+	return client.Open(ctx, target)
 }
 
 // get asks for a path and decodes the answer.
 func (s *shell) get(ctx context.Context, path string, query url.Values, out any) error {
-	c, err := s.client()
+	c, err := s.client(ctx)
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (s *shell) get(ctx context.Context, path string, query url.Values, out any)
 
 // post sends a body and decodes the answer, when out is not nil.
 func (s *shell) post(ctx context.Context, path string, in, out any) error {
-	c, err := s.client()
+	c, err := s.client(ctx)
 	if err != nil {
 		return err
 	}

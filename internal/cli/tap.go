@@ -120,7 +120,7 @@ func (s *shell) moment(t *time.Time) string {
 
 // delete asks for a removal.
 func (s *shell) delete(ctx context.Context, path string) error {
-	c, err := s.client()
+	c, err := s.client(ctx)
 	if err != nil {
 		return err
 	}

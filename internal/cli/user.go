@@ -132,7 +132,7 @@ func (s *shell) userDeleteCommand() *cobra.Command {
 
 // put sends a body that replaces something.
 func (s *shell) put(ctx context.Context, path string, in any) error {
-	c, err := s.client()
+	c, err := s.client(ctx)
 	if err != nil {
 		return err
 	}

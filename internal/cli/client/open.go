@@ -35,26 +35,27 @@ type Target struct {
 	TLS     *tls.Config // with URL; nil trusts the system's CAs
 }
 
-// Open makes a client. With sockets it takes the first that exists.
-func Open(t Target) (*Client, error) {
+// Open makes a client. With sockets it takes the first that answers.
+func Open(ctx context.Context, t Target) (*Client, error) {
 	if t.URL != "" {
 		return &Client{base: t.URL, where: t.URL, token: t.Token, http: &http.Client{
 			Transport:     transport(&net.Dialer{Timeout: dialTimeout}, t.TLS),
 			CheckRedirect: noRedirect,
 		}}, nil
 	}
-	return openSocket(t.Sockets)
+	return openSocket(ctx, t.Sockets)
 }
 
 // openSocket takes the first socket on which somebody listens: the file of a
 // server that was killed may still be there.
-func openSocket(paths []string) (*Client, error) {
+func openSocket(ctx context.Context, paths []string) (*Client, error) {
+	dialer := &net.Dialer{Timeout: dialTimeout}
 	var denied error
 	for _, path := range paths {
-		conn, err := net.DialTimeout("unix", path, dialTimeout)
+		conn, err := dialer.DialContext(ctx, "unix", path)
 		if err == nil {
 			_ = conn.Close() // it only showed that somebody listens
-			return unix(path), nil
+			return unix(dialer, path), nil
 		}
 		if errors.Is(err, fs.ErrPermission) && denied == nil {
 			denied = fmt.Errorf("the server's socket %s may not be used by this user: ask as root, or log in with `rind login`", path)
@@ -66,8 +67,7 @@ func openSocket(paths []string) (*Client, error) {
 	return nil, ErrNoServer
 }
 
-func unix(path string) *Client {
-	dialer := &net.Dialer{Timeout: dialTimeout}
+func unix(dialer *net.Dialer, path string) *Client {
 	tr := transport(dialer, nil)
 	tr.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return dialer.DialContext(ctx, "unix", path)
