@@ -20,7 +20,7 @@ func (r *Record) count(p *packet.Packet, side int) {
 	r.last = p.Time
 	r.pkts[side]++
 	r.bytes[side] += uint64(p.WireLen)
-	if p.Proto == uint8(network.TCP) && p.HasPorts && !(p.Fragment && !p.FirstFrag) {
+	if p.Proto == uint8(network.TCP) && p.HasPorts && (!p.Fragment || p.FirstFrag) {
 		r.tcp(p, side)
 	}
 }

@@ -123,15 +123,13 @@ func TestDecodeMalformed(t *testing.T) {
 	big := packettest.Frame{Src: ap("10.0.0.1:1"), Dst: ap("10.0.0.2:2"), Proto: 17, Payload: make([]byte, 100)}
 	ext := func(n int, last ...byte) []byte { // n hop-by-hop headers, then last
 		b := udp6.Bytes()[:54]
-		next := byte(17)
 		for i := range n {
 			if i == 0 {
 				b[20] = 0
 			}
+			next := byte(17)
 			if i < n-1 {
 				next = 0
-			} else {
-				next = 17
 			}
 			b = append(b, next, 0, 1, 4, 0, 0, 0, 0)
 		}

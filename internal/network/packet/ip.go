@@ -90,7 +90,7 @@ func (s span) ipv6(p *Packet) Status {
 // extensions walks the extension headers to the transport header.
 func (s span) extensions(next uint8, p *Packet) Status {
 	for range maxExtensions {
-		size := 0
+		var size int
 		switch next {
 		case protoHopByHop, protoRouting, protoDestOpts, protoMobility, protoHIP, protoShim6:
 			if len(s.b) < 8 {

@@ -24,8 +24,7 @@ func oracle(link layers.LinkType, data []byte) string {
 	if p.Metadata().Truncated {
 		return "" // a length past the frame
 	}
-	vlans, ip, frag := [2]uint16{}, "", false
-	tags := 0
+	vlans, ip, tags := [2]uint16{}, "", 0
 	for _, l := range p.Layers() {
 		switch v := l.(type) {
 		case *layers.Dot1Q:
@@ -35,8 +34,7 @@ func oracle(link layers.LinkType, data []byte) string {
 			tags++
 		case *layers.IPv4:
 			ip = fmt.Sprintf("%v>%v ttl %d", v.SrcIP, v.DstIP, v.TTL)
-			frag = v.FragOffset > 0
-			if frag || v.Flags&layers.IPv4MoreFragments != 0 {
+			if v.FragOffset > 0 || v.Flags&layers.IPv4MoreFragments != 0 {
 				return fmt.Sprintf("%v %s fragment %d", vlans, ip, v.Id)
 			}
 		case *layers.IPv6:

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -35,9 +36,9 @@ func corpus(t testing.TB) []string {
 	}
 	root := filepath.Join(filepath.Dir(dir), "shared", "pcaps")
 	var files []string
-	filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+	err = filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
-			return nil
+			return err
 		}
 		switch filepath.Ext(path) {
 		case ".pcap", ".cap", ".pcapng", ".gz":
@@ -45,6 +46,9 @@ func corpus(t testing.TB) []string {
 		}
 		return nil
 	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
 	if len(files) == 0 {
 		t.Skipf("no captures in %s: the test needs them", root)
 	}

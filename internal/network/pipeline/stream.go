@@ -117,10 +117,11 @@ func (side *streamSide) inOrder(seq uint32, b []byte) []byte {
 		side.lost = true
 		return nil
 	case ahead < 0:
-		if int64(-int64(ahead)) >= int64(len(b)) {
+		seen := -int64(ahead)
+		if seen >= int64(len(b)) {
 			return nil
 		}
-		b = b[-int64(ahead):]
+		b = b[seen:]
 	}
 	side.next += uint32(len(b))
 	return b

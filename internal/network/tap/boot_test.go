@@ -17,7 +17,7 @@ func TestNewBoot(t *testing.T) {
 	if s, ns := id.Time().UnixTime(); !time.Unix(s, ns).Equal(now) {
 		t.Errorf("its time is %v, want %v", time.Unix(s, ns), now)
 	}
-	if newBoot(now) == newBoot(now) {
+	if one, other := newBoot(now), newBoot(now); one == other {
 		t.Error("two boots have one id")
 	}
 	path, _ := writePcap(t, "x", nil)

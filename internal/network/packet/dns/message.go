@@ -66,8 +66,8 @@ func (m *Message) Parse(b []byte) error {
 	m.Type, m.Class = be.Uint16(b[off:]), be.Uint16(b[off+2:])
 	off += 4
 	for i := 1; i < m.Questions && i < maxRecords; i++ {
-		if off, err = skip(b, off); err != nil || off+4 > len(b) {
-			return nil
+		if off = skip(b, off); off == 0 || off+4 > len(b) {
+			return nil // the first question stands; what is behind it is cut
 		}
 		off += 4
 	}
@@ -88,8 +88,7 @@ func (m *Message) Answers(visit func(text []byte)) {
 	var name Name
 	off, kept := m.at, 0
 	for i := 0; i < m.answers && i < maxRecords && kept < MaxAnswers; i++ {
-		off, _ = skip(m.body, off)
-		if off == 0 || off+10 > len(m.body) {
+		if off = skip(m.body, off); off == 0 || off+10 > len(m.body) {
 			return
 		}
 		typ, size := be.Uint16(m.body[off:]), int(be.Uint16(m.body[off+8:]))

@@ -120,26 +120,26 @@ func (n *Name) read(msg []byte, off int) (next int, err error) {
 }
 
 // skip returns the offset behind the name at off, without following pointers.
-func skip(msg []byte, off int) (int, error) {
+func skip(msg []byte, off int) int {
 	for start := off; ; {
 		if off >= len(msg) {
-			return 0, ErrShort
+			return 0
 		}
 		switch c := int(msg[off]); {
 		case c == 0:
-			return off + 1, nil
+			return off + 1
 		case c >= 192:
 			if off+2 > len(msg) {
-				return 0, ErrShort
+				return 0
 			}
-			return off + 2, nil
+			return off + 2
 		case c < 64:
 			off += 1 + c
 		default:
-			return 0, ErrName
+			return 0
 		}
 		if off-start > maxName {
-			return 0, ErrName
+			return 0
 		}
 	}
 }

@@ -39,10 +39,12 @@ func ClientHello(name string, alpn ...string) []byte {
 	defer server.Close()
 	go func() {
 		c := tls.Client(client, &tls.Config{ServerName: name, NextProtos: alpn, MinVersion: tls.VersionTLS12})
-		c.Handshake() // fails when the pipe closes
+		_ = c.Handshake() // fails when the pipe closes
 		client.Close()
 	}()
-	server.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if err := server.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		panic(err)
+	}
 	head := make([]byte, 5)
 	if _, err := io.ReadFull(server, head); err != nil {
 		panic(err)

@@ -142,7 +142,8 @@ func (h *Hello) body(b []byte) error {
 		if len(b) < 4 {
 			return ErrBroken
 		}
-		typ, data := be.Uint16(b), []byte(nil)
+		typ := be.Uint16(b)
+		var data []byte
 		if data, b, ok = take(b[2:], 2); !ok {
 			return ErrBroken
 		}
