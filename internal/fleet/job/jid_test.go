@@ -26,7 +26,7 @@ func TestJID(t *testing.T) {
 		}
 		last = jid
 	}
-	if NewJID() == NewJID() {
+	if one, other := NewJID(), NewJID(); one == other {
 		t.Error("two ids are the same")
 	}
 	for _, bad := range []string{"", "x", strings.ToUpper(last), last + "0", strings.Replace(last, "-7", "-4", 1), strings.ReplaceAll(last, "-", "."), uuid.NewString()} {

@@ -110,18 +110,6 @@ func (b *board) open() []*record {
 	return out
 }
 
-func (b *board) active() int {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	n := 0
-	for _, r := range b.runs {
-		if _, done, _ := r.after(0); !done {
-			n++
-		}
-	}
-	return n
-}
-
 // expire forgets the records that the bucket has dropped by now.
 func (b *board) expire(before time.Time) {
 	b.mu.Lock()

@@ -90,7 +90,7 @@ func (l *live) watchOnce(kv jetstream.KeyValue, keys string, fn func(jetstream.K
 	if err != nil {
 		return err
 	}
-	defer w.Stop()
+	defer func() { _ = w.Stop() }() // fails only when the connection is gone
 	for {
 		select {
 		case <-l.ctx.Done():

@@ -23,7 +23,7 @@ func (m *Master) eachReturn(ctx context.Context, l *live, jid string, fn func(fl
 	if err != nil {
 		return fmt.Errorf("reading the returns of %s: %w", jid, bus.Explain(bus.JobReturns, err))
 	}
-	defer w.Stop()
+	defer func() { _ = w.Stop() }() // fails only when the connection is gone
 	parts := map[fleet.PeelID]map[int]bool{}
 	whole := map[fleet.PeelID]int{}
 	for {

@@ -225,7 +225,7 @@ func firstPages(ctx context.Context, sys *nats.Conn) ([]page, error) {
 	if err != nil {
 		return nil, fmt.Errorf("asking for connections: %w", err)
 	}
-	defer sub.Unsubscribe()
+	defer func() { _ = sub.Unsubscribe() }() // fails only when the connection is gone
 	if err := sys.PublishRequest("$SYS.REQ.SERVER.PING.CONNZ", inbox, listRequest(0)); err != nil {
 		return nil, fmt.Errorf("asking for connections: %w", err)
 	}

@@ -155,8 +155,11 @@ func TestLateAnswersAreCounted(t *testing.T) {
 	want := fleet.Summary{Targeted: 1, Answered: 1}
 	eventually(t, "the late answer is counted", func() error {
 		j, returns, err := m.Job(t.Context(), done.JID)
-		if diff := cmp.Diff(want, j.Summary); err != nil || diff != "" || len(returns) != 1 {
-			return fmt.Errorf("%d returns, %v, %s", len(returns), err, diff)
+		if err != nil {
+			return err
+		}
+		if diff := cmp.Diff(want, j.Summary); diff != "" || len(returns) != 1 {
+			return fmt.Errorf("%d returns, %s", len(returns), diff)
 		}
 		return nil
 	})

@@ -65,7 +65,7 @@ func (s *Server) Start(ctx context.Context) error {
 	if s.srv != nil {
 		return errors.New("the bus runs already")
 	}
-	if err := s.prepare(); err != nil {
+	if err := s.prepare(ctx); err != nil {
 		return err
 	}
 	begun := make(chan struct{})
@@ -95,7 +95,7 @@ func (s *Server) abandon(begun <-chan struct{}) {
 }
 
 // prepare opens keys and account, and makes the server without starting it.
-func (s *Server) prepare() error {
+func (s *Server) prepare(ctx context.Context) error {
 	if err := s.cfg.Validate(); err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func (s *Server) prepare() error {
 	if s.account, err = openAccount(s.keys, size.limits(s.cfg), s.deps.Now); err != nil {
 		return err
 	}
-	if err := s.probe(); err != nil {
+	if err := s.probe(ctx); err != nil {
 		return err
 	}
 	return s.build(size, dir)
@@ -181,8 +181,8 @@ func (s *Server) resolver(dir string) (server.AccountResolver, error) {
 
 // probe listens for a moment where the server will, since the server itself
 // reports a port in use only in its log.
-func (s *Server) probe() error {
-	l, err := net.Listen("tcp", s.cfg.Listen)
+func (s *Server) probe(ctx context.Context) error {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.cfg.Listen)
 	if err != nil {
 		return errs.New(errs.Unavailable, "the bus cannot listen on %s: set nats.listen to a free address, or stop what uses it: %w", s.cfg.Listen, err)
 	}

@@ -44,7 +44,7 @@ func (x *index) follow(ctx, running context.Context, kv jetstream.KeyValue, done
 	}
 	loaded := make(chan struct{})
 	done.Go(func() {
-		defer w.Stop()
+		defer func() { _ = w.Stop() }() // fails only when the connection is gone
 		first := true
 		for {
 			select {
