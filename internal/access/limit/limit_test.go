@@ -36,12 +36,15 @@ func TestBursts(t *testing.T) {
 		each func(i int) (string, netip.Addr, bool)
 		want int
 	}{
-		"one account, one address":      {func(int) (string, netip.Addr, bool) { return "eve", home, false }, 5},
-		"a familiar address":            {func(int) (string, netip.Addr, bool) { return "eve", home, true }, 5},
-		"no address":                    {func(int) (string, netip.Addr, bool) { return "eve", netip.Addr{}, false }, 5},
-		"many accounts, one address":    {func(i int) (string, netip.Addr, bool) { return fmt.Sprint("u", i), home, false }, 20},
-		"one account, many addresses":   {func(i int) (string, netip.Addr, bool) { return "eve", v4(i), false }, 20},
-		"one account, mapped addresses": {func(i int) (string, netip.Addr, bool) { return "eve", v6("::ffff:192.0.2.%d", 1+i%1), false }, 5},
+		"one account, one address":    {func(int) (string, netip.Addr, bool) { return "eve", home, false }, 5},
+		"a familiar address":          {func(int) (string, netip.Addr, bool) { return "eve", home, true }, 5},
+		"no address":                  {func(int) (string, netip.Addr, bool) { return "eve", netip.Addr{}, false }, 5},
+		"many accounts, one address":  {func(i int) (string, netip.Addr, bool) { return fmt.Sprint("u", i), home, false }, 20},
+		"one account, many addresses": {func(i int) (string, netip.Addr, bool) { return "eve", v4(i), false }, 20},
+		"one account, a mapped address": {func(i int) (string, netip.Addr, bool) {
+			return "eve", []netip.Addr{home, netip.AddrFrom16(home.As16())}[i%2], false
+		}, 5},
+		"one account, mapped addresses": {func(i int) (string, netip.Addr, bool) { return "eve", netip.AddrFrom16(v4(i).As16()), false }, 20},
 		"one /64":                       {func(i int) (string, netip.Addr, bool) { return "eve", v6("2001:db8::%x", i), false }, 5},
 		"one /64, many accounts":        {func(i int) (string, netip.Addr, bool) { return fmt.Sprint("u", i), v6("2001:db8::%x", i), false }, 20},
 		"one /48, many accounts":        {func(i int) (string, netip.Addr, bool) { return fmt.Sprint("u", i), v6("2001:db8:0:%x::1", i), false }, 100},
