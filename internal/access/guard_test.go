@@ -161,7 +161,8 @@ func checkAnswer(t *testing.T, r *http.Response, method, path, caller string) {
 		t.Fatalf("%s %s: %v in %q", method, path, err, text)
 	}
 	kind := map[int]string{401: "unauthorized", 403: "forbidden"}[r.StatusCode]
-	if answer.Error.Kind != kind || !(strings.Contains(answer.Error.Message, "rind ") || strings.Contains(answer.Error.Message, "ask an administrator")) {
+	helps := strings.Contains(answer.Error.Message, "rind ") || strings.Contains(answer.Error.Message, "ask an administrator")
+	if answer.Error.Kind != kind || !helps {
 		t.Errorf("%s %s as %s: the refusal %q does not say what to do", method, path, caller, text)
 	}
 }

@@ -33,7 +33,7 @@ func route[In, Out any](a *API, o op[In, Out]) access.Route {
 			return
 		}
 		out, err := o.run(r.Context(), r, in)
-		if o.action != "" && !(o.own && err == nil) {
+		if o.action != "" && (!o.own || err != nil) {
 			a.audit(r, o.action, describe(o, in, out), err)
 		}
 		if err != nil {

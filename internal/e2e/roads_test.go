@@ -133,14 +133,28 @@ func record(t *testing.T, ns string) (file string, stop func()) {
 		}
 	}
 	file = filepath.Join(t.TempDir(), "independent.pcap")
-	p := start(t, ns, nil, "tcpdump", "-i", clientPort, "-U", "--immediate-mode", "-w", file)
+	p := start(t, ns, nil, "tcpdump", "-i", clientPort, "-U", "--immediate-mode", "-B", "16384", "-w", file)
 	eventually(t, 10*time.Second, "tcpdump listens", func() error {
 		if !strings.Contains(p.errOut.String(), "listening on") {
 			return fmt.Errorf("it says %q", p.errOut)
 		}
 		return nil
 	})
-	return file, func() { time.Sleep(300 * time.Millisecond); p.stop(t) }
+	return file, func() {
+		// tcpdump throws away what it has not read when it is told to stop.
+		for last := int64(-1); ; {
+			time.Sleep(time.Second)
+			info, err := os.Stat(file)
+			if err != nil || info.Size() == last {
+				break
+			}
+			last = info.Size()
+		}
+		p.stop(t)
+		if !strings.Contains(p.errOut.String(), "\n0 packets dropped by kernel") {
+			t.Errorf("tcpdump lost packets, so that it cannot be compared with:\n%s", p.errOut)
+		}
+	}
 }
 
 func TestUpShowsHostAndTraffic(t *testing.T) {
@@ -151,6 +165,34 @@ func TestUpShowsHostAndTraffic(t *testing.T) {
 
 	t.Run("the host is managed", func(t *testing.T) { hostIsManaged(t, s) })
 	t.Run("its traffic is summarised", func(t *testing.T) { trafficIsSummarised(t, s, client) })
+	t.Run("killed children come back", func(t *testing.T) { childrenComeBack(t, s, client) })
+}
+
+// childrenComeBack kills the agent and the sensor, which rind up starts again.
+func childrenComeBack(t *testing.T, s server, client string) {
+	before, err := reports(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, child := range []string{"/peel run", "/tap parse"} {
+		if out, err := exec.CommandContext(t.Context(), "pkill", "-KILL", "-f", s.dir+child).CombinedOutput(); err != nil {
+			t.Fatalf("killing %s: %v %s", child, err, out)
+		}
+	}
+	eventually(t, 30*time.Second, "the peel answers again", func() error {
+		if a := s.rind(t, "*", "test.ping", "--timeout", "2s"); a.code != 0 {
+			return fmt.Errorf("%+v", a)
+		}
+		return nil
+	})
+	play(t, client, "burst", "RIND_E2E_PORT=9001", "RIND_E2E_COUNT=10") // before or after the tap is back: its ledger adds up
+	eventually(t, 40*time.Second, "the tap reports again", func() error {
+		n, err := reports(s)
+		if n <= before {
+			return fmt.Errorf("%d reports, %v", n, err)
+		}
+		return nil
+	})
 }
 
 // startUp runs `rind up` on the client host and waits until it is managed.
@@ -176,11 +218,14 @@ func startUp(t *testing.T, s server, ns string, more ...string) *proc {
 	var before uint64
 	eventually(t, 30*time.Second, "the tap reports", func() error {
 		n, err := reports(s)
+		if err != nil {
+			return err
+		}
 		if before == 0 {
 			before = n + 1
 		}
 		if n < before {
-			return fmt.Errorf("%d reports, %v", n, err)
+			return fmt.Errorf("%d reports", n)
 		}
 		return nil
 	})

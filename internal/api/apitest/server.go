@@ -71,7 +71,7 @@ func (s *Server) serve(t testing.TB) {
 	tcp := httptest.NewServer(s.Handler)
 	s.URL = tcp.URL
 	s.Socket = filepath.Join(t.TempDir(), "s")
-	ln, err := net.Listen("unix", s.Socket)
+	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", s.Socket)
 	if err != nil {
 		t.Fatal(err)
 	}

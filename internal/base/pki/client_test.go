@@ -244,7 +244,7 @@ func TestExplainOtherProtocol(t *testing.T) {
 
 func TestExplainLeavesTheRest(t *testing.T) {
 	t.Parallel()
-	if Explain(nil) != nil || Explain(io.EOF) != io.EOF {
+	if err := Explain(io.EOF); Explain(nil) != nil || !errors.Is(err, io.EOF) || err.Error() != io.EOF.Error() {
 		t.Error("changed what it does not know")
 	}
 }

@@ -70,7 +70,7 @@ func startServer() (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command("/bin/sh", "-c", keeper, "sh", bin, dir)
+	cmd := exec.CommandContext(context.Background(), "/bin/sh", "-c", keeper, "sh", bin, dir)
 	cmd.Stdin = held
 	cmd.Env = []string{"PATH=/usr/bin:/bin", "LC_ALL=C", "TMPDIR=" + dir}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: owner}
@@ -99,7 +99,7 @@ func connect(u, dir string) (*database.DB, error) {
 		}
 		if failed == nil || ctx.Err() != nil {
 			log, err := os.ReadFile(filepath.Join(dir, "log"))
-			return nil, fmt.Errorf("it does not answer (%v, %v); its log:\n%s", ctx.Err(), err, log)
+			return nil, errors.Join(fmt.Errorf("it does not answer; its log:\n%s", log), ctx.Err(), err)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
