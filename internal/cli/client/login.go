@@ -93,7 +93,11 @@ func (l Login) Target() (Target, error) {
 	if l.Pin == "" && l.CAFile == "" {
 		return t, nil
 	}
-	cfg, err := pki.ClientTLS(l.Pin, l.CAFile)
+	u, err := url.Parse(l.Server)
+	if err != nil {
+		return Target{}, fmt.Errorf("the server's address %q in the login: %w", l.Server, err)
+	}
+	cfg, err := pki.ClientTLSFor(u.Hostname(), l.Pin, l.CAFile)
 	if err != nil {
 		return Target{}, fmt.Errorf("trusting %s: %w", l.Server, err)
 	}
