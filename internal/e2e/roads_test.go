@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -188,10 +189,10 @@ func childrenComeBack(t *testing.T, s server, client string) {
 	play(t, client, "burst", "RIND_E2E_PORT=9001", "RIND_E2E_COUNT=10") // before or after the tap is back: its ledger adds up
 	eventually(t, 40*time.Second, "the tap reports again", func() error {
 		n, err := reports(s)
-		if n <= before {
-			return fmt.Errorf("%d reports, %v", n, err)
+		if err == nil && n <= before {
+			err = fmt.Errorf("%d reports", n)
 		}
-		return nil
+		return err
 	})
 }
 
@@ -299,10 +300,10 @@ func trafficIsSummarised(t *testing.T, s server, client string) {
 	if file == "" {
 		eventually(t, 40*time.Second, "flows arrive", func() error {
 			got, err := flows(s)
-			if err != nil || len(sums(got)) < 12 {
-				return fmt.Errorf("%d conversations, %v", len(sums(got)), err)
+			if err == nil && len(sums(got)) < 12 {
+				err = fmt.Errorf("%d conversations", len(sums(got)))
 			}
-			return nil
+			return err
 		})
 	} else {
 		want := independent(t, file)
@@ -465,10 +466,10 @@ func TestKilledTapKeepsWhatItSpooled(t *testing.T) {
 	eventually(t, 20*time.Second, "a report is committed", func() error {
 		play(t, client, "burst", "RIND_E2E_PORT=9003", "RIND_E2E_COUNT=1")
 		got, err := flows(s)
-		if err != nil || len(got) == 0 {
-			return fmt.Errorf("no flow yet, %v", err)
+		if err == nil && len(got) == 0 {
+			err = errors.New("no flow yet")
 		}
-		return nil
+		return err
 	})
 
 	srv.kill9()

@@ -82,7 +82,7 @@ func (db *DB) once(ctx context.Context, fn func(*Tx) error) (err error) {
 	defer func() {
 		if !done { // an error or a panic
 			if undo := tx.Rollback(); undo != nil && !errors.Is(undo, sql.ErrTxDone) && err != nil {
-				err = fmt.Errorf("%w (and undoing the transaction: %v)", err, undo)
+				err = fmt.Errorf("%w (and undoing the transaction: %v)", err, undo) //nolint:errorlint // err alone decides whether fn is run again
 			}
 		}
 	}()

@@ -1,6 +1,7 @@
 package packettest
 
 import (
+	"context"
 	"crypto/tls"
 	"io"
 	"net"
@@ -39,7 +40,7 @@ func ClientHello(name string, alpn ...string) []byte {
 	defer server.Close()
 	go func() {
 		c := tls.Client(client, &tls.Config{ServerName: name, NextProtos: alpn, MinVersion: tls.VersionTLS12})
-		_ = c.Handshake() // fails when the pipe closes
+		_ = c.HandshakeContext(context.Background()) // fails when the pipe closes
 		client.Close()
 	}()
 	if err := server.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {

@@ -194,7 +194,7 @@ func (h *Hello) alpn(data []byte) {
 		if !ok {
 			return
 		}
-		if len(name) > 0 && !(len(name) == 2 && grease(be.Uint16(name))) {
+		if len(name) > 0 && (len(name) != 2 || !grease(be.Uint16(name))) {
 			h.ALPN[h.NumALPN] = name
 			h.NumALPN++
 		}
