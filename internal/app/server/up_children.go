@@ -79,7 +79,7 @@ func (u *up) tap(ctx context.Context) (*process.Child, error) {
 	if !mayCapture() {
 		u.notes = append(u.notes,
 			"this user may not capture (no CAP_NET_RAW): run it as root to see live traffic, or read a capture:",
-			"  "+path+" --data "+dir+" read --to node FILE.pcap")
+			"  "+path+" --data "+dir+" read --to node --now FILE.pcap")
 		return nil, nil
 	}
 	names, err := u.captureInterfaces()
