@@ -13,7 +13,7 @@ import (
 )
 
 func readCommand(load *daemon.Loader) *cobra.Command {
-	var asJSON bool
+	var asJSON, now bool
 	var to string
 	cmd := &cobra.Command{
 		Use: "read FILE…", Short: "read capture files: show what is in them, or deliver it", Args: cobra.MinimumNArgs(1),
@@ -22,10 +22,13 @@ func readCommand(load *daemon.Loader) *cobra.Command {
 			"delivers them to the node that this tap has joined.\n\n" +
 			"A damaged file is read up to the damage; then the error is shown, the other files are\n" +
 			"read, and the command ends with 1.",
-		Example: "  rind-tap read trace.pcap\n  rind-tap read --json trace.pcapng | jq .flows\n  rind-tap read --to node *.pcap",
+		Example: "  rind-tap read trace.pcap\n  rind-tap read --json trace.pcapng | jq .flows\n  rind-tap read --to node *.pcap\n  rind-tap read --to node --now old.pcap",
 		RunE: func(c *cobra.Command, files []string) error {
 			if to != "" && to != "node" {
 				return fmt.Errorf("--to %q: the only place is node", to)
+			}
+			if now && to == "" {
+				return fmt.Errorf("--now goes with --to node")
 			}
 			if to != "" && asJSON {
 				return fmt.Errorf("--to and --json exclude one another")
@@ -48,7 +51,7 @@ func readCommand(load *daemon.Loader) *cobra.Command {
 				}
 				// A running tap holds its own spool.
 				cfg.Spool.Dir = filepath.Join(cfg.DataDir, "read")
-				opts.Deliver = &cfg.Config
+				opts.Deliver, opts.Now = &cfg.Config, now
 			}
 			ctx, stop := daemon.SignalContext(c.Context())
 			defer stop()
@@ -56,6 +59,7 @@ func readCommand(load *daemon.Loader) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "write the reports as JSON, one a line")
+	cmd.Flags().BoolVar(&now, "now", false, "with --to node: deliver as if each capture began now (else one older than the node keeps rows is refused)")
 	cmd.Flags().StringVar(&to, "to", "", "deliver the reports: node")
 	return cmd
 }

@@ -29,7 +29,7 @@ func (s *Service) check(r *network.Report) (result string, err error) {
 	case r.End.After(now.Add(s.cfg.MaxAhead)):
 		return implausible, errs.New(errs.Invalid, "the report ends %s, which is more than %s ahead: set the tap's clock", r.End.Format(time.RFC3339), s.cfg.MaxAhead)
 	case r.End.Before(now.Add(-s.cfg.MaxAge)):
-		return tooOld, errs.New(errs.Invalid, "the report ends %s and rows are kept for %s only: raise node.retention.flows to take older captures", r.End.Format(time.RFC3339), s.cfg.MaxAge)
+		return tooOld, errs.New(errs.Invalid, "the report ends %s and rows are kept for %s only: raise node.retention.flows to take older captures, or read the file with --now", r.End.Format(time.RFC3339), s.cfg.MaxAge)
 	case r.Gap != nil && (!s.plausible(r.Gap.From) && !r.Gap.From.IsZero() || !s.plausible(r.Gap.To) || r.Gap.Sequence > maxCount || len(r.Gap.Boot) > 64):
 		return implausible, errs.New(errs.Invalid, "the report's gap is out of range")
 	}

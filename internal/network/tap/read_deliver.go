@@ -33,6 +33,7 @@ type delivery struct {
 	path    string
 	writer  *writer
 	packets uint64
+	shift   time.Duration // of every time; 0 before the first report
 	told    time.Time
 	before  uplink.Status // when the file began
 }
@@ -63,14 +64,17 @@ func newDelivery(opts ReadOptions) (_ *delivery, err error) {
 }
 
 func (d *delivery) begin(_ context.Context, path string) error {
-	boot, err := fileBoot(path)
+	boot, err := newBoot(time.Now()), error(nil)
+	if !d.opts.Now {
+		boot, err = fileBoot(path)
+	}
 	if err != nil {
 		return err
 	}
 	if _, err := d.spool.Begin(boot, time.Now()); err != nil {
 		return err
 	}
-	d.path, d.packets, d.before = path, 0, d.sender.Status()
+	d.path, d.packets, d.shift, d.before = path, 0, 0, d.sender.Status()
 	d.writer, err = newWriter(writerConfig{ID: d.id, Boot: boot, Version: d.opts.Version, Spool: d.spool, Log: d.opts.Log, Metrics: d.metrics})
 	return err
 }
@@ -78,6 +82,12 @@ func (d *delivery) begin(_ context.Context, path string) error {
 func (d *delivery) report(ctx context.Context, r *network.Report) error {
 	for i := range r.Interfaces {
 		d.packets += r.Interfaces[i].Received
+	}
+	if d.opts.Now {
+		if d.shift == 0 {
+			d.shift = time.Since(r.Start).Round(0)
+		}
+		shift(r, d.shift)
 	}
 	d.writer.write(r)
 	if len(d.writer.held) > 0 || d.writer.lost > 0 {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -126,6 +127,43 @@ func TestReadDeliver(t *testing.T) {
 	node.set(http.StatusUnauthorized)
 	if text, err = read(); err == nil || !strings.Contains(err.Error(), "6 reports were not delivered") {
 		t.Errorf("denied, it says %q (%v)", text, err)
+	}
+}
+
+// TestReadDeliverNow shows that an old capture arrives as one of today, with
+// its own distances in time.
+func TestReadDeliverNow(t *testing.T) {
+	t.Parallel()
+	node := newFakeNode(t)
+	path, _ := writePcap(t, "old.pcap", spread(5, 2000))
+	deliver := testConfig(t, node.URL)
+	for round := range 2 {
+		var out bytes.Buffer
+		began := time.Now().Add(-time.Millisecond)
+		err := ReadFiles(t.Context(), []string{path}, ReadOptions{Out: &out, Deliver: &deliver, Now: true})
+		if err != nil || !strings.Contains(out.String(), "6 committed, 0 known already, 0 refused") {
+			t.Fatalf("it says %q (%v)", out.String(), err)
+		}
+		want, err := readJSON(t, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := node.reports[round*len(want):]
+		if first := got[0].Start; first.Before(began) || first.After(time.Now()) {
+			t.Errorf("it begins at %s, want now", first)
+		}
+		for i := range want {
+			old, shifted := want[i].Flows, got[i].Flows
+			if len(old) != len(shifted) {
+				t.Fatalf("report %d has %d flows, want %d", i, len(shifted), len(old))
+			}
+			for j := range old {
+				before, after := old[j].Start.Sub(want[0].Start), shifted[j].Start.Sub(got[0].Start)
+				if d := before - after; d > time.Microsecond || d < -time.Microsecond {
+					t.Fatalf("flow %d of report %d begins %s after the first packet, want %s", j, i, after, before)
+				}
+			}
+		}
 	}
 }
 
