@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/rind-project/rind/internal/base/errs"
@@ -65,28 +64,6 @@ type File struct {
 }
 
 var _ Source = (*File)(nil)
-
-// OpenFile opens a capture file and reads its header.
-func OpenFile(path string, opts FileOptions) (*File, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		if errors.Is(err, os.ErrNotExist) {
-			return nil, errs.New(errs.NotFound, "open capture file: %w", err)
-		}
-		return nil, fmt.Errorf("open capture file: %w", err)
-	}
-	if info, err := f.Stat(); err == nil && info.IsDir() {
-		f.Close()
-		return nil, errs.New(errs.Invalid, "open capture file: %s is a folder; name the files in it", path)
-	}
-	file, err := NewFile(f, path, opts)
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	file.close = append(file.close, f)
-	return file, nil
-}
 
 // NewFile reads a capture from r; name stands in errors and in the ledger.
 func NewFile(r io.Reader, name string, opts FileOptions) (*File, error) {

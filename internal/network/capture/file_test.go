@@ -250,17 +250,17 @@ func TestLengthIsNotAllocated(t *testing.T) {
 func TestOpenFileErrors(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if _, err := capture.OpenFile(filepath.Join(dir, "none.pcap"), capture.FileOptions{}); !errs.Is(err, errs.NotFound) {
+	if _, err := capture.OpenFile(t.Context(), filepath.Join(dir, "none.pcap"), capture.FileOptions{}); !errs.Is(err, errs.NotFound) {
 		t.Errorf("missing file: %v", err)
 	}
-	if _, err := capture.OpenFile(dir, capture.FileOptions{}); err == nil || !strings.Contains(err.Error(), "folder") {
+	if _, err := capture.OpenFile(t.Context(), dir, capture.FileOptions{}); err == nil || !strings.Contains(err.Error(), "folder") {
 		t.Errorf("folder: %v", err)
 	}
 	path := filepath.Join(dir, "a.pcap")
 	if err := os.WriteFile(path, pcapFile(binary.LittleEndian, 0xa1b2c3d4, 1, "x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f, err := capture.OpenFile(path, capture.FileOptions{})
+	f, err := capture.OpenFile(t.Context(), path, capture.FileOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -92,7 +92,7 @@ func TestCorpusLedger(t *testing.T) {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			t.Parallel()
 			packets, bytes, whole := count(t, path)
-			f, err := capture.OpenFile(path, capture.FileOptions{Window: 10 * time.Second})
+			f, err := capture.OpenFile(t.Context(), path, capture.FileOptions{Window: 10 * time.Second})
 			if err != nil {
 				t.Fatal(err)
 			}

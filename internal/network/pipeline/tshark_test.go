@@ -39,7 +39,7 @@ func sorted(m map[string]bool) []string { return slices.Sorted(maps.Keys(m)) }
 
 func ours(t *testing.T, path string) seen {
 	t.Helper()
-	f, err := capture.OpenFile(path, capture.FileOptions{})
+	f, err := capture.OpenFile(t.Context(), path, capture.FileOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,14 +54,18 @@ func ReadFiles(ctx context.Context, files []string, opts ReadOptions) error {
 	}
 	var all []error
 	for _, path := range files {
-		if ctx.Err() != nil {
-			break
-		}
-		if err := readFile(ctx, path, opts, out); err != nil {
+		err := readFile(ctx, path, opts, out)
+		if err != nil {
 			all = append(all, err)
 		}
+		if ctx.Err() != nil {
+			if !errors.Is(err, ctx.Err()) {
+				all = append(all, ctx.Err())
+			}
+			break
+		}
 	}
-	return errors.Join(append(all, ctx.Err(), out.close())...)
+	return errors.Join(append(all, out.close())...)
 }
 
 func newSink(opts ReadOptions) (sink, error) {
@@ -77,7 +81,7 @@ func newSink(opts ReadOptions) (sink, error) {
 // readFile reads one file. A failure of the sink ends the reading, a failure
 // of the file is told after what was read of it.
 func readFile(ctx context.Context, path string, opts ReadOptions, out sink) error {
-	f, err := capture.OpenFile(path, capture.FileOptions{Window: fileWindow})
+	f, err := capture.OpenFile(ctx, path, capture.FileOptions{Window: fileWindow})
 	if err != nil {
 		return err
 	}
