@@ -65,10 +65,9 @@ type flowRow struct {
 	CommunityID          string
 }
 
-// Odd reports whether a state says that the connection failed.
-func (flowsView) Odd(state string) bool {
-	return state == network.TCPRejected.String() || state == network.TCPReset.String()
-}
+// Odd reports whether a state says that the connection was refused. A reset is
+// how many programs end one that went well.
+func (flowsView) Odd(state string) bool { return state == network.TCPRejected.String() }
 
 var protocols = []page.Pair{{Key: "", Value: "any"}, {Key: "6", Value: "TCP"}, {Key: "17", Value: "UDP"}, {Key: "1", Value: "ICMP"}, {Key: "58", Value: "ICMPv6"}}
 

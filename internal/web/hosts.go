@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/fleet"
@@ -180,9 +181,28 @@ func factPairs(p fleet.Peel) []page.Pair {
 	all := []page.Pair{
 		{Key: "Host name", Value: f.Hostname}, {Key: "FQDN", Value: f.FQDN}, {Key: "System", Value: system},
 		{Key: "Kernel", Value: f.KernelName + " " + f.Kernel}, {Key: "Architecture", Value: f.Arch},
-		{Key: "Processor", Value: f.CPU.Model}, {Key: "Swap", Value: ui.Bytes(f.Mem.Swap)},
+		{Key: "Processor", Value: f.CPU.Model}, {Key: "Swap", Value: swap(f.Mem.Swap)},
 		{Key: "Virtualisation", Value: f.Virtual}, {Key: "Packages", Value: f.PkgManager}, {Key: "Init", Value: f.Init},
-		{Key: "Connects from", Value: p.Address}, {Key: "Machine id", Value: f.MachineID}, {Key: "Peel", Value: f.Peel.Version},
+		{Key: "Connects from", Value: p.Address}, {Key: "Machine id", Value: f.MachineID}, {Key: "Peel version", Value: f.Peel.Version},
 	}
 	return slices.DeleteFunc(all, func(x page.Pair) bool { return x.Value == "" })
+}
+
+func swap(n int64) string {
+	if n == 0 {
+		return "none"
+	}
+	return ui.Bytes(n)
+}
+
+// DiskKind names what a disk is. The kernel calls a disk that a hypervisor
+// gives rotating, which it may be or not.
+func (hostView) DiskKind(d fleet.Disk) string {
+	switch {
+	case strings.HasPrefix(d.Name, "vd") || strings.HasPrefix(d.Name, "xvd"):
+		return "virtual"
+	case d.Rotational:
+		return "rotating"
+	}
+	return "solid state"
 }

@@ -1,9 +1,11 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/rind-project/rind/internal/fleet"
@@ -23,6 +25,7 @@ type overviewView struct {
 	Fleet, Network bool
 	TrafficSum     string
 	From, To       int64 // unix seconds of a fixed window, else 0
+	Since          int64 // unix seconds; nothing is known of the time before
 	SpanSeconds    int
 	BucketSeconds  int
 	Columns        []column
@@ -55,6 +58,7 @@ func (w *Web) overview(rw http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
+	slices.SortStableFunc(v.Alerts, func(a, b alert) int { return cmp.Compare(a.rank(), b.rank()) })
 	if len(v.Alerts) == 0 {
 		v.Alerts = []alert{{Level: "well", Word: "All well", Text: "nothing is down, nothing was lost and nothing waits for a decision"}}
 	}
@@ -116,7 +120,7 @@ func (w *Web) networkOverview(ctx context.Context, v *overviewView, win ui.Windo
 		return err
 	}
 	v.Taps = st.Taps
-	v.Alerts = append(st.alerts(), v.Alerts...)
+	v.Alerts = append(st.alerts(w.Now()), v.Alerts...)
 	bucket := win.Bucket()
 	points, err := w.Traffic.Traffic(ctx, win.From, win.To, bucket)
 	if err != nil {
@@ -138,18 +142,50 @@ func (w *Web) networkOverview(ctx context.Context, v *overviewView, win ui.Windo
 		bytes += p.Bytes
 		packets += p.Packets
 	}
-	v.Columns = columns(points, win, bucket)
-	v.SpanSeconds, v.BucketSeconds = int(win.Span()/time.Second), int(bucket/time.Second)
+	begin := observed(win, st.Since, points)
+	if !begin.Before(win.To) {
+		begin = win.From
+	}
+	over := win.To.Sub(begin)
+	shown := win
+	if win.Live() && over < win.Span() {
+		// What was before the first tap is not known: the chart begins with it.
+		shown.From = win.To.Add(-min(win.Span(), max(over, shortest)))
+		bucket = min(bucket, shown.Bucket())
+	}
+	v.Columns = columns(points, shown, bucket)
+	v.SpanSeconds, v.BucketSeconds, v.Since = int(shown.Span()/time.Second), int(bucket/time.Second), begin.Unix()
 	if !win.Live() {
 		v.From, v.To = win.From.Unix(), win.To.Unix()
 	}
-	v.TrafficSum = fmt.Sprintf("%s in %s packets, %s on average", ui.Bytes(bytes), ui.Count(packets), ui.BitRate(bytes, win.Span()))
+	v.TrafficSum = fmt.Sprintf("%s in %s packets, %s on average", ui.Bytes(bytes), ui.Count(packets), ui.BitRate(bytes, over))
+	if over < win.Span() {
+		v.TrafficSum += " over " + ui.Span(over)
+	}
 	v.Figures = append(v.Figures,
 		figure{Name: "taps reporting", Value: ui.Count(st.Reporting), Of: "of " + ui.Count(st.Live), Bad: st.Reporting < st.Live},
 		figure{Name: "packets lost", Value: ui.Percent(st.Dropped, st.Received), Of: "of " + ui.Count(st.Received), Bad: st.Dropped > 0},
-		figure{Name: "traffic", Value: ui.Bytes(bytes), Of: ui.BitRate(bytes, win.Span())},
+		figure{Name: "traffic", Value: ui.Bytes(bytes), Of: ui.BitRate(bytes, over)},
 	)
 	return nil
+}
+
+// shortest is the least that a chart shows.
+const shortest = 15 * time.Minute
+
+// observed is when the window's telemetry begins: with the window, or with the
+// first tap, or with what a tap read from older captures.
+func observed(win ui.Window, since time.Time, points []store.TrafficPoint) time.Time {
+	begin := since
+	for _, p := range points {
+		if begin.IsZero() || p.Time.Before(begin) {
+			begin = p.Time
+		}
+	}
+	if begin.Before(win.From) {
+		return win.From
+	}
+	return begin
 }
 
 func shares(talkers []store.Talker) []talkerView {

@@ -283,7 +283,7 @@ func TestWhatMattersFirst(t *testing.T) {
 	_, page, _ := c.get("/")
 	seen := text(t, page)
 	at := -1
-	for _, want := range []string{"no report for more than a minute from branch", "packets were dropped by rack-2 < 0.01 % (12 350 packets)", "1 gap in this time range; the latest is 47.0 s of branch", "1 host is not connected: build-02", "2 hosts wait for a decision", "hosts connected 10 of 12"} {
+	for _, want := range []string{"no report for more than a minute from branch", "packets were dropped by rack-2 < 0.01 % (12 350 packets)", "1 host is not connected: build-02", "1 gap in this time range; branch saw nothing for 47.0 s, until 40 min ago", "2 hosts wait for a decision", "hosts connected 10 of 12"} {
 		i := strings.Index(seen, want)
 		if i < 0 || i < at {
 			t.Errorf("%q is missing, or not in its place, in: %s", want, seen)

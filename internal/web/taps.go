@@ -48,7 +48,7 @@ func (w *Web) showTaps(rw http.ResponseWriter, r *http.Request, status int, join
 	if v.Ledgers, err = w.Traffic.Ledgers(r.Context(), store.LedgerQuery{From: win.From, To: win.To, Limit: ledgerRows}); err != nil {
 		return fmt.Errorf("listing the ledgers: %w", err)
 	}
-	v.Alerts = v.alerts()
+	v.Alerts = v.alerts(w.Now())
 	if len(v.Alerts) == 0 && len(v.Taps) > 0 {
 		v.Alerts = []alert{{Level: "well", Word: "All well", Text: "every tap reports, and no packet was lost in this time range"}}
 	}

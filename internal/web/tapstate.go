@@ -30,7 +30,8 @@ type tapState struct {
 	Taps      []tapView
 	Gaps      []gapView
 	Reporting int
-	Live      int // taps that are not revoked
+	Live      int       // taps that are not revoked
+	Since     time.Time // when the first tap was added
 	Received  uint64
 	Dropped   uint64
 }
@@ -60,6 +61,9 @@ func (w *Web) tapState(ctx context.Context, win ui.Window) (tapState, error) {
 	}
 	for _, t := range taps {
 		v := newTapView(t, byTap[t.Name], w.Now())
+		if st.Since.IsZero() || t.Created.Before(st.Since) {
+			st.Since = t.Created
+		}
 		st.Received += v.Received
 		st.Dropped += v.Dropped
 		if !v.gone {
@@ -111,14 +115,16 @@ func newTapView(t ingest.TapInfo, l store.Loss, now time.Time) tapView {
 func count(n int64) uint64 { return uint64(max(n, 0)) }
 
 // alerts says what is wrong with the taps, the worst first.
-func (st tapState) alerts() []alert {
-	var silent, expired, lost, spooling []string
+func (st tapState) alerts(now time.Time) []alert {
+	var silent, expired, lost, spooling, unheard []string
 	for _, t := range st.Taps {
 		switch t.Word {
 		case "silent":
 			silent = append(silent, string(t.Name))
 		case "token expired":
 			expired = append(expired, string(t.Name))
+		case "never reported":
+			unheard = append(unheard, string(t.Name))
 		}
 		if t.Dropped > 0 {
 			lost = append(lost, fmt.Sprintf("%s %s (%s packets)", t.Name, ui.Percent(t.Dropped, t.Received), ui.Count(t.Dropped)))
@@ -128,18 +134,19 @@ func (st tapState) alerts() []alert {
 		}
 	}
 	var out []alert
-	bad := func(word, text string, names []string) {
+	add := func(level, word, text string, names []string) {
 		if len(names) > 0 {
-			out = append(out, alert{Level: "bad", Word: word, Text: text + list(names, 5), Link: "/taps", Action: "See the taps"})
+			out = append(out, alert{Level: level, Word: word, Text: text + list(names, 5), Link: "/taps", Action: "See the taps"})
 		}
 	}
-	bad("Silent", "no report for more than a minute from ", silent)
-	bad("Refused", "the token has expired of ", expired)
-	bad("Loss", "packets were dropped by ", lost)
-	bad("Reports lost", "the spool was full and pushed reports out at ", spooling)
+	add("bad", "Silent", "no report for more than a minute from ", silent)
+	add("bad", "Refused", "the token has expired of ", expired)
+	add("bad", "Loss", "packets were dropped by ", lost)
+	add("bad", "Reports lost", "the spool was full and pushed reports out at ", spooling)
+	add("warn", "Expected", "no report has come yet from ", unheard)
 	if n := len(st.Gaps); n > 0 {
 		g := st.Gaps[0]
-		text := fmt.Sprintf("%s in this time range; the latest is %s of %s at %s", plural(n, "gap", "gaps"), ui.Took(g.Length), ui.Visible(string(g.Tap)), ui.Exact(g.From))
+		text := fmt.Sprintf("%s in this time range; %s saw nothing for %s, until %s", plural(n, "gap", "gaps"), ui.Visible(string(g.Tap)), ui.Took(g.Length), ui.Ago(g.To, now))
 		out = append(out, alert{Level: "warn", Word: "Gap", Text: text, Link: "/taps#gaps-head", Action: "See the gaps"})
 	}
 	return out

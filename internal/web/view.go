@@ -157,6 +157,14 @@ type alert struct {
 	Link, Action string
 }
 
+// rank sorts the worst first.
+func (a alert) rank() int {
+	if a.Level == "bad" {
+		return 0
+	}
+	return 1
+}
+
 // figure is a number with its name.
 type figure struct {
 	Name, Value, Of string

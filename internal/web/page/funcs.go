@@ -12,6 +12,7 @@ import (
 type Moment struct {
 	Zero                  bool
 	Machine, Exact, Words string
+	Clock                 string // the time of day, with the day when it is not today
 }
 
 // funcs are the words that templates may use. None of them makes HTML.
@@ -25,7 +26,7 @@ func funcs(now func() time.Time) template.FuncMap {
 		"text":    func(v any) string { return ui.VisibleText(textOf(v)) },
 		"none":    func() string { return ui.NoValue },
 		"moment": func(t time.Time) Moment {
-			return Moment{Zero: t.IsZero(), Machine: ui.Machine(t), Exact: ui.Exact(t), Words: ui.Ago(t, now())}
+			return Moment{Zero: t.IsZero(), Machine: ui.Machine(t), Exact: ui.Exact(t), Words: ui.Ago(t, now()), Clock: ui.Clock(t, now())}
 		},
 		"proto":      ui.Proto,
 		"dnsType":    ui.DNSType,

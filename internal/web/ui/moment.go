@@ -46,6 +46,19 @@ func Exact(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05 UTC")
 }
 
+// Clock writes the time of day in UTC, "15:04:05", with the day in front of it
+// when that is another than today.
+func Clock(t, now time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	t, now = t.UTC(), now.UTC()
+	if t.Year() == now.Year() && t.YearDay() == now.YearDay() {
+		return t.Format(time.TimeOnly)
+	}
+	return t.Format(time.DateTime)
+}
+
 // Machine writes a moment for the datetime attribute.
 func Machine(t time.Time) string {
 	if t.IsZero() {

@@ -35,15 +35,17 @@ function range() {
   return [now - Number(span), now];
 }
 
-// Buckets without traffic are zero, not missing. The last one is still filling.
+// Buckets without traffic are zero, not missing; before the first tap nothing is
+// known. The last one is still filling.
 function columns(points, from, to, bucket) {
   const byTime = new Map(points.map((p) => [Math.floor(Date.parse(p.time) / 1000), p]));
   const data = [[], [], []];
   for (let t = Math.ceil(from / bucket) * bucket; t + bucket <= to; t += bucket) {
     const p = byTime.get(t);
     data[0].push(t);
-    data[1].push(p ? (p.bytes * 8) / bucket : 0);
-    data[2].push(p ? p.packets / bucket : 0);
+    const none = t + bucket <= Number(place.dataset.since) ? null : 0;
+    data[1].push(p ? (p.bytes * 8) / bucket : none);
+    data[2].push(p ? p.packets / bucket : none);
   }
   return data;
 }
