@@ -86,9 +86,7 @@ func (a *API) Stop(context.Context) error {
 	return nil
 }
 
-// OpenAPI is the document that GET /openapi.json serves.
-func (a *API) OpenAPI() openapi.Document { return a.document() }
-
+// describe makes the document that GET /openapi.json serves.
 func (a *API) describe() openapi.Document {
 	routes := make([]openapi.Route, len(a.routes))
 	for i, r := range a.routes {

@@ -176,15 +176,6 @@ func StateDir(name string) string {
 	return filepath.Join(home, ".local", "share", name)
 }
 
-// Closer adapts something with a Close to a component that only ends.
-type Closer struct{ Close func() error }
-
-// Start does nothing.
-func (Closer) Start(context.Context) error { return nil }
-
-// Stop closes it.
-func (c Closer) Stop(context.Context) error { return c.Close() }
-
 // Fatal logs the end of a daemon, once.
 func Fatal(log *slog.Logger, err error) error {
 	log.Error("ended", "error", err)

@@ -21,7 +21,6 @@ const (
 	sqliteUnique     = 2067
 	sqlitePrimaryKey = 1555
 	sqliteRowID      = 2579
-	sqliteForeignKey = 787
 )
 
 // codes returns the PostgreSQL state and the SQLite code in the chain.
@@ -41,13 +40,6 @@ func codes(err error) (state string, code int) {
 func IsUnique(err error) bool {
 	state, code := codes(err)
 	return state == "23505" || code == sqliteUnique || code == sqlitePrimaryKey || code == sqliteRowID
-}
-
-// IsForeignKey reports whether a statement failed because the row it refers to
-// does not exist, or because others refer to the row it deletes.
-func IsForeignKey(err error) bool {
-	state, code := codes(err)
-	return state == "23503" || code == sqliteForeignKey
 }
 
 // IsTransient reports whether the engine undid a transaction for the sake of

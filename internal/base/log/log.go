@@ -53,9 +53,6 @@ func New(w io.Writer, opts Options) (*slog.Logger, error) {
 	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: forMachine})), nil
 }
 
-// Discard returns a logger that drops everything.
-func Discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
-
 func parseLevel(s string) (slog.Level, error) {
 	switch strings.ToLower(s) {
 	case "debug":

@@ -117,10 +117,3 @@ func TestTerminal(t *testing.T) {
 		t.Error("json was asked for")
 	}
 }
-
-func TestDiscard(t *testing.T) {
-	t.Parallel()
-	if Discard().Enabled(t.Context(), slog.LevelError) {
-		t.Error("does something")
-	}
-}

@@ -73,6 +73,3 @@ func (i Info) String() string {
 	}
 	return i.Version + " (commit " + i.Commit + ", " + i.Go + ")"
 }
-
-// String describes the running binary in one line.
-func String() string { return Get().String() }

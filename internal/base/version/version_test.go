@@ -52,7 +52,7 @@ func TestBuilt(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	source := "package main\nimport \"github.com/rind-project/rind/internal/base/version\"\nfunc main() { print(version.String()) }\n"
+	source := "package main\nimport \"github.com/rind-project/rind/internal/base/version\"\nfunc main() { print(version.Get().String()) }\n"
 	file := filepath.Join(dir, "main.go")
 	if err := os.WriteFile(file, []byte(source), 0o600); err != nil {
 		t.Fatal(err)

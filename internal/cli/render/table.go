@@ -98,6 +98,3 @@ func (p Paint) Good(s string) string { return p.with("32", s) }
 
 // Bad is for what failed.
 func (p Paint) Bad(s string) string { return p.with("31", s) }
-
-// Warn is for what is missing.
-func (p Paint) Warn(s string) string { return p.with("33", s) }

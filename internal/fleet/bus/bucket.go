@@ -28,12 +28,6 @@ const (
 // DuplicateWindow is how long a stream remembers message ids, at most.
 const DuplicateWindow = 2 * time.Minute
 
-// MaxAckPending bounds what a consumer of ours may leave unacknowledged. It is
-// set on consumers that acknowledge, and is a ceiling of the server; as a limit
-// of a stream it would refuse the consumers behind KV watchers, which do not
-// acknowledge.
-const MaxAckPending = 65536
-
 // BucketSpec is how a bucket has to be made.
 type BucketSpec struct {
 	Name         string

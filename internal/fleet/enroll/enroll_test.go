@@ -97,30 +97,6 @@ func TestBusNonceIsNoEnrollment(t *testing.T) {
 	}
 }
 
-func TestDecode(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		body string
-		kind errs.Kind
-	}{
-		{`{"id":"web-01"}`, 0},
-		{``, errs.Invalid},
-		{`{`, errs.Invalid},
-		{`[]`, errs.Invalid},
-		{`{"id":"a","extra":1}`, errs.Invalid},
-		{`{"id":"a"}{}`, errs.Invalid},
-		{`{"id":1}`, errs.Invalid},
-		{`{"id":"` + strings.Repeat("a", MaxBody) + `"}`, errs.TooLarge},
-	}
-	for _, tt := range tests {
-		var req BeginRequest
-		err := Decode(strings.NewReader(tt.body), &req)
-		if (err == nil) != (tt.kind == 0) || err != nil && errs.KindOf(err) != tt.kind {
-			t.Errorf("%.40s: %v", tt.body, err)
-		}
-	}
-}
-
 // Whatever passes the checks can stand in a subject, a log line and a page.
 func FuzzRequests(f *testing.F) {
 	kp, err := nkeys.CreateUser()
@@ -135,17 +111,17 @@ func FuzzRequests(f *testing.F) {
 	f.Add([]byte(`{"challenge":"00","signature":"AAAA"}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var b BeginRequest
-		if Decode(bytes.NewReader(data), &b) == nil && b.Validate() == nil {
+		if json.Unmarshal(data, &b) == nil && b.Validate() == nil {
 			if strings.ContainsAny(string(b.ID), "*>. {}\n") || len(b.ID) == 0 || len(b.ID) > 63 || strings.ContainsAny(b.Hostname+b.Version, "\x00\x1b\n\r") || !nkeys.IsValidPublicUserKey(b.PublicKey) {
 				t.Errorf("passed: %+v", b)
 			}
 		}
 		var a AnswerRequest
-		if Decode(bytes.NewReader(data), &a) == nil && a.Validate() == nil && (len(a.Challenge) != 32 || len(a.Signature) != 64) {
+		if json.Unmarshal(data, &a) == nil && a.Validate() == nil && (len(a.Challenge) != 32 || len(a.Signature) != 64) {
 			t.Errorf("passed: %+v", a)
 		}
 		var p PollRequest
-		if Decode(bytes.NewReader(data), &p) == nil && p.Validate() == nil && p.Time.IsZero() {
+		if json.Unmarshal(data, &p) == nil && p.Validate() == nil && p.Time.IsZero() {
 			t.Errorf("passed: %+v", p)
 		}
 	})

@@ -1,10 +1,6 @@
 package enroll
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
-	"io"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -14,27 +10,6 @@ import (
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/fleet"
 )
-
-// Decode reads one request of at most MaxBody bytes. Unknown fields and
-// anything after the request are refused.
-func Decode(r io.Reader, into any) error {
-	data, err := io.ReadAll(io.LimitReader(r, MaxBody+1))
-	if err != nil {
-		return errs.New(errs.Invalid, "reading the request: %w", err)
-	}
-	if len(data) > MaxBody {
-		return errs.New(errs.TooLarge, "the request is larger than %d bytes", MaxBody)
-	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		return errs.New(errs.Invalid, "the request is not what this exchange takes: %w", err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errs.New(errs.Invalid, "there is something after the request")
-	}
-	return nil
-}
 
 // Validate checks what can be checked without knowing anything.
 func (r BeginRequest) Validate() error {

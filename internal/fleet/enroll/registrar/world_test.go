@@ -174,7 +174,7 @@ func (w *world) mux() *http.ServeMux {
 func handle[In, Out any](mux *http.ServeMux, name string, f func(context.Context, In, netip.Addr) (Out, error)) {
 	mux.HandleFunc("POST /api/v1/enroll/"+name, func(w http.ResponseWriter, r *http.Request) {
 		var in In
-		err := enroll.Decode(r.Body, &in)
+		err := json.NewDecoder(http.MaxBytesReader(w, r.Body, enroll.MaxBody)).Decode(&in)
 		var out any
 		if err == nil {
 			out, err = f(r.Context(), in, netip.MustParseAddrPort(r.RemoteAddr).Addr())

@@ -52,8 +52,6 @@ type Call struct {
 
 // Host is what functions ask of the peel.
 type Host interface {
-	ID() fleet.PeelID
-	Version() string
 	Facts(context.Context) (fleet.Facts, error)
 }
 
