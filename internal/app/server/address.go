@@ -1,7 +1,5 @@
 package server
 
-import "context"
-
 // FirstPassword is the one-time password of the administrator that the first
 // start made; "" on any other start.
 func (s *Server) FirstPassword() string { return s.password }
@@ -29,4 +27,4 @@ func (s *Server) BusAddr() string {
 }
 
 // Died yields why a part of the server ended by itself.
-func (s *Server) Died() <-chan error { return s.group.Watch(context.Background()) }
+func (s *Server) Died() <-chan error { return s.group.Watch(s.watching) }

@@ -81,11 +81,19 @@ func start(t *testing.T, cfg Config) *running {
 		t.Fatalf("start: %v", err)
 	}
 	t.Cleanup(func() { stop(t, s) })
+	r := reach(t, s)
+	r.log = log
+	return r
+}
+
+// reach makes a client of a server that runs.
+func reach(t *testing.T, s *Server) *running {
+	t.Helper()
 	conf, err := pki.ClientTLS(s.Pin(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &running{Server: s, log: log, client: newClient(t, conf)}
+	return &running{Server: s, client: newClient(t, conf)}
 }
 
 // newClient asks without following redirects.

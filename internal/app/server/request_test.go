@@ -56,9 +56,10 @@ var bodies = map[string]func(name string) any{
 	"POST /api/v1/jobs": func(string) any {
 		return map[string]any{"target": "walker", "function": "test.ping", "timeout": "1s"}
 	},
-	"POST /api/v1/enroll-tokens": func(string) any { return map[string]any{"ttl": "5m"} },
-	"POST /api/v1/taps":          func(name string) any { return map[string]any{"name": "made-by-" + name} },
-	"POST /api/v1/tokens":        func(name string) any { return map[string]any{"name": "made-by-" + name} },
+	"POST /api/v1/enroll-tokens":           func(string) any { return map[string]any{"ttl": "5m"} },
+	"POST /api/v1/enrollments/{id}/reject": nothing, "POST /api/v1/enrollments/{id}/revoke": nothing,
+	"POST /api/v1/taps":   func(name string) any { return map[string]any{"name": "made-by-" + name} },
+	"POST /api/v1/tokens": func(name string) any { return map[string]any{"name": "made-by-" + name} },
 	"POST /api/v1/users": func(name string) any {
 		return map[string]any{"name": "made-by-" + name, "password": walkPassword, "role": "viewer"}
 	},
@@ -74,13 +75,16 @@ var bodies = map[string]func(name string) any{
 	},
 	"POST /taps":             func(name string) any { return url.Values{"name": {"page-by-" + name}} },
 	"POST /enrollment":       func(string) any { return url.Values{"ttl": {"1h"}} },
-	"POST /enrollment/{id}":  func(string) any { return url.Values{"decision": {"approve"}} },
+	"POST /enrollment/{id}":  func(string) any { return url.Values{"do": {"approve"}} },
 	"POST /account/password": func(string) any { return url.Values{"old": {"x"}, "new": {"short"}} },
 	"POST /account/tokens": func(name string) any {
 		return url.Values{"name": {"page-by-" + name}, "role": {"viewer"}, "ttl": {"24h"}}
 	},
 	"POST /account/tokens/revoke": func(string) any { return url.Values{"id": {"no-such-token"}} },
 }
+
+// nothing is the body of a route whose path says it all.
+func nothing(string) any { return nil }
 
 // request is what a caller sends to a route.
 func (r *running) request(t *testing.T, route access.Route, c caller) *http.Request {

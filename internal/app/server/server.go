@@ -58,11 +58,16 @@ type Server struct {
 	node *node.Node
 
 	password string // of the first administrator, once
+
+	watching context.Context // ends with Stop, and with it what Died started
+	unwatch  context.CancelFunc
 }
 
 // New makes a server that has not touched anything yet.
 func New(cfg Config, log *slog.Logger) *Server {
-	return &Server{cfg: cfg, log: log, reg: metrics.New(), checks: health.New(), group: lifecycle.NewGroup(log)}
+	s := &Server{cfg: cfg, log: log, reg: metrics.New(), checks: health.New(), group: lifecycle.NewGroup(log)}
+	s.watching, s.unwatch = context.WithCancel(context.Background())
+	return s
 }
 
 // Start opens the data folder and the database, brings the schema up to date,
@@ -79,12 +84,20 @@ func (s *Server) Start(ctx context.Context) (err error) {
 	if err := s.compose(); err != nil {
 		return err
 	}
-	return s.group.Start(ctx)
+	if err := s.group.Start(ctx); err != nil {
+		return err
+	}
+	// Last, since nobody would be shown the password of a start that failed.
+	if s.password, err = s.people.Bootstrap(ctx); err != nil {
+		return errors.Join(fmt.Errorf("making the first administrator: %w", err), s.group.Stop(context.WithoutCancel(ctx)))
+	}
+	return nil
 }
 
 // Stop stops the components in reverse order and closes what was opened.
 func (s *Server) Stop(ctx context.Context) error {
 	s.checks.SetDraining()
+	s.unwatch()
 	return errors.Join(s.group.Stop(ctx), s.close())
 }
 
@@ -114,9 +127,6 @@ func (s *Server) open(ctx context.Context) error {
 		return fmt.Errorf("bringing the database's schema up to date: %w", err)
 	}
 	s.people = access.New(s.cfg.Access, access.Deps{DB: s.db, Log: s.log, Metrics: s.reg, Now: time.Now})
-	if s.password, err = s.people.Bootstrap(ctx); err != nil {
-		return fmt.Errorf("making the first administrator: %w", err)
-	}
 	return nil
 }
 
@@ -225,6 +235,8 @@ func (s *Server) composeEdges() error {
 	if err != nil {
 		return err
 	}
+	// It is bound already: a start that fails before its turn lets it go.
+	s.opened = append(s.opened, func() error { return socket.Stop(context.Background()) })
 	s.group.Add("https", s.edges.httpsServer(tls))
 	s.group.Add("socket", socket)
 	s.group.Add("pages", s.edges.pages) // after the servers, so that live connections end first

@@ -26,9 +26,9 @@ type wire struct {
 	got  map[string][]string // payloads by subject
 }
 
-// dial opens a connection to the bus, as the peel or, without one, as nobody.
-// It does not wait for the broker's verdict.
-func (r *running) dial(t *testing.T, caPEM []byte, as *enroll.Identity) *wire {
+// greet opens a connection to the bus as far as TLS, and returns the nonce to
+// sign.
+func (r *running) greet(t *testing.T, caPEM []byte) (w *wire, nonce string) {
 	t.Helper()
 	conn, err := net.DialTimeout("tcp", r.BusAddr(), 5*time.Second)
 	if err != nil {
@@ -50,10 +50,17 @@ func (r *running) dial(t *testing.T, caPEM []byte, as *enroll.Identity) *wire {
 	}
 	conf.ServerName, conf.MinVersion = "127.0.0.1", tls.VersionTLS13
 	secure := tls.Client(conn, conf)
-	w := &wire{conn: secure, in: bufio.NewReader(secure), got: map[string][]string{}}
+	return &wire{conn: secure, in: bufio.NewReader(secure), got: map[string][]string{}}, info.Nonce
+}
+
+// dial connects to the bus as the peel or, without one, as nobody. It does not
+// wait for the broker's verdict.
+func (r *running) dial(t *testing.T, caPEM []byte, as *enroll.Identity) *wire {
+	t.Helper()
+	w, nonce := r.greet(t, caPEM)
 	hello := map[string]any{"tls_required": true, "lang": "test", "version": "0", "protocol": 1, "pedantic": false}
 	if as != nil {
-		signature, err := as.Sign([]byte(info.Nonce))
+		signature, err := as.Sign([]byte(nonce))
 		if err != nil {
 			t.Fatal(err)
 		}
