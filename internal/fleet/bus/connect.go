@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -137,7 +138,15 @@ func (cfg *ConnConfig) onError(_ *nats.Conn, sub *nats.Subscription, err error) 
 		cfg.Log.Error("the bus refused what this connection may not do", args...)
 		return
 	}
+	if refused(err) {
+		args = append(args, "hint", "the bus does not take this key's permission: rind enroll list on the server shows whether it was revoked; a revoked host comes back only with a new key and a new token")
+	}
 	cfg.Log.Warn("bus error", args...)
+}
+
+// refused reports whether the bus did not take the credentials.
+func refused(err error) bool {
+	return errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) || errors.Is(err, nats.ErrAuthRevoked)
 }
 
 func (cfg *ConnConfig) onDisconnect(nc *nats.Conn, err error) {
@@ -167,10 +176,12 @@ func (cfg *ConnConfig) explain(err error) error {
 	where := strings.Join(cfg.URLs, ", ")
 	var netErr net.Error
 	switch {
-	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked):
+	case refused(err):
 		return errs.New(errs.Unauthorized, "the bus at %s refused this key: its permission is expired or revoked; see rind enroll list on the server: %w", where, err)
 	case errors.Is(err, nats.ErrTimeout) || errors.As(err, &netErr) && netErr.Timeout(), strings.Contains(err.Error(), "expected 'INFO'"):
 		return errs.New(errs.Unavailable, "connecting to %s: nothing there speaks NATS; is it the HTTPS port, or another service? the bus listens where nats.listen of the server says, 4222 by default: %w", where, err)
+	case errors.Is(err, io.EOF):
+		return errs.New(errs.Unavailable, "connecting to %s: the other side hung up before it spoke NATS; is it the HTTPS port, or another service? the bus listens where nats.listen of the server says, 4222 by default: %w", where, err)
 	case errors.Is(err, nats.ErrSecureConnWanted):
 		return errs.New(errs.Unavailable, "connecting to %s: it speaks NATS without TLS, so it is not this fleet's bus: %w", where, err)
 	}
