@@ -178,7 +178,7 @@ const shortest = 15 * time.Minute
 func observed(win ui.Window, since time.Time, points []store.TrafficPoint) time.Time {
 	begin := since
 	for _, p := range points {
-		if begin.IsZero() || p.Time.Before(begin) {
+		if p.Packets > 0 && (begin.IsZero() || p.Time.Before(begin)) {
 			begin = p.Time
 		}
 	}

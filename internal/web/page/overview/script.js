@@ -43,9 +43,9 @@ function columns(points, from, to, bucket) {
   for (let t = Math.ceil(from / bucket) * bucket; t + bucket <= to; t += bucket) {
     const p = byTime.get(t);
     data[0].push(t);
-    const none = t + bucket <= Number(place.dataset.since) ? null : 0;
-    data[1].push(p ? (p.bytes * 8) / bucket : none);
-    data[2].push(p ? p.packets / bucket : none);
+    const known = t + bucket > Number(place.dataset.since);
+    data[1].push(known ? ((p?.bytes ?? 0) * 8) / bucket : null);
+    data[2].push(known ? (p?.packets ?? 0) / bucket : null);
   }
   return data;
 }
@@ -89,7 +89,7 @@ function options() {
   return {
     width: place.clientWidth,
     height: drawn(),
-    padding: [8, 12, 0, 0],
+    padding: [8, 20, 0, 0],
     tzDate: (s) => uPlot.tzDate(new Date(s * 1000), "Etc/UTC"),
     cursor: { points: { size: 6 }, drag: { x: false, y: false } },
     scales: { x: { time: true }, y: { range: (u, low, high) => [0, high > 0 ? high * 1.1 : 1000] }, p: {} },
