@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/rind-project/rind/internal/app/daemon"
+	"github.com/rind-project/rind/internal/base/disk"
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/base/log"
 	"github.com/rind-project/rind/internal/network/tap"
@@ -51,11 +52,10 @@ func (j joined) save(dir string) error {
 	if err != nil {
 		return err
 	}
-	tmp := joinFile(dir) + ".new"
-	if err := os.WriteFile(tmp, append(data, '\n'), 0o600); err != nil {
+	if err := disk.WriteFile(joinFile(dir), append(data, '\n')); err != nil {
 		return fmt.Errorf("keeping the token: %w; choose another folder with --data", err)
 	}
-	return os.Rename(tmp, joinFile(dir))
+	return nil
 }
 
 // complete fills what the configuration leaves open from join.json.

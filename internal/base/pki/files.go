@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/rind-project/rind/internal/base/disk"
 	"github.com/rind-project/rind/internal/base/errs"
 )
 
@@ -101,31 +102,8 @@ func readLimited(file string, limit int64) ([]byte, error) {
 
 // writePrivate replaces a file, mode 0600, by one that is complete and on disk.
 func writePrivate(file string, text []byte) error {
-	dir := filepath.Dir(file)
-	tmp, err := os.CreateTemp(dir, ".new-*") // mode 0600
-	if err != nil {
-		return folderError(dir, err)
-	}
-	defer os.Remove(tmp.Name()) // finds nothing after the rename
-	_, err = tmp.Write(text)
-	err = errors.Join(err, tmp.Sync(), tmp.Close())
-	if err == nil {
-		err = os.Rename(tmp.Name(), file)
-	}
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", file, err)
-	}
-	return syncFolder(dir)
-}
-
-func syncFolder(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("syncing %s: %w", dir, err)
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil {
-		return fmt.Errorf("syncing %s: %w", dir, err)
+	if err := disk.WriteFile(file, text); err != nil {
+		return folderError(filepath.Dir(file), err)
 	}
 	return nil
 }

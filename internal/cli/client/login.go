@@ -11,6 +11,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/rind-project/rind/internal/base/disk"
 	"github.com/rind-project/rind/internal/base/pki"
 )
 
@@ -60,16 +61,7 @@ func (l Login) Write(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("keeping the login: %w", err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".login-*") // mode 0600
-	if err != nil {
-		return fmt.Errorf("keeping the login: %w", err)
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(text)
-	if err := errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("keeping the login: %w", err)
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
+	if err := disk.WriteFile(path, text); err != nil {
 		return fmt.Errorf("keeping the login: %w", err)
 	}
 	return nil

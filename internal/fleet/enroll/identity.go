@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nkeys"
 
+	"github.com/rind-project/rind/internal/base/disk"
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/base/pki"
 	"github.com/rind-project/rind/internal/fleet"
@@ -100,7 +101,7 @@ func (st *stored) write(dir string) error {
 	if err != nil {
 		return fmt.Errorf("writing the identity: %w", err)
 	}
-	return keystore.WriteFile(filepath.Join(dir, identityFile), append(data, '\n'))
+	return disk.WriteFile(filepath.Join(dir, identityFile), append(data, '\n'))
 }
 
 func (st *stored) identity(dir string) (*Identity, error) {

@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/rind-project/rind/internal/base/disk"
 )
 
 // maxSeen bounds the jobs that are remembered at the same time. When so many
@@ -104,7 +105,7 @@ func (s *Seen) rewrite(now time.Time) error {
 			s.lines++
 		}
 	}
-	if err := writeFile(s.path, []byte(b.String()), true); err != nil {
+	if err := disk.WriteFile(s.path, []byte(b.String())); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(s.path, os.O_WRONLY|os.O_APPEND, 0o600)
@@ -226,37 +227,4 @@ func (s *Seen) Close() error {
 	err := s.file.Close()
 	s.file = nil
 	return err
-}
-
-// writeFile replaces a file as a whole; with sync it is on the disk when the
-// call returns.
-func writeFile(path string, b []byte, sync bool) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(b)
-	if err == nil && sync {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err == nil && sync {
-		err = syncDir(filepath.Dir(path))
-	}
-	return err
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/rind-project/rind/internal/base/disk"
 	"github.com/rind-project/rind/internal/fleet"
 )
 
@@ -46,7 +47,7 @@ func OpenSpool(dir string) (*Spool, error) {
 		jid, isReturn := strings.CutSuffix(e.Name(), ".json")
 		info, err := e.Info()
 		if !isReturn || !ValidJID(jid) || err != nil {
-			if strings.HasPrefix(e.Name(), ".new-") {
+			if strings.HasSuffix(e.Name(), disk.TempSuffix) {
 				os.Remove(filepath.Join(dir, e.Name())) // an unfinished write
 			}
 			continue
@@ -71,9 +72,13 @@ func (s *Spool) Put(r fleet.Return, sync bool) error {
 	if _, again := s.sizes[r.JID]; !again && (len(s.sizes) >= maxSpooled || s.bytes+int64(len(b)) > maxSpooledBytes) {
 		return fmt.Errorf("%w: %d returns with %d bytes wait for the bus", ErrSpoolFull, len(s.sizes), s.bytes)
 	}
+	write := disk.ReplaceFile
+	if sync {
+		write = disk.WriteFile
+	}
 	if s.dir == "" {
 		s.mem[r.JID] = r
-	} else if err := writeFile(s.file(r.JID), b, sync); err != nil {
+	} else if err := write(s.file(r.JID), b); err != nil {
 		return fmt.Errorf("spooling a return: %w", err)
 	}
 	s.bytes += int64(len(b)) - s.sizes[r.JID]

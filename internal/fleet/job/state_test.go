@@ -113,7 +113,7 @@ func TestSpool(t *testing.T) {
 			}
 		}
 		if dir != "" {
-			if err := os.WriteFile(filepath.Join(dir, ".new-123"), []byte("{"), 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(dir, ".x.json.123.tmp"), []byte("{"), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			if s, err = job.OpenSpool(dir); err != nil {

@@ -11,8 +11,8 @@ import (
 
 	"github.com/nats-io/jwt/v2"
 
+	"github.com/rind-project/rind/internal/base/disk"
 	"github.com/rind-project/rind/internal/fleet/bus"
-	"github.com/rind-project/rind/internal/fleet/bus/keystore"
 )
 
 // MaxPeelLife is the longest that a peel's permission may live. It also bounds
@@ -164,5 +164,5 @@ func (a *account) save() error {
 	if err != nil {
 		return err
 	}
-	return keystore.WriteFile(a.path, []byte(token))
+	return disk.WriteFile(a.path, []byte(token))
 }

@@ -10,10 +10,10 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 
+	"github.com/rind-project/rind/internal/base/disk"
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
-	"github.com/rind-project/rind/internal/fleet/bus/keystore"
 )
 
 // claimsUpdate is where the system account takes a new version of an account.
@@ -113,7 +113,7 @@ func (s *Server) amend(ctx context.Context, change func(*account) bool) error {
 	if err != nil {
 		return err
 	}
-	if err := keystore.WriteFile(s.account.path, []byte(token)); err != nil {
+	if err := disk.WriteFile(s.account.path, []byte(token)); err != nil {
 		return err
 	}
 	msg, err := s.system.RequestWithContext(ctx, claimsUpdate, []byte(token))

@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -22,7 +20,6 @@ const (
 	fileMagic  = "RSPL1\n"
 	fileHeader = 26
 	fileSuffix = ".report"
-	tempSuffix = ".tmp"
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -86,38 +83,4 @@ func unframe(b []byte) (end time.Time, body []byte, err error) {
 		return end, nil, fmt.Errorf("the checksum is wrong")
 	}
 	return time.UnixMicro(int64(binary.BigEndian.Uint64(b[6:]))).UTC(), body, nil
-}
-
-// writeDurable writes a file so that after a crash either the whole file is
-// there under its name, or nothing.
-func writeDurable(dir, name string, b []byte) error {
-	temp := filepath.Join(dir, name+tempSuffix)
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err == nil {
-		err = f.Sync()
-	}
-	if closing := f.Close(); err == nil {
-		err = closing
-	}
-	if err == nil {
-		err = os.Rename(temp, filepath.Join(dir, name))
-	}
-	if err != nil {
-		_ = os.Remove(temp) // the spool removes leftovers at the next start
-		return err
-	}
-	return syncDir(dir)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

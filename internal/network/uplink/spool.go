@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/rind-project/rind/internal/base/disk"
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/network"
 )
@@ -110,7 +111,7 @@ func (s *Spool) load() error {
 	for _, f := range files {
 		switch name := f.Name(); {
 		case f.IsDir():
-		case strings.HasSuffix(name, tempSuffix):
+		case strings.HasSuffix(name, disk.TempSuffix):
 			s.cfg.Log.Warn("a half-written file from before a crash is removed", "file", name)
 			if err := os.Remove(filepath.Join(s.cfg.Dir, name)); err != nil {
 				return err
@@ -228,7 +229,7 @@ func (s *Spool) Append(sequence uint64, end time.Time, body []byte) error {
 		return errs.New(errs.TooLarge, "spooling report %d: it has %d bytes and spool.max_bytes is %d", sequence, e.Size, s.cfg.MaxBytes)
 	}
 	s.trim(e.Size)
-	if err := writeDurable(s.cfg.Dir, e.name(), frame(end, body)); err != nil {
+	if err := disk.WriteFile(filepath.Join(s.cfg.Dir, e.name()), frame(end, body)); err != nil {
 		return fmt.Errorf("spooling report %d: %w", sequence, err)
 	}
 	s.entries = append(s.entries, e)

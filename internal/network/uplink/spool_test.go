@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rind-project/rind/internal/base/disk"
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/network"
 )
@@ -163,10 +164,10 @@ func TestSpoolCrashBetweenSteps(t *testing.T) {
 		gap         uint64
 		quarantined uint64
 	}{
-		{"before the rename", three.name() + tempSuffix, whole, []string{"one/1 one", "one/2 two"}, 2, 0},
-		{"in mid-write", three.name() + tempSuffix, whole[:9], []string{"one/1 one", "one/2 two"}, 2, 0},
+		{"before the rename", three.name() + disk.TempSuffix, whole, []string{"one/1 one", "one/2 two"}, 2, 0},
+		{"in mid-write", three.name() + disk.TempSuffix, whole[:9], []string{"one/1 one", "one/2 two"}, 2, 0},
 		{"before the state", three.name(), whole, []string{"one/1 one", "one/2 two", "one/3 three"}, 3, 0},
-		{"state half-written", stateName + tempSuffix, []byte(`{"ru`), []string{"one/1 one", "one/2 two"}, 2, 0},
+		{"state half-written", stateName + disk.TempSuffix, []byte(`{"ru`), []string{"one/1 one", "one/2 two"}, 2, 0},
 		{"torn file", three.name(), whole[:len(whole)-2], []string{"one/1 one", "one/2 two"}, 2, 1},
 		{"file of zeros", three.name(), make([]byte, len(whole)), []string{"one/1 one", "one/2 two"}, 2, 1},
 		{"empty file", three.name(), nil, []string{"one/1 one", "one/2 two"}, 2, 1},
@@ -197,7 +198,7 @@ func TestSpoolCrashBetweenSteps(t *testing.T) {
 			if diff := cmp.Diff(tc.want, drainSpool(t, s)); diff != "" {
 				t.Errorf("spooled (-want +got):\n%s", diff)
 			}
-			if left, _ := filepath.Glob(filepath.Join(dir, "*"+tempSuffix)); len(left) > 0 {
+			if left, _ := filepath.Glob(filepath.Join(dir, "*"+disk.TempSuffix)); len(left) > 0 {
 				t.Errorf("half-written files stay: %v", left)
 			}
 		})

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/rind-project/rind/internal/base/disk"
 	"github.com/rind-project/rind/internal/network"
 )
 
@@ -50,7 +51,7 @@ func (s state) write(dir string) error {
 	if err != nil {
 		return err
 	}
-	return writeDurable(dir, stateName, append(b, '\n'))
+	return disk.WriteFile(filepath.Join(dir, stateName), append(b, '\n'))
 }
 
 // next is the state of the boot that begins now, with the gap that its first

@@ -16,6 +16,8 @@ import (
 	"strings"
 
 	"github.com/nats-io/nkeys"
+
+	"github.com/rind-project/rind/internal/base/disk"
 )
 
 // Store is a folder of keys.
@@ -63,7 +65,7 @@ func createNKey(path string, prefix nkeys.PrefixByte) (nkeys.KeyPair, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a key: %w", err)
 	}
-	return kp, WriteFile(path, append(seed, '\n'))
+	return kp, disk.WriteFile(path, append(seed, '\n'))
 }
 
 // Ed25519 loads the signing key of that name, or makes it.
@@ -77,7 +79,7 @@ func (s *Store) Ed25519(name string) (ed25519.PrivateKey, error) {
 		seed := make([]byte, ed25519.SeedSize)
 		rand.Read(seed)
 		text := base64.StdEncoding.EncodeToString(seed) + "\n"
-		return ed25519.NewKeyFromSeed(seed), WriteFile(path, []byte(text))
+		return ed25519.NewKeyFromSeed(seed), disk.WriteFile(path, []byte(text))
 	}
 	if err != nil {
 		return nil, err

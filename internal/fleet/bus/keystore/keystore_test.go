@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/nats-io/nkeys"
@@ -111,29 +110,5 @@ func TestKeysAreRefused(t *testing.T) {
 		if _, err := s.NKey(name, nkeys.PrefixByteUser); err == nil {
 			t.Errorf("the name %q was taken", name)
 		}
-	}
-}
-
-func TestWriteFileIsWhole(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "f")
-	var wg sync.WaitGroup
-	for c := byte('a'); c < 'i'; c++ {
-		wg.Go(func() {
-			if err := keystore.WriteFile(path, bytes.Repeat([]byte{c}, 10_000)); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
-	data, err := os.ReadFile(path)
-	if err != nil || len(data) != 10_000 || bytes.Count(data, data[:1]) != 10_000 {
-		t.Errorf("the file is a mixture of %d bytes (%v)", len(data), err)
-	}
-	if err := keystore.WriteFile(filepath.Join(path, "below"), nil); err == nil {
-		t.Error("writing below a file worked")
-	}
-	if files, _ := os.ReadDir(filepath.Dir(path)); len(files) != 1 {
-		t.Errorf("files left over: %v", files)
 	}
 }
