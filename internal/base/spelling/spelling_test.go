@@ -1,4 +1,4 @@
-package config
+package spelling
 
 import "testing"
 
@@ -12,10 +12,10 @@ func TestDistance(t *testing.T) {
 		{"litsen", "listen", 1}, {"nast", "nats", 1}, {"kitten", "sitting", 3}, {"ca", "abc", 3},
 	}
 	for _, test := range tests {
-		if got := distance(test.a, test.b); got != test.want {
+		if got := Distance(test.a, test.b); got != test.want {
 			t.Errorf("%q, %q: got %d, want %d", test.a, test.b, got, test.want)
 		}
-		if got := distance(test.b, test.a); got != test.want {
+		if got := Distance(test.b, test.a); got != test.want {
 			t.Errorf("%q, %q: got %d, want %d", test.b, test.a, got, test.want)
 		}
 	}
