@@ -18,7 +18,7 @@ const walkPassword = "a long enough passphrase 42"
 // caller is one way in which somebody of a kind asks.
 type caller struct {
 	kind   string // of callers
-	by     string // "token", "session" or "nothing"
+	by     string // "token", "session", "socket" or "nothing"
 	bearer string
 	cookie *http.Cookie
 }
@@ -39,8 +39,8 @@ func (c caller) dress(req *http.Request) {
 }
 
 // everybody makes the callers: a peel that shows its permission for the bus,
-// a tap with its token, and a user of each role with a session and with a
-// token, all got through the doors that they would take.
+// a tap with its token, a user of each role with a session and with a token,
+// all got through the doors that they would take, and who sits at the machine.
 func (r *running) everybody(t *testing.T) []caller {
 	t.Helper()
 	bus, err := r.enroll(t, "walker").UserJWT()
@@ -62,7 +62,8 @@ func (r *running) everybody(t *testing.T) []caller {
 			caller{kind: name, by: "session", cookie: cookie},
 			caller{kind: name, by: "token", bearer: r.tokenOf(t, cookie)})
 	}
-	return all
+	// The server's own user, who is an administrator.
+	return append(all, caller{kind: "admin", by: "socket"})
 }
 
 // addTap gives a tap its token.

@@ -65,7 +65,7 @@ func testConfig(dir string) Config {
 type running struct {
 	*Server
 	log    *logBuffer
-	client *http.Client
+	client *http.Client // for https, and for http through the unix socket
 }
 
 func newServer(cfg Config) (*Server, *logBuffer) {
@@ -93,12 +93,22 @@ func reach(t *testing.T, s *Server) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &running{Server: s, client: newClient(t, conf)}
+	return &running{Server: s, client: newClient(t, conf, s.cfg.socketPath())}
 }
 
+// socketHost is the host in URLs that the client asks through the socket.
+const socketHost = "socket.test:80"
+
 // newClient asks without following redirects.
-func newClient(t *testing.T, conf *tls.Config) *http.Client {
-	transport := &http.Transport{TLSClientConfig: conf, ForceAttemptHTTP2: true}
+func newClient(t *testing.T, conf *tls.Config, socket string) *http.Client {
+	var dialer net.Dialer
+	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if addr == socketHost {
+			network, addr = "unix", socket
+		}
+		return dialer.DialContext(ctx, network, addr)
+	}
+	transport := &http.Transport{TLSClientConfig: conf, ForceAttemptHTTP2: true, DialContext: dial}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{
 		Transport: transport, Timeout: 20 * time.Second,

@@ -104,7 +104,11 @@ func (r *running) request(t *testing.T, route access.Route, c caller) *http.Requ
 		}
 		kind, body = "application/json", bytes.NewReader(data)
 	}
-	req, err := http.NewRequestWithContext(t.Context(), route.Method, r.URL()+pathOf(t, route.Pattern), body)
+	base := r.URL()
+	if c.by == "socket" {
+		base = "http://" + socketHost
+	}
+	req, err := http.NewRequestWithContext(t.Context(), route.Method, base+pathOf(t, route.Pattern), body)
 	if err != nil {
 		t.Fatal(err)
 	}

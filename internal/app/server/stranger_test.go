@@ -16,11 +16,11 @@ import (
 	"github.com/rind-project/rind/internal/fleet/bus"
 )
 
-// unchanged fails when the server is not ready, or has other people, taps,
-// peels, jobs or streams after than before what the test does.
+// unchanged fails when what the test does leaves the server with other people,
+// taps, peels, jobs or streams than before, or not ready.
 func (w *walk) unchanged(t *testing.T, do func()) {
 	t.Helper()
-	before, peels := w.made(t), len(w.peels(t))
+	before, peels := w.made(t), len(w.enrolled(t))
 	do()
 	after := w.made(t)
 	for what, n := range after {
@@ -28,7 +28,7 @@ func (w *walk) unchanged(t *testing.T, do func()) {
 			t.Errorf("%s: %d, before it was %d", what, n, before[what])
 		}
 	}
-	if n := len(w.peels(t)); n != peels {
+	if n := len(w.enrolled(t)); n != peels {
 		t.Errorf("%d peels, before there were %d", n, peels)
 	}
 	w.checkStreams(t)
