@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rind-project/rind/internal/network"
+	"github.com/rind-project/rind/internal/network/pipeline"
 )
 
 // metrics are the counters of a tap: every term of the ledger by interface.
@@ -15,6 +16,7 @@ type metrics struct {
 	encoded prometheus.Counter
 	lost    prometheus.Counter
 	flows   prometheus.Gauge
+	events  *events
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -40,9 +42,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		flows: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "rind_tap_flows_active", Help: "Flows in the tables at the last report.",
 		}),
+		events: &events{pipes: map[string]*pipeline.Pipeline{}},
 	}
 	if reg != nil {
-		reg.MustRegister(m.packets, m.bytes, m.up, m.rows, m.encoded, m.lost, m.flows)
+		reg.MustRegister(m.packets, m.bytes, m.up, m.rows, m.encoded, m.lost, m.flows, m.events)
 	}
 	return m
 }

@@ -109,6 +109,7 @@ func (t *Tap) Start(ctx context.Context) error {
 	for _, name := range t.cfg.Interfaces {
 		s := newStation(name, t.cfg.Flow, t.deps, t.metrics, t.due)
 		t.stations = append(t.stations, s)
+		t.metrics.events.add(name, s.pipe)
 		t.working.Go(func() { s.run(running) })
 	}
 	t.working.Go(func() { t.cut(running) })

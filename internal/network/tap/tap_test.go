@@ -155,6 +155,7 @@ func TestTap(t *testing.T) {
 	t.Parallel()
 	node := newFakeNode(t)
 	mix := packettest.Mix(1, 6000)
+	mix[7].Data = mix[7].Data[:9] // no whole link header
 	var given [2]int
 	opened := map[string]int{}
 	cfg := testConfig(t, node.URL)
@@ -218,6 +219,35 @@ func TestTap(t *testing.T) {
 		t.Errorf("the flows have %d packets, the ledgers %d", flows.Summarised, all)
 	}
 	checkReports(t, node, tap)
+	checkEvents(t, reg, by)
+}
+
+// checkEvents compares the reasons of malformed packets with the ledgers.
+func checkEvents(t *testing.T, reg *prometheus.Registry, by map[string]network.Ledger) {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	malformed, events := map[string]uint64{}, 0
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			switch f.GetName() {
+			case "rind_tap_malformed_total":
+				malformed[m.GetLabel()[0].GetValue()] += uint64(m.GetCounter().GetValue())
+			case "rind_tap_pipeline_events_total":
+				events++
+			}
+		}
+	}
+	for _, name := range []string{"a", "b"} {
+		if n := by[name].Malformed; n == 0 || malformed[name] != n {
+			t.Errorf("%s: %d packets are malformed for a reason, %d in the ledger", name, malformed[name], n)
+		}
+	}
+	if events != 22 {
+		t.Errorf("%d series of events, want 11 for each interface", events)
+	}
 }
 
 func checkReports(t *testing.T, node *fakeNode, tap *Tap) {
