@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/rind-project/rind/internal/access"
@@ -123,23 +122,14 @@ func paged[T interface{ Cursor() store.Cursor }](rows []T, limit int) ([]T, *wir
 
 // parseProto reads the name or the number of an IP protocol.
 func parseProto(s string) (network.Proto, error) {
-	switch s {
-	case "":
+	if s == "" {
 		return 0, nil
-	case "tcp":
-		return network.TCP, nil
-	case "udp":
-		return network.UDP, nil
-	case "icmp":
-		return network.ICMP, nil
-	case "icmpv6":
-		return network.ICMPv6, nil
 	}
-	n, err := strconv.ParseUint(s, 10, 8)
-	if err != nil || n == 0 {
+	p, ok := network.ParseProto(s)
+	if !ok {
 		return 0, errs.New(errs.Invalid, "parameter \"proto\": %.64q is not tcp, udp, icmp, icmpv6 or a number from 1 to 255", s)
 	}
-	return network.Proto(n), nil
+	return p, nil
 }
 
 func (a *API) showTraffic(ctx context.Context, _ *http.Request, in wire.TrafficIn) (wire.TrafficOut, error) {

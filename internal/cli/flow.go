@@ -47,7 +47,7 @@ func (s *shell) listFlows(ctx context.Context, f *filters) error {
 			Empty:   noTelemetry("flow"),
 		}
 		for _, x := range all {
-			t.Add(render.Clock(s.opts.Now(), x.Start), protoName(x.Proto), endpoint(x.Source, x.SrcPort, x.Proto), endpoint(x.Dest, x.DstPort, x.Proto),
+			t.Add(render.Clock(s.opts.Now(), x.Start), x.Proto.String(), endpoint(x.Source, x.SrcPort, x.Proto), endpoint(x.Dest, x.DstPort, x.Proto),
 				x.App, x.State.String(), render.Bytes(x.SrcBytes), render.Bytes(x.DstBytes), strconv.FormatUint(x.SrcPkts+x.DstPkts, 10), string(x.Tap))
 		}
 		return t
@@ -75,18 +75,4 @@ func endpoint(addr netip.Addr, port uint16, proto network.Proto) string {
 		return addr.String()
 	}
 	return netip.AddrPortFrom(addr, port).String()
-}
-
-func protoName(p network.Proto) string {
-	switch p {
-	case network.TCP:
-		return "tcp"
-	case network.UDP:
-		return "udp"
-	case network.ICMP:
-		return "icmp"
-	case network.ICMPv6:
-		return "icmpv6"
-	}
-	return strconv.Itoa(int(p))
 }

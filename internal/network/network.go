@@ -5,6 +5,7 @@ package network
 
 import (
 	"net/netip"
+	"strconv"
 	"time"
 )
 
@@ -86,6 +87,33 @@ const (
 	UDP    Proto = 17
 	ICMPv6 Proto = 58
 )
+
+// String returns the protocol's name as commands and the API write it, "tcp",
+// or its number.
+func (p Proto) String() string {
+	switch p {
+	case ICMP:
+		return "icmp"
+	case TCP:
+		return "tcp"
+	case UDP:
+		return "udp"
+	case ICMPv6:
+		return "icmpv6"
+	}
+	return strconv.Itoa(int(p))
+}
+
+// ParseProto reads a protocol's name or its number, which is not 0.
+func ParseProto(s string) (Proto, bool) {
+	for _, p := range [...]Proto{ICMP, TCP, UDP, ICMPv6} {
+		if s == p.String() {
+			return p, true
+		}
+	}
+	n, err := strconv.ParseUint(s, 10, 8)
+	return Proto(n), err == nil && n != 0
+}
 
 // Flow is the traffic between two endpoints during one report: for a flow that
 // goes on, only what was added since the report before. Source is who opened

@@ -9,7 +9,6 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"strconv"
 	"text/tabwriter"
 	"time"
 
@@ -135,7 +134,7 @@ func (s *summary) table(b *bytes.Buffer) {
 	for _, k := range keys[:min(topFlows, len(keys))] {
 		sum := s.flows[k]
 		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%d\t%s\n", endpoint(k.source, k.srcPort, k.proto), endpoint(k.dest, k.dstPort, k.proto),
-			protoName(k.proto), cmp.Or(sum.app, "-"), sum.packets, quantity(sum.bytes))
+			k.proto.String(), cmp.Or(sum.app, "-"), sum.packets, quantity(sum.bytes))
 	}
 	_ = w.Flush() // into a buffer
 	if s.beyond {
@@ -151,20 +150,6 @@ func endpoint(a netip.Addr, port uint16, proto network.Proto) string {
 		return netip.AddrPortFrom(a, port).String()
 	}
 	return a.String()
-}
-
-func protoName(p network.Proto) string {
-	switch p {
-	case network.TCP:
-		return "tcp"
-	case network.UDP:
-		return "udp"
-	case network.ICMP:
-		return "icmp"
-	case network.ICMPv6:
-		return "icmp6"
-	}
-	return strconv.Itoa(int(p))
 }
 
 // quantity writes a number of bytes with a binary unit.
