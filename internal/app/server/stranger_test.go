@@ -3,6 +3,7 @@ package server
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -143,7 +144,7 @@ func TestGarbageOnTheHTTPSPort(t *testing.T) {
 				t.Fatal(err)
 			}
 			text, err := io.ReadAll(io.LimitReader(bufio.NewReader(conn), 64<<10))
-			if ne, ok := err.(net.Error); ok && ne.Timeout() {
+			if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
 				t.Errorf("%s: still connected after 15 s", name)
 			}
 			if plain := strings.Contains(string(text), "400"); plain != (name == "plain HTTP") {
