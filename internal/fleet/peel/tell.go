@@ -14,6 +14,12 @@ import (
 // host is what functions ask of the peel.
 type host struct{ p *Peel }
 
+// ID returns the peel's id.
+func (h host) ID() fleet.PeelID { return h.p.id }
+
+// Version returns the version of the peel's binary.
+func (h host) Version() string { return h.p.deps.Version }
+
 // Facts collects the facts as they are now.
 func (h host) Facts(ctx context.Context) (fleet.Facts, error) {
 	f, err := facts.Collect(ctx, "")

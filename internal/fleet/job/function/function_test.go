@@ -20,6 +20,8 @@ import (
 
 type testHost struct{}
 
+func (testHost) ID() fleet.PeelID { return "web" }
+func (testHost) Version() string  { return "1" }
 func (testHost) Facts(context.Context) (fleet.Facts, error) {
 	return fleet.Facts{ID: "web", OS: "Debian", Mem: fleet.Mem{Total: 42}}, nil
 }
