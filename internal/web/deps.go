@@ -27,14 +27,27 @@ type Access interface {
 	CreateToken(ctx context.Context, p access.Principal, name string, role access.Role, ttl time.Duration) (string, error)
 	ListTokens(ctx context.Context, p access.Principal) ([]access.TokenInfo, error)
 	RevokeToken(ctx context.Context, p access.Principal, id string) error
+	AuditList(ctx context.Context, limit int, before string) ([]access.Entry, error)
+	Users
+}
+
+// Users are the accounts of people.
+type Users interface {
+	Users(ctx context.Context) ([]access.User, error)
+	CreateUser(ctx context.Context, p access.Principal, name, pass string, role access.Role) error
+	SetRole(ctx context.Context, p access.Principal, name string, role access.Role) error
+	SetPassword(ctx context.Context, p access.Principal, name, pass string) error
+	DeleteUser(ctx context.Context, p access.Principal, name string) error
 }
 
 // Fleet is the master's side: hosts and jobs.
 type Fleet interface {
 	Peels(ctx context.Context, q master.PeelQuery) ([]fleet.Peel, error)
 	Peel(ctx context.Context, id fleet.PeelID) (fleet.Peel, error)
+	Counts(ctx context.Context) (master.Counts, error)
 	Run(ctx context.Context, req fleet.JobRequest) (fleet.Job, error)
 	Jobs(ctx context.Context, limit int) ([]fleet.Job, error)
+	JobsOf(ctx context.Context, id fleet.PeelID, limit int) ([]fleet.Job, error)
 	Job(ctx context.Context, jid string) (fleet.Job, []fleet.Return, error)
 	Watch(ctx context.Context, jid string) (<-chan fleet.JobEvent, error)
 	Changes(ctx context.Context) <-chan struct{}
@@ -68,4 +81,6 @@ type Traffic interface {
 type Taps interface {
 	Taps(ctx context.Context) ([]ingest.TapInfo, error)
 	AddTap(ctx context.Context, name string, ttl time.Duration) (string, error)
+	RotateTap(ctx context.Context, name string, ttl time.Duration) (string, error)
+	RevokeTap(ctx context.Context, name string) error
 }

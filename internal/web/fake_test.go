@@ -96,6 +96,41 @@ func (f *fakeFleet) Peel(_ context.Context, id fleet.PeelID) (fleet.Peel, error)
 	return fleet.Peel{}, errs.New(errs.NotFound, "no peel %s is known; rind peel list shows all", id)
 }
 
+func (f *fakeFleet) Counts(context.Context) (master.Counts, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fail != nil {
+		return master.Counts{}, f.fail
+	}
+	c := master.Counts{Total: len(f.peels)}
+	for _, p := range f.peels {
+		switch p.Presence {
+		case fleet.Connected:
+			c.Connected++
+		case fleet.Away:
+			c.Away++
+			c.AwayPeels = append(c.AwayPeels, p.ID)
+		default:
+			c.Never++
+		}
+	}
+	return c, nil
+}
+
+// JobsOf knows by the returns and the missing, as the master does.
+func (f *fakeFleet) JobsOf(_ context.Context, id fleet.PeelID, limit int) ([]fleet.Job, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []fleet.Job
+	for _, j := range f.jobs {
+		answered := slices.ContainsFunc(f.returns[j.JID], func(r fleet.Return) bool { return r.Peel == id })
+		if len(out) < limit && (answered || slices.Contains(j.Summary.MissingPeels, id)) {
+			out = append(out, j)
+		}
+	}
+	return out, nil
+}
+
 func (f *fakeFleet) Run(_ context.Context, req fleet.JobRequest) (fleet.Job, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -306,7 +341,10 @@ func (f *fakeTraffic) see(name string) {
 }
 
 // fakeTaps knows taps.
-type fakeTaps struct{ taps []ingest.TapInfo }
+type fakeTaps struct {
+	taps []ingest.TapInfo
+	did  []string
+}
 
 func (f *fakeTaps) Taps(context.Context) ([]ingest.TapInfo, error) { return f.taps, nil }
 
@@ -316,6 +354,20 @@ func (f *fakeTaps) AddTap(_ context.Context, name string, _ time.Duration) (stri
 	}
 	return "rindtap_abc_secret", nil
 }
+
+func (f *fakeTaps) known(name, verb string) error {
+	if !slices.ContainsFunc(f.taps, func(t ingest.TapInfo) bool { return string(t.Name) == name && t.Revoked == nil }) {
+		return errs.New(errs.NotFound, "there is no tap %q", name)
+	}
+	f.did = append(f.did, verb+" "+name)
+	return nil
+}
+
+func (f *fakeTaps) RotateTap(_ context.Context, name string, _ time.Duration) (string, error) {
+	return "rindtap_abc_another", f.known(name, "rotate")
+}
+
+func (f *fakeTaps) RevokeTap(_ context.Context, name string) error { return f.known(name, "revoke") }
 
 // hostile is what a host or a packet may put where a name belongs.
 const hostile = `<script>alert(1)</script>"' onload=x {{.}} {{template "frame"}}` + "\x00\x1b[2J\u202egnp.exe\xff"

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	peelsAtOnce = 1000    // of one question to the master
+	peelsAtOnce = 10_000  // of one question to the master
 	maxPeels    = 200_000 // that a page reads
 	hostRows    = 200     // of a page of hosts
 )
@@ -123,10 +123,8 @@ type hostView struct {
 	Form   runForm
 }
 
-const (
-	jobsSearched = 200 // that are looked through for a host's own
-	hostJobs     = 10
-)
+// hostJobs is how many jobs the page of a host lists.
+const hostJobs = 10
 
 func (w *Web) host(rw http.ResponseWriter, r *http.Request) error {
 	if w.Fleet == nil {
@@ -144,11 +142,11 @@ func (w *Web) showHost(rw http.ResponseWriter, r *http.Request, status int, id f
 	if err != nil {
 		return fmt.Errorf("reading the host: %w", err)
 	}
-	jobs, err := w.Fleet.Jobs(r.Context(), jobsSearched)
+	jobs, err := w.Fleet.JobsOf(r.Context(), id, hostJobs)
 	if err != nil {
 		return fmt.Errorf("listing the jobs: %w", err)
 	}
-	v := hostView{Peel: p, Facts: p.Facts, CanRun: viewer(r).Operator, Jobs: jobsOf(jobs, id)}
+	v := hostView{Peel: p, Facts: p.Facts, CanRun: viewer(r).Operator, Jobs: jobs}
 	f.Target, f.Fixed = string(id), true
 	v.Form = f.filled()
 	if p.Facts != nil {
@@ -159,17 +157,6 @@ func (w *Web) showHost(rw http.ResponseWriter, r *http.Request, status int, id f
 	follow(&s, []string{topicPeels}, "presence", "facts", "recent")
 	s.Data = v
 	return w.pages.Render(rw, r, status, "host", s)
-}
-
-// jobsOf picks the latest jobs whose target is the host or a glob over it.
-func jobsOf(jobs []fleet.Job, id fleet.PeelID) []fleet.Job {
-	var out []fleet.Job
-	for _, j := range jobs {
-		if len(out) < hostJobs && aimsAt(j.Target, id) {
-			out = append(out, j)
-		}
-	}
-	return out
 }
 
 func factPairs(p fleet.Peel) []page.Pair {

@@ -3,7 +3,6 @@ package web
 import (
 	"fmt"
 	"net/http"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -123,13 +122,6 @@ func (f *runForm) request(r *http.Request) (fleet.JobRequest, error) {
 		req.Timeout = time.Duration(n) * time.Second
 	}
 	return req, nil
-}
-
-// aimsAt guesses from the text of a target whether it names the host: for the
-// list of a host's jobs, where the master's answer is not worth a question.
-func aimsAt(target string, id fleet.PeelID) bool {
-	ok, err := path.Match(target, string(id))
-	return ok && err == nil
 }
 
 // audit writes what a person did on a page; that it cannot is logged.

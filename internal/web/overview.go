@@ -78,26 +78,17 @@ func (w *Web) overview(rw http.ResponseWriter, r *http.Request) error {
 }
 
 func (w *Web) fleetOverview(ctx context.Context, v *overviewView) error {
-	peels, err := w.everyPeel(ctx, "")
+	c, err := w.Fleet.Counts(ctx)
 	if err != nil {
-		return err
+		return fmt.Errorf("counting the hosts: %w", err)
 	}
-	up := 0
-	var away []string
-	for _, p := range peels {
-		switch p.Presence {
-		case fleet.Connected:
-			up++
-		case fleet.Away:
-			away = append(away, string(p.ID))
-		}
-	}
-	v.Figures = append(v.Figures, figure{Name: "hosts connected", Value: ui.Count(up), Of: "of " + ui.Count(len(peels)), Bad: len(away) > 0})
-	if len(peels) == 0 {
+	v.Figures = append(v.Figures, figure{Name: "hosts connected", Value: ui.Count(c.Connected), Of: "of " + ui.Count(c.Total), Bad: c.Away > 0})
+	if c.Total == 0 {
 		v.Alerts = append(v.Alerts, alert{Level: "warn", Word: "No host", Text: "no host is managed yet", Link: "/enrollment", Action: "Add one"})
 	}
-	if len(away) > 0 {
-		v.Alerts = append(v.Alerts, alert{Level: "bad", Word: "Away", Text: plural(len(away), "host is", "hosts are") + " not connected: " + list(away, 5), Link: "/hosts?presence=away", Action: "See them"})
+	if c.Away > 0 {
+		text := plural(c.Away, "host is", "hosts are") + " not connected: " + listOf(c.AwayPeels, c.Away, namedMost)
+		v.Alerts = append(v.Alerts, alert{Level: "bad", Word: "Away", Text: text, Link: "/hosts?presence=away", Action: "See them"})
 	}
 	if w.Enroll != nil {
 		pending, err := w.Enroll.List(ctx, string(enroll.Pending))

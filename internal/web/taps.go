@@ -78,6 +78,40 @@ func (w *Web) addTap(rw http.ResponseWriter, r *http.Request) error {
 	}, "")
 }
 
+// changeTap gives a tap a new token, or revokes it.
+func (w *Web) changeTap(rw http.ResponseWriter, r *http.Request) error {
+	if w.Taps == nil {
+		return off("the node is")
+	}
+	name := r.PathValue("name")
+	var token string
+	var err error
+	verb := r.PostForm.Get("do")
+	switch verb {
+	case "rotate":
+		token, err = w.Taps.RotateTap(r.Context(), name, 0)
+	case "revoke":
+		err = w.Taps.RevokeTap(r.Context(), name)
+	default:
+		return w.showTaps(rw, r, http.StatusBadRequest, nil, "A tap's token is rotated or revoked.")
+	}
+	w.audit(r, "tap."+verb, name, "", err)
+	switch {
+	case err != nil:
+		if kind, _ := access.Describe(err); kind == errs.Internal {
+			return fmt.Errorf("changing the tap: %w", err)
+		}
+		return w.showTaps(rw, r, access.Status(errs.KindOf(err)), nil, said(err))
+	case verb == "revoke":
+		http.Redirect(rw, r, "/taps", http.StatusSeeOther)
+		return nil
+	}
+	return w.showTaps(rw, r, http.StatusOK, &joinView{
+		Title: "The tap " + name + " has a new token; the old one is refused from now on.", Text: "Run this on its machine:",
+		Command: w.join(r, "rind-tap join", token),
+	}, "")
+}
+
 // join is the command to type on the machine that joins.
 func (w *Web) join(r *http.Request, command, token string) string {
 	url := "https://" + r.Host

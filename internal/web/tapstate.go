@@ -22,7 +22,7 @@ type tapView struct {
 	Health     network.Health
 	Received, Summarised, DroppedKernel, DroppedPipeline,
 	Dropped, Malformed, Bytes uint64
-	gone bool
+	Gone bool
 }
 
 // tapState is what the overview and the page of taps both show.
@@ -66,7 +66,7 @@ func (w *Web) tapState(ctx context.Context, win ui.Window) (tapState, error) {
 		}
 		st.Received += v.Received
 		st.Dropped += v.Dropped
-		if !v.gone {
+		if !v.Gone {
 			st.Live++
 		}
 		if v.Look == "ok" {
@@ -98,7 +98,7 @@ func newTapView(t ingest.TapInfo, l store.Loss, now time.Time) tapView {
 	}
 	switch {
 	case t.Revoked != nil:
-		v.Look, v.Word, v.gone = "off", "revoked", true
+		v.Look, v.Word, v.Gone = "off", "revoked", true
 	case t.Expires != nil && now.After(*t.Expires):
 		v.Look, v.Word = "bad", "token expired"
 	case t.LastReport == nil:
@@ -129,14 +129,14 @@ func (st tapState) alerts(now time.Time) []alert {
 		if t.Dropped > 0 {
 			lost = append(lost, fmt.Sprintf("%s %s (%s packets)", t.Name, ui.Percent(t.Dropped, t.Received), ui.Count(t.Dropped)))
 		}
-		if t.Health.SpoolDropped > 0 && !t.gone {
+		if t.Health.SpoolDropped > 0 && !t.Gone {
 			spooling = append(spooling, string(t.Name))
 		}
 	}
 	var out []alert
 	add := func(level, word, text string, names []string) {
 		if len(names) > 0 {
-			out = append(out, alert{Level: level, Word: word, Text: text + list(names, 5), Link: "/taps", Action: "See the taps"})
+			out = append(out, alert{Level: level, Word: word, Text: text + list(names, namedMost), Link: "/taps", Action: "See the taps"})
 		}
 	}
 	add("bad", "Silent", "no report for more than a minute from ", silent)

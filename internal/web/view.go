@@ -171,15 +171,23 @@ type figure struct {
 	Bad             bool
 }
 
+// namedMost is how many names a sentence has.
+const namedMost = 5
+
 // list joins names for a sentence, cutting a long list: "a, b and 3 more".
-func list(names []string, most int) string {
-	for i := range names {
-		names[i] = ui.Visible(names[i])
+func list(names []string, most int) string { return listOf(names, len(names), most) }
+
+// listOf is list for the first of total names.
+func listOf[T ~string](names []T, total, most int) string {
+	var said []string
+	for _, name := range names[:min(len(names), most)] {
+		said = append(said, ui.Visible(string(name)))
 	}
-	if len(names) <= most {
-		return strings.Join(names, ", ")
+	text := strings.Join(said, ", ")
+	if more := total - len(said); more > 0 {
+		text += " and " + ui.Count(more) + " more"
 	}
-	return strings.Join(names[:most], ", ") + " and " + ui.Count(len(names)-most) + " more"
+	return text
 }
 
 // plural writes a count with its noun.

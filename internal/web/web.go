@@ -100,6 +100,7 @@ func (w *Web) Routes() []access.Route {
 		get("/tls", access.NeedViewer, "Page with the TLS handshakes", w.tls),
 		get("/taps", access.NeedViewer, "Page with the taps, their loss and gaps", w.taps),
 		post("/taps", access.NeedAdmin, "Add a tap and show its join command once", w.addTap),
+		post("/taps/{name}", access.NeedAdmin, "Give a tap a new token, or revoke it", w.changeTap),
 		get("/enrollment", access.NeedViewer, "Page with the enrollments", w.enrollment),
 		post("/enrollment", access.NeedAdmin, "Make an enrollment token and show its join command once", w.createToken),
 		post("/enrollment/{id}", access.NeedAdmin, "Decide on an enrollment", w.decide),
@@ -107,6 +108,10 @@ func (w *Web) Routes() []access.Route {
 		post("/account/password", access.NeedViewer, "Change one's own password", w.changePassword),
 		post("/account/tokens", access.NeedViewer, "Make an API token and show it once", w.makeToken),
 		post("/account/tokens/revoke", access.NeedViewer, "Revoke an API token", w.revokeToken),
+		get("/users", access.NeedAdmin, "Page with the users", w.users),
+		post("/users", access.NeedAdmin, "Make a user", w.makeUser),
+		post("/users/{name}", access.NeedAdmin, "Change a user's role or password, or delete the user", w.changeUser),
+		get("/audit", access.NeedAdmin, "Page with the audit trail", w.auditTrail),
 		get("/events/changes", access.NeedViewer, "Live: what changed", w.changes),
 		get("/events/jobs/{jid}", access.NeedViewer, "Live: the returns of a job as they arrive", w.jobEvents),
 	}

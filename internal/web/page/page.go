@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,8 +60,16 @@ var places = []Place{
 	{"/dns", "DNS"}, {"/tls", "TLS"}, {"/taps", "Taps"}, {"/enrollment", "Enrollment"},
 }
 
+// adminPlaces are shown to administrators only.
+var adminPlaces = []Place{{"/users", "Users"}, {"/audit", "Audit"}}
+
 // Places lists the navigation.
-func (s Sheet) Places() []Place { return places }
+func (s Sheet) Places() []Place {
+	if s.Viewer.Admin {
+		return slices.Concat(places, adminPlaces)
+	}
+	return places
+}
 
 // Vendor reports whether the browser libraries are there.
 func (s Sheet) Vendor() bool { return s.vendor }

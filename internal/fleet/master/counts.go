@@ -1,0 +1,58 @@
+package master
+
+import (
+	"context"
+	"time"
+
+	"github.com/rind-project/rind/internal/fleet"
+)
+
+// maxAwayNamed is how many peels Counts names.
+const maxAwayNamed = 10
+
+// Counts says how many peels there are and where, without a look at each.
+type Counts struct {
+	Total     int            `json:"total"`
+	Connected int            `json:"connected"`
+	Away      int            `json:"away"`
+	Never     int            `json:"never"`
+	AwayPeels []fleet.PeelID `json:"away_peels,omitempty"` // the first ten by id
+}
+
+// Counts counts the peels by presence.
+func (m *Master) Counts(ctx context.Context) (Counts, error) {
+	l, err := m.running()
+	if err != nil {
+		return Counts{}, err
+	}
+	if err := l.roster.fresh(ctx); err != nil {
+		return Counts{}, err
+	}
+	ids := l.roster.all.Select(everyone, "", 0)
+	c := Counts{Total: len(ids)}
+	now := time.Now()
+	for _, id := range ids {
+		switch l.whereIs(id, now) {
+		case fleet.Connected:
+			c.Connected++
+		case fleet.Away:
+			c.Away++
+			if len(c.AwayPeels) < maxAwayNamed {
+				c.AwayPeels = append(c.AwayPeels, id)
+			}
+		default:
+			c.Never++
+		}
+	}
+	return c, nil
+}
+
+// whereIs is the presence of a peel, by the same rule as in its own record.
+func (l *live) whereIs(id fleet.PeelID, now time.Time) fleet.Presence {
+	p := fleet.Peel{ID: id}
+	l.presence.fill(&p, now)
+	if p.Presence == fleet.Never && !l.roster.toldAt(id).IsZero() {
+		return fleet.Away // it was here before this master began
+	}
+	return p.Presence
+}
