@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rind-project/rind/internal/app/daemon"
+	"github.com/rind-project/rind/internal/network/capture"
 )
 
 // Main runs the command line and returns the exit code.
@@ -52,7 +53,7 @@ func interfaceFlag(cmd *cobra.Command, into *[]string) {
 
 func needInterfaces(cfg Config) error {
 	if len(cfg.Interfaces) == 0 {
-		return fmt.Errorf("no interface to capture on: name one with --interface or the key interfaces; this host has %s", interfaceNames())
+		return fmt.Errorf("no interface to capture on: name one with --interface or the key interfaces; this host has %s", capture.InterfaceNames())
 	}
 	return nil
 }

@@ -119,15 +119,3 @@ func receivedFD(oob []byte) (int, error) {
 	}
 	return -1, errors.New("the opener's answer holds no socket")
 }
-
-func interfaceNames() string {
-	all, err := net.Interfaces()
-	if err != nil || len(all) == 0 {
-		return "none"
-	}
-	names := make([]string, len(all))
-	for i, dev := range all {
-		names[i] = dev.Name
-	}
-	return strings.Join(names, ", ")
-}

@@ -18,7 +18,7 @@ import (
 func OpenSocket(iface string) (fd int, err error) {
 	dev, err := net.InterfaceByName(iface)
 	if err != nil {
-		return -1, errs.New(errs.NotFound, "capture on %q: no such interface; there are: %s", iface, interfaceNames())
+		return -1, errs.New(errs.NotFound, "capture on %q: no such interface; there are: %s", iface, InterfaceNames())
 	}
 	// Protocol 0 keeps the socket deaf, so that nothing of another interface
 	// and nothing from before the ring gets into it.
@@ -37,7 +37,8 @@ func OpenSocket(iface string) (fd int, err error) {
 	return fd, nil
 }
 
-func interfaceNames() string {
+// InterfaceNames lists the host's interfaces for a message, "eth0, lo".
+func InterfaceNames() string {
 	all, err := net.Interfaces()
 	if err != nil || len(all) == 0 {
 		return "none"
