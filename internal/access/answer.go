@@ -103,6 +103,14 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
+// isProgram reports whether a request has no use for a page: it brings a token,
+// or takes no HTML (an event stream, Prometheus).
+func isProgram(r *http.Request) bool {
+	accept := r.Header.Get("Accept")
+	return r.Header.Get("Authorization") != "" ||
+		accept != "" && !strings.Contains(accept, "text/html") && !strings.Contains(accept, "*/*")
+}
+
 // sendToLogin sends a browser to the login page. A request of a script, which
 // would follow a redirect without showing it, gets 401, and htmx the header
 // that makes it go there.
@@ -113,7 +121,8 @@ func (g *Guard) sendToLogin(w http.ResponseWriter, r *http.Request, message stri
 		http.Error(w, message, http.StatusUnauthorized)
 		return
 	}
-	if strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
+	if isProgram(r) {
+		w.Header().Set("WWW-Authenticate", "Bearer")
 		http.Error(w, message, http.StatusUnauthorized)
 		return
 	}

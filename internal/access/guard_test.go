@@ -272,6 +272,8 @@ func TestToLogin(t *testing.T) {
 		"a form":   {"POST", "/view", "Accept", "text/html", 303, "/login", ""},
 		"htmx":     {"GET", "/view", "HX-Request", "true", 401, "", "/login"},
 		"events":   {"GET", "/view", "Accept", "text/event-stream", 401, "", ""},
+		"scrape":   {"GET", "/view", "Accept", "application/openmetrics-text;version=1.0.0,text/plain;q=0.5", 401, "", ""},
+		"bearer":   {"GET", "/view", "Authorization", "Bearer rind_no_such", 401, "", ""},
 		"the API":  {"GET", "/api/view", "Accept", "text/html", 401, "", ""},
 		"a script": {"GET", "/view", "Accept", "*/*", 303, "/login?next=%2Fview", ""},
 	} {

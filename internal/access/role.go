@@ -14,8 +14,8 @@ import (
 // Role is what somebody may do. Each role may do what those below it may.
 type Role int
 
-// The roles. A viewer reads, an operator runs jobs and decides on enrollments,
-// an administrator manages users too.
+// The roles. A viewer reads, an operator runs jobs too, an administrator also
+// lets hosts and taps in and manages users.
 const (
 	NoRole Role = iota
 	Viewer
