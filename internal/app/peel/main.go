@@ -73,7 +73,7 @@ func enrollCommand(load *daemon.Loader) *cobra.Command {
 	f.StringVar(&join.Server, "server", "", "address of the server, https://host:8443")
 	f.StringVar(&join.Pin, "pin", "", "pin of the server's CA (rind server pin shows it)")
 	f.StringVar(&join.CAFile, "ca-file", "", "file of CA certificates, instead of the pin")
-	f.StringVar(&join.Token, "token", "", "token from `rind enroll token`")
+	f.StringVar(&join.Token, "token", "", "token from rind enroll token, on the server")
 	f.StringVar(&id, "id", "", "this host's id (default: the host name with . as _)")
 	f.DurationVar(&wait, "wait", 0, "how long to wait for the approval (default: for ever)")
 	f.BoolVar(&noWait, "no-wait", false, "do not wait for the approval")

@@ -60,7 +60,7 @@ func joinCommand(load *daemon.Loader) *cobra.Command {
 	f.StringVar(&server, "server", "", "address of a node or of the load balancer in front, https://host:8443")
 	f.StringVar(&pin, "pin", "", "pin of the server's CA (rind server pin shows it)")
 	f.StringVar(&caFile, "ca-file", "", "file of CA certificates, instead of the pin")
-	f.StringVar(&token, "token", "", "token from `rind tap add`")
+	f.StringVar(&token, "token", "", "token from rind tap add, on the server")
 	_ = cmd.MarkFlagRequired("server")
 	_ = cmd.MarkFlagRequired("token")
 	return cmd
