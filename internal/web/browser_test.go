@@ -194,6 +194,7 @@ const nameless = `[...document.querySelectorAll("a, button, input:not([type=hidd
 var visited = []struct{ name, path string }{
 	{"overview", "/"}, {"hosts", "/hosts"}, {"host", "/hosts/web-01"}, {"jobs", "/jobs"}, {"job", "/jobs/" + jid(2)}, {"job-running", "/jobs/" + jid(1)},
 	{"flows", "/flows"}, {"dns", "/dns?range=24h"}, {"tls", "/tls"}, {"taps", "/taps"}, {"enrollment", "/enrollment"}, {"account", "/account"},
+	{"users", "/users"}, {"audit", "/audit"},
 }
 
 var looks = []struct {

@@ -52,13 +52,13 @@ func TestForeignFormsAreRefused(t *testing.T) {
 	w := newWorld(t)
 	w.populate(time.Now())
 	c := w.as(t, "the-admin")
-	for _, path := range []string{"/jobs", "/taps", "/enrollment", "/enrollment/web-04", "/account/tokens", "/account/password", "/logout", "/theme", "/login"} {
+	for _, path := range []string{"/jobs", "/taps", "/taps/office", "/users", "/users/the-viewer", "/enrollment", "/enrollment/web-04", "/account/tokens", "/account/password", "/logout", "/theme", "/login"} {
 		status, _, _ := c.post(path, url.Values{"target": {"*"}, "function": {"test.ping"}}, "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example")
 		if status != http.StatusForbidden {
 			t.Errorf("%s from another site: %d", path, status)
 		}
 	}
-	if len(w.fleet.asked) > 0 || len(w.enroll.did) > 0 {
+	if len(w.fleet.asked) > 0 || len(w.enroll.did) > 0 || len(w.taps.did) > 0 {
 		t.Errorf("it did something: %v %v", w.fleet.asked, w.enroll.did)
 	}
 }

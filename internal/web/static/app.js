@@ -45,6 +45,7 @@ function show() {
 function busy() {
   const selection = getSelection();
   if (selection && !selection.isCollapsed) return true;
+  if (document.querySelector("[data-live] details[open]")) return true; // a decision is under way
   const active = document.activeElement;
   return Boolean(active?.matches(":focus-visible") && active.closest("[data-live]"));
 }
