@@ -29,6 +29,15 @@ type joinView struct {
 
 const ledgerRows = 30
 
+// Tail names an interface by what tells it from others: of a capture file, of
+// which the path is long, the end.
+func (tapsView) Tail(name string) string {
+	if at := strings.LastIndexByte(name, '/'); at > 0 && at < len(name)-1 {
+		return "…" + name[at:]
+	}
+	return name
+}
+
 func (w *Web) taps(rw http.ResponseWriter, r *http.Request) error {
 	return w.showTaps(rw, r, http.StatusOK, nil, "")
 }

@@ -5,6 +5,7 @@ package ui
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -36,7 +37,7 @@ func BitRate[N number](bytes N, over time.Duration) string {
 
 func scaled(v, step float64, units []string) string {
 	i := 0
-	for v >= step && i < len(units)-1 {
+	for math.Round(v) >= step && i < len(units)-1 {
 		v /= step
 		i++
 	}

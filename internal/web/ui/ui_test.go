@@ -18,7 +18,7 @@ func TestNumbers(t *testing.T) {
 	for _, x := range []struct{ got, want string }{
 		{ui.Bytes(0), "0 B"}, {ui.Bytes(1023), "1023 B"}, {ui.Bytes(1024), "1.00 KiB"}, {ui.Bytes(10<<20 + 1), "10.0 MiB"},
 		{ui.Bytes(999 << 30), "999 GiB"}, {ui.Bytes(uint64(math.MaxUint64)), "16.0 EiB"}, {ui.Bytes(-1), "–"},
-		{ui.BitRate(125_000, time.Second), "1.00 Mbit/s"}, {ui.BitRate(1, 8*time.Second), "1 bit/s"}, {ui.BitRate(1, 0), "–"},
+		{ui.BitRate(125_000, time.Second), "1.00 Mbit/s"}, {ui.BitRate(1, 8*time.Second), "1 bit/s"}, {ui.BitRate(124_999_990, 1000*time.Second), "1.00 Mbit/s"}, {ui.Bytes(1<<20 - 1), "1.00 MiB"}, {ui.BitRate(1, 0), "–"},
 		{ui.Count(0), "0"}, {ui.Count(999), "999"}, {ui.Count(1000), "1\u202f000"}, {ui.Count(-1234567), "-1\u202f234\u202f567"},
 		{ui.Percent(0, 0), "–"}, {ui.Percent(0, 9), "0 %"}, {ui.Percent(1, 1_000_000), "< 0.01 %"}, {ui.Percent(999_999, 1_000_000), "> 99.99 %"},
 		{ui.Percent(1, 3), "33.33 %"}, {ui.Percent(7, 7), "100.00 %"},
@@ -44,6 +44,23 @@ func TestAgo(t *testing.T) {
 	}
 	if got := ui.Ago(time.Time{}, now); got != "never" {
 		t.Errorf("no time is %q", got)
+	}
+}
+
+func TestClock(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 0, 0, 5, 0, time.UTC)
+	east := time.FixedZone("", 3600)
+	for _, x := range []struct {
+		at   time.Time
+		want string
+	}{
+		{now.Add(-4 * time.Second), "00:00:01"}, {now.Add(-6 * time.Second), "2026-02-28 23:59:59"}, {now.AddDate(-1, 0, 0), "2025-03-01 00:00:05"},
+		{now.In(east), "00:00:05"}, {time.Time{}, ""},
+	} {
+		if got := ui.Clock(x.at, now.In(east)); got != x.want {
+			t.Errorf("%s: %q, want %q", x.at, got, x.want)
+		}
 	}
 }
 

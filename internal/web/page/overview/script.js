@@ -19,7 +19,7 @@ function bits(value) {
   if (value == null) return "–";
   const names = ["bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"];
   let i = 0;
-  for (; value >= 1000 && i < names.length - 1; i++) value /= 1000;
+  for (; Math.round(value) >= 1000 && i < names.length - 1; i++) value /= 1000;
   const digits = i === 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
   return `${value.toFixed(digits)} ${names[i]}`;
 }
