@@ -3,81 +3,88 @@ package target
 import (
 	"fmt"
 	"strings"
-
-	"github.com/rind-project/rind/internal/fleet"
 )
 
-// glob matches ids with *, ? and classes: [abc], [a-z], [!a-z].
-type glob struct{ parts []part }
-
-// part is one element of a glob: a star, or a set of bytes.
-type part struct {
-	star bool
-	set  *[256]bool // nil: any byte
-	lit  byte       // when not zero, the only byte
+// glob matches texts with *, ? and classes: [abc], [a-z], [!a-z].
+type glob struct {
+	parts []part
+	fold  bool // letters of ASCII count the same in either case; parts are in lower case
 }
 
-func parseGlob(s string) (*glob, *SyntaxError) {
-	fail := func(i int, format string, args ...any) (*glob, *SyntaxError) {
-		return nil, &SyntaxError{Expr: s, Column: i + 1, Msg: fmt.Sprintf(format, args...)}
+// part is one element of a glob.
+type part struct {
+	kind partKind
+	lit  byte
+	set  *[256]bool
+}
+
+type partKind uint8
+
+const (
+	literal partKind = iota
+	anyByte
+	star
+	class
+)
+
+// parseGlob reads a glob over ids or, with fold, over any text. A backslash
+// takes its meaning from the character behind it in the latter.
+func parseGlob(w word, fold bool) (*glob, *SyntaxError) {
+	if len(w.text) > MaxPattern {
+		return nil, w.fail(0, "the glob has %d characters, at most %d are allowed", len(w.text), MaxPattern)
 	}
-	if s == "" {
-		return fail(0, "the target is empty; use * for every peel")
-	}
-	g := &glob{}
-	for i := 0; i < len(s); {
+	g := &glob{fold: fold}
+	for i, s := 0, w.text; i < len(s); i++ {
 		switch c := s[i]; {
 		case c == '*':
-			if n := len(g.parts); n == 0 || !g.parts[n-1].star {
-				g.parts = append(g.parts, part{star: true})
+			if n := len(g.parts); n == 0 || g.parts[n-1].kind != star {
+				g.parts = append(g.parts, part{kind: star})
 			}
-			i++
 		case c == '?':
-			g.parts = append(g.parts, part{})
-			i++
+			g.parts = append(g.parts, part{kind: anyByte})
 		case c == '[':
-			set, next, serr := parseClass(s, i)
+			set, end, serr := parseClass(w, i, fold)
 			if serr != nil {
 				return nil, serr
 			}
-			g.parts = append(g.parts, part{set: set})
-			i = next
+			g.parts = append(g.parts, part{kind: class, set: set})
+			i = end
+		case fold:
+			if c == '\\' && i+1 < len(s) {
+				i++
+			}
+			g.parts = append(g.parts, part{lit: lower(s[i])})
 		case idByte(c):
 			g.parts = append(g.parts, part{lit: c})
-			i++
 		default:
-			return fail(i, "%s", whyNot(s, i))
+			return nil, w.fail(i, "%s", whyNot(c))
 		}
 	}
 	return g, nil
 }
 
-// whyNot explains a byte that can stand in no glob.
-func whyNot(s string, i int) string {
-	switch c := s[i]; {
-	case i == 1 && c == '@' && strings.IndexByte("LEGPISN", s[0]) >= 0, i == 0 && len(s) > 1 && s[1] == '@' && strings.IndexByte("LEGPISN", c) >= 0:
-		return "targets of the form X@… are not known here; use a glob over peel ids such as web-*"
+// whyNot explains a byte that can stand in no glob over ids.
+func whyNot(c byte) string {
+	switch {
 	case c >= 'A' && c <= 'Z':
 		return fmt.Sprintf("%q matches no peel: ids are lower case", c)
 	case c == '.':
 		return "\".\" matches no peel: an id has \"_\" where the host name has a dot"
-	case c == ' ' || c == ',':
-		return "one glob is expected, without blanks and commas"
+	case c == ' ':
+		return "no id has a blank"
+	case c == ',':
+		return "no id has a comma; a list of ids is L@a,b, without blanks"
 	case c == ']':
 		return "\"]\" closes no class"
 	case c >= 0x80:
 		return "only a-z, 0-9, _, - and the glob characters * ? [ ] can match a peel's id"
-	default:
-		return fmt.Sprintf("%q can match no peel; ids have a-z, 0-9, _ and -", c)
 	}
+	return fmt.Sprintf("%q can match no peel; ids have a-z, 0-9, _ and -", c)
 }
 
-// parseClass reads the class that begins at s[i].
-func parseClass(s string, i int) (*[256]bool, int, *SyntaxError) {
-	begin := i
-	fail := func(at int, msg string) (*[256]bool, int, *SyntaxError) {
-		return nil, 0, &SyntaxError{Expr: s, Column: at + 1, Msg: msg}
-	}
+// parseClass reads the class that begins at w.text[i] and returns where it ends.
+func parseClass(w word, i int, fold bool) (*[256]bool, int, *SyntaxError) {
+	begin, s := i, w.text
 	var set [256]bool
 	i++
 	negate := i < len(s) && (s[i] == '!' || s[i] == '^')
@@ -86,11 +93,11 @@ func parseClass(s string, i int) (*[256]bool, int, *SyntaxError) {
 	}
 	for first := true; ; first = false {
 		if i >= len(s) {
-			return fail(begin, "the class is not closed; add \"]\"")
+			return nil, 0, w.fail(begin, "the class is not closed; add \"]\"")
 		}
 		if s[i] == ']' {
 			if first {
-				return fail(begin, "the class is empty")
+				return nil, 0, w.fail(begin, "the class is empty")
 			}
 			break
 		}
@@ -98,12 +105,15 @@ func parseClass(s string, i int) (*[256]bool, int, *SyntaxError) {
 		if i+2 < len(s) && s[i+1] == '-' && s[i+2] != ']' {
 			hi = s[i+2]
 			if hi < lo {
-				return fail(i, fmt.Sprintf("the range %s is upside down", s[i:i+3]))
+				return nil, 0, w.fail(i, "the range %s is upside down", s[i:i+3])
 			}
 			i += 2
 		}
 		for c := int(lo); c <= int(hi); c++ {
 			set[c] = true
+			if fold {
+				set[lower(byte(c))] = true
+			}
 		}
 		i++
 	}
@@ -112,58 +122,79 @@ func parseClass(s string, i int) (*[256]bool, int, *SyntaxError) {
 			set[c] = !set[c]
 		}
 	}
-	return &set, i + 1, nil
+	return &set, i, nil
 }
 
 func idByte(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_' || c == '-'
 }
 
+func lower(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
+}
+
 func (p part) matches(c byte) bool {
-	switch {
-	case p.lit != 0:
+	switch p.kind {
+	case literal:
 		return c == p.lit
-	case p.set != nil:
+	case class:
 		return p.set[c]
 	}
 	return true
 }
 
-// match takes time proportional to the id times the glob at most: after a
+// match takes time proportional to the text times the glob at most: after a
 // mismatch only the last star is tried again.
-func (g *glob) match(id fleet.PeelID, _ *fleet.Facts) bool {
+func (g *glob) match(text string) bool {
 	s, p := 0, 0
-	star, mark := -1, 0
-	for s < len(id) {
+	last, mark := -1, 0
+	for s < len(text) {
+		c := text[s]
+		if g.fold {
+			c = lower(c)
+		}
 		switch {
-		case p < len(g.parts) && g.parts[p].star:
-			star, mark = p, s
+		case p < len(g.parts) && g.parts[p].kind == star:
+			last, mark = p, s
 			p++
-		case p < len(g.parts) && g.parts[p].matches(id[s]):
+		case p < len(g.parts) && g.parts[p].matches(c):
 			s++
 			p++
-		case star >= 0:
+		case last >= 0:
 			mark++
-			s, p = mark, star+1
+			s, p = mark, last+1
 		default:
 			return false
 		}
 	}
-	for p < len(g.parts) && g.parts[p].star {
+	for p < len(g.parts) && g.parts[p].kind == star {
 		p++
 	}
 	return p == len(g.parts)
 }
 
-func (g *glob) prefix() string {
-	var b strings.Builder
-	for _, p := range g.parts {
-		if p.lit == 0 {
-			break
-		}
-		b.WriteByte(p.lit)
-	}
-	return b.String()
-}
+// any reports whether the glob matches every text.
+func (g *glob) any() bool { return len(g.parts) == 1 && g.parts[0].kind == star }
 
-func (g *glob) any() bool { return len(g.parts) == 1 && g.parts[0].star }
+// ends are the literals at both ends, and how many parts stand between them:
+// none in a text without wildcards, which is all prefix.
+func (g *glob) ends() (prefix, suffix string, between []part) {
+	lo, hi := 0, len(g.parts)
+	for lo < hi && g.parts[lo].kind == literal {
+		lo++
+	}
+	for hi > lo && g.parts[hi-1].kind == literal {
+		hi--
+	}
+	text := func(parts []part) string {
+		var b strings.Builder
+		for _, p := range parts {
+			b.WriteByte(p.lit)
+		}
+		return b.String()
+	}
+	return text(g.parts[:lo]), text(g.parts[hi:]), g.parts[lo:hi]
+}
