@@ -40,15 +40,13 @@ type BucketSpec struct {
 	// Remade says that the bucket holds nothing of value, and is made again
 	// when somebody deletes it. When another one vanishes, that is a loss.
 	Remade bool
-	// Untrusted says that peels write into the bucket. Then roll-ups are
-	// refused, since one roll-up header would purge every other peel's keys
-	// (kv.Purge therefore fails; use bus.Purge).
+	// Untrusted says that the values come from peels. Roll-ups are refused
+	// there, as a second wall: one roll-up header would purge every other
+	// peel's keys (kv.Purge therefore fails; use bus.Purge).
 	Untrusted bool
 	// DropOldest makes a full bucket drop its oldest values, where the others
 	// refuse the new one.
 	DropOldest bool
-	// Also is a subject, beside the bucket's own, whose messages become keys.
-	Also string
 }
 
 // Sizes, so that the table stays readable.
@@ -68,7 +66,7 @@ func Buckets() []BucketSpec {
 		{Name: Basket, History: 1, MaxBytes: gib, MaxValueSize: int32(256 * kib)},
 		{Name: Jobs, History: 10, TTL: 7 * day, MaxBytes: 2 * gib, MaxValueSize: int32(1000 * kib)},
 		{Name: JobReturns, History: 1, TTL: 7 * day, MaxBytes: 8 * gib, MaxValueSize: int32(1000 * kib),
-			Untrusted: true, DropOldest: true, Also: AllReturns},
+			Untrusted: true, DropOldest: true},
 		{Name: MasterHeartbeat, History: 1, TTL: 15 * time.Second, MaxBytes: 16 * mib, MaxValueSize: int32(16 * kib), Remade: true},
 		{Name: Enrollments, History: 10, MaxBytes: 2 * gib, MaxValueSize: int32(16 * kib)},
 		{Name: EnrollChallenges, History: 1, TTL: 5 * time.Minute, Memory: true, MaxBytes: 64 * mib, MaxValueSize: int32(4 * kib), Remade: true},
@@ -106,10 +104,6 @@ func (b BucketSpec) StreamConfig(replicas int) jetstream.StreamConfig {
 	}
 	if b.DropOldest {
 		cfg.Discard = jetstream.DiscardOld
-	}
-	if b.Also != "" {
-		cfg.Subjects = append(cfg.Subjects, b.Also)
-		cfg.SubjectTransform = &jetstream.SubjectTransformConfig{Source: b.Also, Destination: "$KV." + b.Name + ".>"}
 	}
 	return cfg
 }

@@ -1,10 +1,6 @@
 package bus
 
-import (
-	"time"
-
-	"github.com/nats-io/jwt/v2"
-)
+import "github.com/nats-io/jwt/v2"
 
 // Limits of one peel's connection.
 const (
@@ -16,15 +12,13 @@ const (
 // connect. The server replaces {{name()}} by the peel's id, unescaped, which is
 // why an id is checked by fleet.ParsePeelID on both halves of an enrollment.
 //
-// Whatever is not listed is denied. There is nothing of the JetStream API in
-// it: an acknowledged publish needs the inbox alone. A peel may answer a
-// message that was sent to it with a reply subject, once and soon.
+// Whatever is not listed is denied. There is nothing of JetStream in it, and no
+// stream listens to what a peel may publish to: see the package comment.
 func PeelPermissions() jwt.UserPermissionLimits {
 	const me = "{{name()}}"
 	var p jwt.UserPermissionLimits
-	p.Pub.Allow = jwt.StringList{"ret.*." + me + ".*", "hb." + me, "$KV." + Facts + "." + me, "evt." + me + ".>"}
+	p.Pub.Allow = jwt.StringList{"ret.*." + me + ".*", "hb." + me, "facts." + me, "evt." + me + ".>"}
 	p.Sub.Allow = jwt.StringList{JobAll, "job.p." + me, NoticeAll, "notice.p." + me, "_INBOX_" + me + ".>"}
-	p.Resp = &jwt.ResponsePermission{MaxMsgs: 1, Expires: 30 * time.Second}
 	// nats-server does not enforce Data, so it says nothing here.
 	p.NatsLimits = jwt.NatsLimits{Subs: PeelMaxSubscriptions, Data: jwt.NoLimit, Payload: PeelMaxPayload}
 	p.AllowedConnectionTypes = jwt.StringList{jwt.ConnectionTypeStandard}

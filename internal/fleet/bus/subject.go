@@ -4,9 +4,11 @@
 //
 // A subject says who speaks: the broker lets a peel publish under its own id
 // alone, so a reader takes the id from the subject and never from a payload.
-// What the broker cannot promise is that a message which arrives on a peel's
-// job subject came from a master (a stranger's publish can name that subject
-// as its reply), which is why jobs are signed.
+// What the broker cannot promise is who sent a reply: whoever publishes may
+// name any subject as its reply, and what answers writes there with its own
+// rights. So no stream listens to what peels publish (it would acknowledge to
+// that reply); masters take it, answer to the peel's own inbox only, and write
+// the buckets. And so jobs are signed.
 package bus
 
 import (
@@ -25,6 +27,7 @@ const (
 // Subjects that servers subscribe to.
 const (
 	AllReturns    = "ret.>"
+	AllFacts      = "facts.*"
 	AllHeartbeats = "hb.*"
 	AllEvents     = "evt.>"
 	JobEvents     = "jobevt.>" // the subjects of the stream job-events
@@ -43,20 +46,27 @@ func HeartbeatSubject(id fleet.PeelID) string { return "hb." + string(id) }
 // tokens.
 func EventSubject(id fleet.PeelID, name string) string { return "evt." + string(id) + "." + name }
 
-// ReturnSubject is where a peel publishes part n of its return to a job. The
-// stream behind the bucket job-returns takes it and acknowledges it.
+// ReturnSubject is where a peel publishes part n of its return to a job. A
+// master stores it and answers.
 func ReturnSubject(jid string, id fleet.PeelID, n int) string {
 	return "ret." + jid + "." + string(id) + "." + strconv.Itoa(n)
 }
 
-// ReturnKey is the key in the bucket job-returns that ReturnSubject fills.
+// ReturnKey is the key in the bucket job-returns under which it is stored.
 func ReturnKey(jid string, id fleet.PeelID, n int) string {
 	return strings.TrimPrefix(ReturnSubject(jid, id, n), "ret.")
 }
 
-// FactsSubject is the subject behind the peel's key in the bucket facts, so
-// that a peel can publish to it and be acknowledged without the bucket API.
-func FactsSubject(id fleet.PeelID) string { return "$KV." + Facts + "." + string(id) }
+// FactsSubject is where a peel publishes its facts. A master stores them and
+// answers.
+func FactsSubject(id fleet.PeelID) string { return "facts." + string(id) }
+
+// ParseFacts returns the peel that the subject of facts names.
+func ParseFacts(subject string) (fleet.PeelID, bool) {
+	rest, found := strings.CutPrefix(subject, "facts.")
+	id, err := fleet.ParsePeelID(rest)
+	return id, found && err == nil
+}
 
 // JobEventSubject is where masters record an event of a job.
 func JobEventSubject(jid string) string { return "jobevt." + jid }

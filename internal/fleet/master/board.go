@@ -58,6 +58,13 @@ func (b *board) remove(jid string) {
 	delete(b.records, jid)
 }
 
+// knows reports whether a record of the job is in memory.
+func (b *board) knows(jid string) bool {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.records[jid] != nil || b.runs[jid] != nil
+}
+
 func (b *board) run(jid string) *run {
 	b.mu.RLock()
 	defer b.mu.RUnlock()

@@ -86,11 +86,11 @@ func (l *live) resolve(ctx context.Context, expr *target.Expr) ([]fleet.PeelID, 
 	if err := l.roster.refresh(ctx); err != nil {
 		return nil, err
 	}
-	if ids := l.roster.targets.Select(expr, "", 0); len(ids) > 0 {
-		return ids, nil
+	if ids, _, err := l.roster.targets.Query(ctx, expr, "", 0); err != nil || len(ids) > 0 {
+		return ids, err
 	}
 	if n := l.roster.targets.Len(); n > 0 {
-		return nil, errs.New(errs.NotFound, "the target %q matches none of the %d enrolled peels; rind peel list shows them", expr, n)
+		return nil, errs.New(errs.NotFound, "the target %q matches none of the %d enrolled peels; rind target test shows whom each of its terms matches", expr, n)
 	}
 	return nil, errs.New(errs.NotFound, "no peel is enrolled yet; rind enroll token prints the command that enrolls a host")
 }

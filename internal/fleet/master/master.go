@@ -115,6 +115,9 @@ func (m *Master) open(ctx context.Context, l *live) error {
 	if err := m.follow(ctx, l); err != nil {
 		return err
 	}
+	if err := m.takeIn(l); err != nil {
+		return fmt.Errorf("taking in what peels say: %w", err)
+	}
 	m.takeUp(l)
 	l.wg.Go(func() { m.beatLoop(l) })
 	l.wg.Go(func() { m.sweepLoop(l) })

@@ -11,6 +11,7 @@ type metrics struct {
 	jobs, backfilled prometheus.Counter
 	returns          *prometheus.CounterVec
 	stray            *prometheus.CounterVec
+	unstored         prometheus.Counter
 	running          prometheus.Gauge
 	peels            *prometheus.GaugeVec
 }
@@ -23,14 +24,16 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		returns: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rind_master_returns_total",
 			Help: "Returns that were counted for a job, by how the function ended."}, []string{"result"}),
 		stray: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rind_master_stray_messages_total",
-			Help: "Messages of peels that were not used, by the reason: unknown_job, untargeted, duplicate, malformed, heartbeat, facts."}, []string{"reason"}),
+			Help: "Messages of peels that were not used, by the reason: unknown_job, untargeted, duplicate, malformed, reply, heartbeat, facts."}, []string{"reason"}),
+		unstored: prometheus.NewCounter(prometheus.CounterOpts{Name: "rind_master_unstored_messages_total",
+			Help: "Returns and facts that the bus did not store at the first try; the peel sends them again."}),
 		running: prometheus.NewGauge(prometheus.GaugeOpts{Name: "rind_master_jobs_running", Help: "Jobs that wait for answers."}),
 		peels:   prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "rind_master_peels", Help: "Peels by state: enrolled, connected."}, []string{"state"}),
 	}
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.jobs, m.backfilled, m.returns, m.stray, m.running, m.peels} {
+	for _, c := range []prometheus.Collector{m.jobs, m.backfilled, m.returns, m.stray, m.unstored, m.running, m.peels} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("registering the master's metrics: %w", err)
 		}

@@ -36,7 +36,10 @@ func (m *Master) Peels(ctx context.Context, q PeelQuery) ([]fleet.Peel, error) {
 	if q.Limit <= 0 {
 		q.Limit = defaultPage
 	}
-	ids := l.roster.all.Select(expr, q.After, min(q.Limit, maxPage))
+	ids, _, err := l.roster.all.Query(ctx, expr, q.After, min(q.Limit, maxPage))
+	if err != nil {
+		return nil, err
+	}
 	out := make([]fleet.Peel, len(ids))
 	now := time.Now()
 	for i, id := range ids {

@@ -21,8 +21,8 @@ var everyone = target.Everyone()
 // targeted, and those that have facts, who are shown beside them.
 type roster struct {
 	enrolled func(context.Context) ([]fleet.PeelID, error)
-	targets  *target.Index // enrolled
-	all      *target.Index // enrolled or with facts
+	all      *target.Index  // enrolled or with facts
+	targets  *target.Subset // of these, the enrolled
 
 	refreshing sync.Mutex // one refresh at a time
 	planned    atomic.Bool
@@ -33,7 +33,8 @@ type roster struct {
 }
 
 func newRoster(enrolled func(context.Context) ([]fleet.PeelID, error)) *roster {
-	return &roster{enrolled: enrolled, targets: target.NewIndex(), all: target.NewIndex(), told: map[fleet.PeelID]time.Time{}}
+	all := target.NewIndex()
+	return &roster{enrolled: enrolled, all: all, targets: all.Subset(), told: map[fleet.PeelID]time.Time{}}
 }
 
 // refresh asks who is enrolled.
@@ -49,11 +50,13 @@ func (r *roster) refresh(ctx context.Context) error {
 	now := make(map[fleet.PeelID]bool, len(ids))
 	for _, id := range ids {
 		now[id] = true
-		if _, known := r.targets.Facts(id); !known {
-			f, _ := r.all.Facts(id)
-			r.targets.Put(id, f)
-			r.all.Put(id, f)
+		if r.targets.Has(id) {
+			continue
 		}
+		if _, known := r.all.Facts(id); !known {
+			r.all.Put(id, nil)
+		}
+		r.targets.Add(id)
 	}
 	for _, id := range r.targets.Select(everyone, "", 0) {
 		if now[id] {
@@ -91,8 +94,7 @@ func (r *roster) soon(fn func()) {
 
 // isEnrolled reports whether a peel was enrolled at the last refresh.
 func (r *roster) isEnrolled(id fleet.PeelID) bool {
-	_, ok := r.targets.Facts(id)
-	return ok
+	return r.targets.Has(id)
 }
 
 // apply takes an entry of the bucket facts. The id is that of the key.
@@ -114,9 +116,6 @@ func (r *roster) apply(e jetstream.KeyValueEntry) error {
 	defer r.mu.Unlock()
 	r.told[id] = e.Created()
 	r.all.Put(id, &f)
-	if r.isEnrolled(id) {
-		r.targets.Put(id, &f)
-	}
 	return nil
 }
 
@@ -127,11 +126,9 @@ func (r *roster) forget(id fleet.PeelID, gone bool) {
 	delete(r.told, id)
 	if r.isEnrolled(id) && !gone {
 		r.all.Put(id, nil)
-		r.targets.Put(id, nil)
 		return
 	}
 	r.all.Remove(id)
-	r.targets.Remove(id)
 }
 
 func (r *roster) toldAt(id fleet.PeelID) time.Time {

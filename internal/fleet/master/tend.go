@@ -29,6 +29,9 @@ func (m *Master) onReturn(l *live, msg *nats.Msg) {
 		m.metrics.stray.WithLabelValues("malformed").Inc()
 		return
 	}
+	if !ownReply(msg, id) {
+		return // it will not be stored, and is counted there
+	}
 	r := l.board.run(jid)
 	if r == nil {
 		m.metrics.stray.WithLabelValues("unknown_job").Inc()

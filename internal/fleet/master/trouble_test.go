@@ -108,7 +108,7 @@ func TestMasterIsReplacedInTheMiddleOfAJob(t *testing.T) {
 			w.peel(w.enroll("app"), "", slow)
 			w.enroll("away")
 			eventually(t, "all connect", online(m, 3))
-			j, err := m.Run(t.Context(), fleet.JobRequest{Target: "*", Function: "test.slow", Timeout: 4 * time.Second})
+			j, err := m.Run(t.Context(), fleet.JobRequest{Target: "*", Function: "test.slow", Timeout: 8 * time.Second})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -211,7 +211,7 @@ func TestMessagesThatNoMasterSent(t *testing.T) {
 	for subject, data := range map[string]string{
 		bus.ReturnSubject(job.NewJID(), "web", 0): `{"ok":true}`, "ret.x": "", "ret.a.b.c.d": "{", "ret..web.0": "{}", "ret.j.web.-1": "{}",
 	} {
-		if err := w.nc.Publish(subject, []byte(data)); err != nil {
+		if err := w.nc.PublishRequest(subject, bus.InboxPrefix("web")+".x", []byte(data)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -240,7 +240,7 @@ func TestAReturnIsWhoseSubjectItIs(t *testing.T) {
 	}
 	forged := fmt.Appendf(nil, `{"jid":%q,"peel":"web","ok":true}`, j.JID)
 	for _, id := range []fleet.PeelID{"db", "web", "web"} {
-		if err := w.nc.Publish(bus.ReturnSubject(j.JID, id, 0), forged); err != nil {
+		if err := w.nc.PublishRequest(bus.ReturnSubject(j.JID, id, 0), bus.InboxPrefix(id)+".x", forged); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -344,7 +344,7 @@ func TestDomain(t *testing.T) {
 	if err != nil || info.Domain != "hub" {
 		t.Errorf("domain %v, %v", info, err)
 	}
-	if _, err := b.peel("web-01").Request(bus.FactsSubject("web-01"), []byte("{}"), 5*time.Second); err != nil {
+	if _, err := js.Publish(t.Context(), "$KV.facts.web-01", []byte("{}")); err != nil {
 		t.Errorf("facts on a domain: %v", err)
 	}
 }

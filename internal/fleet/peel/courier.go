@@ -15,12 +15,13 @@ import (
 
 // Pace of deliveries.
 const (
-	ackWait      = 5 * time.Second
-	firstRetry   = 250 * time.Millisecond
-	lastRetry    = 30 * time.Second
-	keepReturns  = 7 * 24 * time.Hour // as long as masters keep a job
-	deliveries   = 4                  // at the same time
-	waitForConns = 500 * time.Millisecond
+	ackWait       = 5 * time.Second
+	firstRetry    = 250 * time.Millisecond
+	lastRetry     = 30 * time.Second
+	noMasterRetry = 2 * time.Second
+	keepReturns   = 7 * 24 * time.Hour // as long as masters keep a job
+	deliveries    = 4                  // at the same time
+	waitForConns  = 500 * time.Millisecond
 )
 
 // courier brings returns to the bus and asks again until each is acknowledged:
@@ -59,6 +60,9 @@ func (c *courier) deliver(jid string) {
 					c.p.log.Warn("a return is not acknowledged yet", "jid", jid, "error", err)
 				}
 				wait = min(2*wait, lastRetry)
+				if errors.Is(err, bus.ErrNoMaster) { // the broker says so at once, and asking costs little
+					wait = min(wait, noMasterRetry)
+				}
 			} else {
 				wait = waitForConns
 			}
@@ -91,7 +95,13 @@ func (c *courier) try(jid string) (bool, error) {
 		c.p.metrics.lost.Inc()
 		return true, c.r.spool.Remove(jid)
 	}
-	if err := c.publish(ret); err != nil {
+	err = c.publish(ret)
+	if errors.Is(err, bus.ErrRefused) {
+		c.p.log.Error("a return is not taken, and is given up", "jid", jid, "error", err)
+		c.p.metrics.lost.Inc()
+		return true, c.r.spool.Remove(jid)
+	}
+	if err != nil {
 		return false, err
 	}
 	c.p.metrics.returned.Inc()
@@ -101,16 +111,15 @@ func (c *courier) try(jid string) (bool, error) {
 	return true, nil
 }
 
-// publish sends the parts in their order. The message id lets the broker drop
-// a part that it has already, when only the acknowledgement was lost.
+// publish sends the parts in their order. A master drops a part that is stored
+// already, when only its answer was lost.
 func (c *courier) publish(ret fleet.Return) error {
 	parts, err := job.Split(ret)
 	if err != nil {
 		return err
 	}
 	for n, part := range parts {
-		id := bus.ReturnKey(ret.JID, c.p.id, n)
-		if err := c.r.link.publish(c.r.ctx, bus.ReturnSubject(ret.JID, c.p.id, n), id, part); err != nil {
+		if err := c.r.link.tell(c.r.ctx, bus.ReturnSubject(ret.JID, c.p.id, n), part); err != nil {
 			return err
 		}
 	}

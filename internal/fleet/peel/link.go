@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/rind-project/rind/internal/fleet/bus"
 )
@@ -29,7 +28,6 @@ type link struct {
 
 	mu      sync.Mutex
 	nc      *nats.Conn
-	js      jetstream.JetStream
 	subs    []*nats.Subscription
 	closing bool
 	ready   chan struct{} // closed at the first connection
@@ -63,11 +61,6 @@ func (l *link) connect(ctx context.Context, once bool) error {
 	if err != nil {
 		return err
 	}
-	js, err := jetstream.New(nc)
-	if err != nil {
-		nc.Close()
-		return fmt.Errorf("opening JetStream: %w", err)
-	}
 	subs, err := l.subscribe(nc)
 	if err != nil {
 		nc.Close()
@@ -80,7 +73,7 @@ func (l *link) connect(ctx context.Context, once bool) error {
 		return errStopping
 	}
 	old := l.nc
-	l.nc, l.js, l.subs = nc, js, subs
+	l.nc, l.subs = nc, subs
 	l.mu.Unlock()
 	if old != nil {
 		_ = old.Drain() // it ends within drain_timeout in any case
@@ -183,12 +176,6 @@ func (l *link) current() *nats.Conn {
 	return l.nc
 }
 
-func (l *link) stream() jetstream.JetStream {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.js
-}
-
 func (l *link) up() bool {
 	nc := l.current()
 	return nc != nil && nc.IsConnected()
@@ -218,18 +205,11 @@ func (l *link) close() {
 	l.p.metrics.connected.Set(0)
 }
 
-// publish publishes a message and waits for the acknowledgement.
-func (l *link) publish(ctx context.Context, subject, msgID string, data []byte) error {
-	js := l.stream()
-	if js == nil || !l.up() {
+// tell sends a message to the masters and waits until one has stored it.
+func (l *link) tell(ctx context.Context, subject string, data []byte) error {
+	nc := l.current()
+	if nc == nil || !nc.IsConnected() {
 		return nats.ErrConnectionClosed
 	}
-	ctx, cancel := context.WithTimeout(ctx, ackWait)
-	defer cancel()
-	var opts []jetstream.PublishOpt
-	if msgID != "" {
-		opts = append(opts, jetstream.WithMsgID(msgID))
-	}
-	_, err := js.Publish(ctx, subject, data, opts...)
-	return err
+	return bus.Tell(ctx, nc, subject, data, ackWait)
 }

@@ -3,6 +3,7 @@ package peel
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -71,10 +72,14 @@ func (p *Peel) publishFacts(r *running, f fleet.Facts) bool {
 	}
 	wait := time.Second
 	for began := time.Now(); time.Since(began) < p.cfg.Facts.Interval; wait = min(2*wait, lastRetry) {
-		err := r.link.publish(r.ctx, bus.FactsSubject(p.id), "", data)
+		err := r.link.tell(r.ctx, bus.FactsSubject(p.id), data)
 		if err == nil {
 			p.metrics.facts.Inc()
 			return true
+		}
+		if errors.Is(err, bus.ErrRefused) {
+			p.log.Error("the facts are not taken", "error", err)
+			return false
 		}
 		p.metrics.retries.Inc()
 		p.log.Debug("facts are not acknowledged yet", "error", err)
