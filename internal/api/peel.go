@@ -21,6 +21,10 @@ func (a *API) peelRoutes() []access.Route {
 			method: http.MethodGet, path: "/peels/{id}", need: access.NeedViewer,
 			summary: "show a managed host with its facts", run: a.showPeel,
 		}),
+		route(a, op[wire.TargetIn, wire.TargetOut]{
+			method: http.MethodGet, path: "/targets/test", need: access.NeedViewer,
+			summary: "say which hosts a target means, and why", run: a.testTarget,
+		}),
 	}
 }
 
@@ -58,6 +62,30 @@ func (a *API) showPeel(ctx context.Context, _ *http.Request, in wire.PeelIn) (fl
 		return fleet.Peel{}, err
 	}
 	return m.Peel(ctx, id)
+}
+
+func (a *API) testTarget(ctx context.Context, _ *http.Request, in wire.TargetIn) (wire.TargetOut, error) {
+	m, err := a.fleet()
+	if err != nil {
+		return wire.TargetOut{}, err
+	}
+	var after fleet.PeelID
+	if in.After != "" {
+		if after, err = peelID(in.After); err != nil {
+			return wire.TargetOut{}, err
+		}
+	}
+	t, err := m.TestTarget(ctx, master.PeelQuery{Match: in.Target, Limit: in.Limit + 1, After: after})
+	if err != nil {
+		return wire.TargetOut{}, err
+	}
+	page, more := cut(t.Matches, in.Limit)
+	out := wire.TargetOut{TargetTest: t}
+	out.Matches = page
+	if more {
+		out.Next = string(page[len(page)-1].ID)
+	}
+	return out, nil
 }
 
 // peelID parses an id that came from a client.

@@ -20,6 +20,7 @@ import (
 var needs = map[string]access.Need{
 	"GET /peels":                     access.NeedViewer,
 	"GET /peels/{id}":                access.NeedViewer,
+	"GET /targets/test":              access.NeedViewer,
 	"POST /jobs":                     access.NeedOperator,
 	"GET /jobs":                      access.NeedViewer,
 	"GET /jobs/{jid}":                access.NeedViewer,

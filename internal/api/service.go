@@ -20,6 +20,7 @@ import (
 type Fleet interface {
 	Peels(context.Context, master.PeelQuery) ([]fleet.Peel, error)
 	Peel(context.Context, fleet.PeelID) (fleet.Peel, error)
+	TestTarget(context.Context, master.PeelQuery) (fleet.TargetTest, error)
 	Run(context.Context, fleet.JobRequest) (fleet.Job, error)
 	Jobs(ctx context.Context, limit int) ([]fleet.Job, error)
 	Job(ctx context.Context, jid string) (fleet.Job, []fleet.Return, error)

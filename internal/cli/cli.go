@@ -88,7 +88,7 @@ func New(opts Options) *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	s.flags(root)
 	root.AddCommand(
-		s.runCommand(), s.peelCommand(), s.jobCommand(), s.enrollCommand(),
+		s.runCommand(), s.peelCommand(), s.targetCommand(), s.jobCommand(), s.enrollCommand(),
 		s.tapCommand(), s.flowCommand(), s.dnsCommand(), s.tlsCommand(), s.trafficCommand(), s.overviewCommand(),
 		s.userCommand(), s.tokenCommand(), s.auditCommand(),
 		s.loginCommand(), s.logoutCommand(), s.whoamiCommand(), s.versionCommand(),
@@ -136,13 +136,17 @@ func (o Options) withDefaults() Options {
 }
 
 // canonical puts the verb run in front of a target: the first word that is no
-// flag, when it is the name of no command.
+// flag, when it is the name of no command, or when a flag before it says of
+// which kind of target it is.
 func canonical(root *cobra.Command, args []string) []string {
 	i := firstWord(root, args)
+	if i < len(args) && slices.ContainsFunc(args[:i], isKindFlag) {
+		return slices.Insert(slices.Clone(args), 0, "run")
+	}
 	if i == len(args) || isCommand(root, args[i]) {
 		return args
 	}
-	if rest := firstWord(root, args[i+1:]); !strings.ContainsAny(args[i], "*?[") && rest == len(args)-i-1 {
+	if rest := firstWord(root, args[i+1:]); !strings.ContainsAny(args[i], "*?[@ ") && rest == len(args)-i-1 {
 		return args // one word alone: let it be an unknown command
 	}
 	if len(root.SuggestionsFor(args[i])) > 0 && !strings.Contains(strings.Join(args[i+1:], " "), ".") {

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
@@ -15,16 +17,29 @@ import (
 
 func (s *shell) peelCommand() *cobra.Command {
 	var p paging
+	var kinds kindFlags
+	var match string
 	list := &cobra.Command{
 		Use: "list [TARGET]", Short: "List managed hosts",
-		Example:           "  rind peel list\n  rind peel list 'web-*'\n  rind peel list --all -o json",
+		Example:           "  rind peel list\n  rind peel list 'web-* and G@os:Debian'\n  rind peel list --match S@10.0.0.0/8\n  rind peel list --all -o json",
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: s.completePeel,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.listPeels(cmd.Context(), p, strings.Join(args, ""))
+			typed := strings.Join(args, "")
+			switch {
+			case typed != "" && match != "":
+				return errors.New("the target is given twice: as a word, and with --match")
+			case typed+match != "":
+				typed = kinds.expression(typed + match)
+			case kinds.chosen != 0:
+				return fmt.Errorf("-%c says of which kind the target is, and there is none", kinds.chosen)
+			}
+			return s.listPeels(cmd.Context(), p, typed)
 		},
 	}
 	p.flags(list, 1000)
+	list.Flags().StringVar(&match, "match", "", "show whom this target means; the same as TARGET")
+	kinds.flags(list)
 	show := &cobra.Command{
 		Use: "show ID", Short: "Show a managed host with its facts",
 		Example:           "  rind peel show web-01\n  rind peel show web-01 -o yaml",
@@ -44,7 +59,7 @@ func (s *shell) listPeels(ctx context.Context, p paging, match string) error {
 		return out.Peels, out.Next, err
 	})
 	if err != nil {
-		return err
+		return pointed(err, match)
 	}
 	defer s.hintMore(more, len(all))
 	return showList(s, all, func() *render.Table {

@@ -21,6 +21,7 @@ import (
 
 func (s *shell) runCommand() *cobra.Command {
 	var timeout time.Duration
+	var kinds kindFlags
 	cmd := &cobra.Command{
 		Use:   "run TARGET FUNCTION [ARG…]",
 		Short: "Run a function on hosts, and show what they return as it arrives",
@@ -30,14 +31,17 @@ func (s *shell) runCommand() *cobra.Command {
 		Example: "  rind run '*' test.ping\n" +
 			"  rind 'web-*' facts.get mem.total\n" +
 			"  rind run web-01 cmd.run 'df -h /'\n" +
+			"  rind 'web-* and G@os:Debian and not S@10.2.0.0/16' test.ping\n" +
+			"  rind -G 'mem.total>8GB' test.ping\n" +
 			"  rind run --timeout 2m -o json 'db-*' cmd.run 'apt-get -q update'",
 		Args:              cobra.MinimumNArgs(2),
 		ValidArgsFunction: s.completeRun,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.run(cmd.Context(), wire.JobIn{Target: args[0], Function: args[1], Args: args[2:], Timeout: wire.Span(timeout)})
+			return s.run(cmd.Context(), wire.JobIn{Target: kinds.expression(args[0]), Function: args[1], Args: args[2:], Timeout: wire.Span(timeout)})
 		},
 	}
 	cmd.Flags().DurationVar(&timeout, "timeout", 0, "how long to wait for answers, such as 30s (the server's default without it)")
+	kinds.flags(cmd)
 	return cmd
 }
 
@@ -50,7 +54,7 @@ func (s *shell) run(ctx context.Context, in wire.JobIn) error {
 	}
 	var job fleet.Job
 	if err := c.Post(ctx, "/jobs", in, &job); err != nil {
-		return err
+		return pointed(err, in.Target)
 	}
 	f := &follower{shell: s, client: c, job: job, seen: map[fleet.PeelID]bool{}}
 	err = f.follow(ctx)

@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"path"
 	"slices"
 	"sync"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/master"
+	"github.com/rind-project/rind/internal/fleet/target"
 )
 
 // Now is the moment at which everything here happens.
@@ -23,7 +23,7 @@ var Now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // Reply is what a peel does with a job: nil is no answer.
 type Reply func(fleet.JobRequest) *fleet.Return
 
-// Fleet is a fleet in memory. Its target language is one glob.
+// Fleet is a fleet in memory.
 type Fleet struct {
 	Gate chan struct{} // when not nil, each event of Watch waits for one
 
@@ -85,7 +85,7 @@ func (f *Fleet) Peels(_ context.Context, q master.PeelQuery) ([]fleet.Peel, erro
 	}
 	var out []fleet.Peel
 	for _, p := range f.peels {
-		if ok, err := match(q.Match, p.ID); err != nil {
+		if ok, err := match(q.Match, p); err != nil {
 			return nil, err
 		} else if ok && p.ID > q.After && len(out) < q.Limit {
 			p.Facts = nil
@@ -95,15 +95,33 @@ func (f *Fleet) Peels(_ context.Context, q master.PeelQuery) ([]fleet.Peel, erro
 	return out, nil
 }
 
-func match(glob string, id fleet.PeelID) (bool, error) {
-	if glob == "" {
+func match(text string, p fleet.Peel) (bool, error) {
+	if text == "" {
 		return true, nil
 	}
-	ok, err := path.Match(glob, string(id))
+	e, err := target.Parse(text)
 	if err != nil {
-		return false, errs.New(errs.Invalid, "%q is not a target", glob)
+		return false, err
 	}
-	return ok, nil
+	return e.Match(p.ID, p.Facts), nil
+}
+
+// TestTarget implements api.Fleet.
+func (f *Fleet) TestTarget(ctx context.Context, q master.PeelQuery) (fleet.TargetTest, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fail != nil {
+		return fleet.TargetTest{}, f.fail
+	}
+	e, err := target.Parse(q.Match)
+	if err != nil {
+		return fleet.TargetTest{}, err
+	}
+	x := target.NewIndex()
+	for _, p := range f.peels {
+		x.Put(p.ID, p.Facts)
+	}
+	return x.Test(ctx, e, q.After, q.Limit)
 }
 
 // Peel implements api.Fleet.
@@ -133,7 +151,7 @@ func (f *Fleet) Run(_ context.Context, req fleet.JobRequest) (fleet.Job, error) 
 		By: req.By, State: fleet.JobDone, Created: Now.Add(-time.Minute), Expires: Now, Ended: Now,
 	}
 	for _, p := range f.peels {
-		ok, err := match(req.Target, p.ID)
+		ok, err := match(req.Target, p)
 		if err != nil {
 			return fleet.Job{}, err
 		}

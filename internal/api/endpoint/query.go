@@ -12,7 +12,8 @@ import (
 	"github.com/rind-project/rind/internal/base/errs"
 )
 
-// maxValue is the longest value of a path or query parameter in bytes.
+// maxValue is the longest value of a path or query parameter in bytes, unless
+// the tag maxlen says otherwise.
 const maxValue = 512
 
 func decodePath(r *http.Request, v reflect.Value, fields []Field) error {
@@ -63,10 +64,14 @@ func decodeQuery(r *http.Request, v reflect.Value, fields []Field) error {
 }
 
 // set parses a text into a field by the field's type, within the bounds of
-// its tags min, max and enum.
+// its tags min, max, maxlen and enum.
 func set(v reflect.Value, f Field, text string) error {
-	if len(text) > maxValue {
-		return fmt.Errorf("it has %d bytes, at most %d are allowed", len(text), maxValue)
+	longest := maxValue
+	if n, err := strconv.Atoi(f.Tag.Get("maxlen")); err == nil {
+		longest = n
+	}
+	if len(text) > longest {
+		return fmt.Errorf("it has %d bytes, at most %d are allowed", len(text), longest)
 	}
 	if enum := f.Tag.Get("enum"); enum != "" && !contains(strings.Split(enum, ","), text) {
 		return fmt.Errorf("%s is not one of %s", quote(text), strings.ReplaceAll(enum, ",", ", "))

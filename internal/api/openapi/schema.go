@@ -139,7 +139,7 @@ func described(schema map[string]any, doc string) map[string]any {
 
 // tagged adds the bounds of a parameter's tags.
 func tagged(schema map[string]any, tag reflect.StructTag) map[string]any {
-	for key, word := range map[string]string{"min": "minimum", "max": "maximum", "default": "default"} {
+	for key, word := range map[string]string{"min": "minimum", "max": "maximum", "maxlen": "maxLength", "default": "default"} {
 		if n, err := strconv.Atoi(tag.Get(key)); err == nil {
 			schema = with(schema, word, n)
 		}

@@ -4,7 +4,7 @@ import "github.com/rind-project/rind/internal/fleet"
 
 // PeelsIn asks for managed hosts.
 type PeelsIn struct {
-	Match string `query:"match" doc:"target expression; all peels without it"`
+	Match string `query:"match" maxlen:"16384" doc:"target expression; all peels without it"`
 	Limit int    `query:"limit" default:"100" min:"1" max:"1000" doc:"peels in one page"`
 	After string `query:"after" doc:"id that the page before ended on"`
 }
@@ -18,6 +18,19 @@ type PeelsOut struct {
 // PeelIn names a peel.
 type PeelIn struct {
 	ID string `path:"id" doc:"id of the peel"`
+}
+
+// TargetIn asks whom a target means.
+type TargetIn struct {
+	Target string `query:"target" required:"true" maxlen:"16384" doc:"target expression"`
+	Limit  int    `query:"limit" default:"100" min:"1" max:"1000" doc:"peels in one page"`
+	After  string `query:"after" doc:"id that the page before ended on"`
+}
+
+// TargetOut says whom a target means and why.
+type TargetOut struct {
+	fleet.TargetTest
+	Next string `json:"next,omitempty" doc:"after of the next page; absent on the last"`
 }
 
 // JobIn asks for a job.

@@ -11,6 +11,7 @@ import (
 // question is an expression on its way through the index.
 type question struct {
 	index  *Index
+	part   *Subset // nil is all
 	view   *view
 	last   bool // everything is done under the lock now
 	values map[*fact]*valueScan

@@ -21,21 +21,29 @@ func (e *Expr) Explain(id fleet.PeelID, f *fleet.Facts, settings Settings) []fle
 // Test finds who matches and why: a page of the peels with the reasons of each,
 // and how many peels each term is true of by itself.
 func (x *Index) Test(ctx context.Context, e *Expr, after fleet.PeelID, limit int) (fleet.TargetTest, error) {
+	return x.test(ctx, nil, e, after, limit)
+}
+
+func (x *Index) test(ctx context.Context, part *Subset, e *Expr, after fleet.PeelID, limit int) (fleet.TargetTest, error) {
 	r, err := x.prepare(e)
 	if err != nil {
 		return fleet.TargetTest{}, err
 	}
-	ids, total, err := x.Query(ctx, e, after, limit)
+	ids, total, err := x.query(ctx, part, e, after, limit)
 	if err != nil {
 		return fleet.TargetTest{}, err
 	}
-	out := fleet.TargetTest{Target: e.text, Peels: x.Len(), Matched: total, Terms: []fleet.TargetTerm{}, Matches: []fleet.TargetMatch{}}
+	peels := x.Len()
+	if part != nil {
+		peels = part.Len()
+	}
+	out := fleet.TargetTest{Target: e.text, Peels: peels, Matched: total, Terms: []fleet.TargetTerm{}, Matches: []fleet.TargetMatch{}}
 	r.terms(func(t *term) {
 		if err != nil {
 			return
 		}
 		var n int
-		_, n, err = x.Query(ctx, &Expr{text: t.text, root: t, count: count{terms: 1}}, "", 1)
+		_, n, err = x.query(ctx, part, &Expr{text: t.text, root: t, count: count{terms: 1}}, "", 1)
 		out.Terms = append(out.Terms, fleet.TargetTerm{Term: t.text, Matched: n})
 	})
 	for _, id := range ids {

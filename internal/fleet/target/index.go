@@ -27,6 +27,7 @@ type Index struct {
 	unknown posting.Bits // alive, and of unknown facts
 	columns map[string]*column
 	byRef   []*column
+	subsets []*Subset
 
 	view  *view
 	added []uint32 // not in the view yet
@@ -78,6 +79,9 @@ func (x *Index) Remove(id fleet.PeelID) {
 	delete(x.nums, id)
 	x.alive.Del(num)
 	x.unknown.Del(num)
+	for _, s := range x.subsets {
+		s.drop(num)
+	}
 	if n := slices.Index(x.added, num); n >= 0 {
 		x.added = slices.Delete(x.added, n, n+1)
 		x.free = append(x.free, num)
@@ -273,4 +277,3 @@ func visitTerms(n node, visit func(*term)) {
 		}
 	}
 }
-

@@ -238,3 +238,29 @@ func TestReadersWhileWritersGoOn(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+func TestSubset(t *testing.T) {
+	t.Parallel()
+	x := target.NewIndex()
+	part := x.Subset()
+	for n := range 10 {
+		id := fleet.PeelID(fmt.Sprintf("web-%d", n))
+		x.Put(id, &fleet.Facts{ID: id, OS: "Debian"})
+		if n%2 == 0 {
+			part.Add(id)
+			part.Add(id)
+		}
+	}
+	part.Add("nobody")
+	part.Remove("web-2")
+	part.Remove("web-3")
+	x.Remove("web-4")
+	x.Put("web-4", nil) // another host of that name
+	e, err := target.Parse("G@os:Debian and not web-6")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]fleet.PeelID{"web-0", "web-8"}, part.Select(e, "", 0)); diff != "" || part.Len() != 3 || part.Has("web-4") || !part.Has("web-6") {
+		t.Errorf("%d peels; %s", part.Len(), diff)
+	}
+}

@@ -23,10 +23,15 @@ func (x *Index) Select(e *Expr, after fleet.PeelID, limit int) []fleet.PeelID {
 // Query is Select with an error when the expression asks for what is not kept,
 // or when the context ends. It also returns how many peels match in all.
 func (x *Index) Query(ctx context.Context, e *Expr, after fleet.PeelID, limit int) (ids []fleet.PeelID, total int, err error) {
+	return x.query(ctx, nil, e, after, limit)
+}
+
+// query answers among the peels of a part, or of all when it is nil.
+func (x *Index) query(ctx context.Context, part *Subset, e *Expr, after fleet.PeelID, limit int) (ids []fleet.PeelID, total int, err error) {
 	if e, err = x.prepare(e); err != nil {
 		return nil, 0, err
 	}
-	set, v, err := x.answer(ctx, e)
+	set, v, err := x.answer(ctx, part, e)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -61,8 +66,8 @@ func (x *Index) prepare(e *Expr) (*Expr, error) {
 const stale = 4
 
 // answer finds the set of the peels that match, and the view that has them all.
-func (x *Index) answer(ctx context.Context, e *Expr) (posting.Bits, *view, error) {
-	q := &question{index: x, values: map[*fact]*valueScan{}, peels: map[*term]*peelScan{}}
+func (x *Index) answer(ctx context.Context, part *Subset, e *Expr) (posting.Bits, *view, error) {
+	q := &question{index: x, part: part, values: map[*fact]*valueScan{}, peels: map[*term]*peelScan{}}
 	for round := 0; ; round++ {
 		if err := ctx.Err(); err != nil {
 			return nil, nil, fmt.Errorf("looking for the peels that match %q: %w", e.text, err)
@@ -90,6 +95,9 @@ func (q *question) ask(root node) posting.Bits {
 	all := append(posting.Bits(nil), x.alive...)
 	for _, n := range x.added { // since the view was made
 		all.Del(n)
+	}
+	if q.part != nil {
+		all.And(q.part.in)
 	}
 	return q.eval(root, all, false)
 }
