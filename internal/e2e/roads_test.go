@@ -166,7 +166,43 @@ func TestUpShowsHostAndTraffic(t *testing.T) {
 
 	t.Run("the host is managed", func(t *testing.T) { hostIsManaged(t, s) })
 	t.Run("its traffic is summarised", func(t *testing.T) { trafficIsSummarised(t, s, client) })
+	t.Run("rights are dropped", func(t *testing.T) { rightsAreDropped(t, s) })
 	t.Run("killed children come back", func(t *testing.T) { childrenComeBack(t, s, client) })
+}
+
+// rightsAreDropped reads what the kernel says of the tap's two processes.
+func rightsAreDropped(t *testing.T, s server) {
+	const netRawAndKill = "0000000000002020" // 1<<CAP_NET_RAW | 1<<CAP_KILL
+	for child, want := range map[string]map[string]string{
+		"/tap run":   {"CapPrm": netRawAndKill, "CapEff": netRawAndKill, "CapBnd": "0000000000000000", "NoNewPrivs": "1"},
+		"/tap parse": {"CapPrm": "0000000000000000", "CapEff": "0000000000000000", "CapBnd": "0000000000000000", "CapAmb": "0000000000000000", "NoNewPrivs": "1"},
+	} {
+		out, err := exec.CommandContext(t.Context(), "pgrep", "-f", s.dir+child).Output()
+		if err != nil {
+			t.Fatalf("looking for %s: %v", child, err)
+		}
+		pid := strings.TrimSpace(string(out))
+		tasks, err := filepath.Glob("/proc/" + pid + "/task/*/status")
+		if err != nil || len(tasks) == 0 {
+			t.Fatalf("%s: threads of %q: %v, %v", child, pid, tasks, err)
+		}
+		for _, task := range tasks {
+			status, err := os.ReadFile(task)
+			if err != nil {
+				continue // the thread has ended
+			}
+			for line := range strings.Lines(string(status)) {
+				key, value, _ := strings.Cut(line, ":")
+				value = strings.TrimSpace(value)
+				if expected, ok := want[key]; ok && value != expected {
+					t.Errorf("%s: %s of a thread is %s, want %s", child, key, value, expected)
+				}
+				if key == "Uid" && child == "/tap parse" && strings.Contains("\t"+value+"\t", "\t0\t") {
+					t.Errorf("%s runs as root: %s", child, value)
+				}
+			}
+		}
+	}
 }
 
 // childrenComeBack kills the agent and the sensor, which rind up starts again.

@@ -4,6 +4,7 @@
 package daemon
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -122,6 +123,19 @@ func SignalContext(parent context.Context) (context.Context, context.CancelFunc)
 	ctx, stop := signal.NotifyContext(parent, syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	return ctx, stop
+}
+
+// Secret is a secret that was given on the command line, or, as "-", the first
+// line of standard input, where no other user of this machine can read it.
+func Secret(flag, value string, in io.Reader) (string, error) {
+	if value != "-" {
+		return value, nil
+	}
+	line, err := bufio.NewReader(io.LimitReader(in, 4096)).ReadString('\n')
+	if err != nil && (err != io.EOF || line == "") {
+		return "", fmt.Errorf("--%s -: reading it from standard input: %w", flag, err)
+	}
+	return strings.TrimSpace(line), nil
 }
 
 // ExitError ends the program with a code; its message is printed unless empty.

@@ -65,6 +65,9 @@ func enrollCommand(load *daemon.Loader) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if join.Token, err = daemon.Secret("token", join.Token, c.InOrStdin()); err != nil {
+				return err
+			}
 			join.Dir, join.Log, join.Wait = cfg.DataDir, logger, !noWait
 			return runEnroll(c, join, wait)
 		},
@@ -73,7 +76,7 @@ func enrollCommand(load *daemon.Loader) *cobra.Command {
 	f.StringVar(&join.Server, "server", "", "address of the server, https://host:8443")
 	f.StringVar(&join.Pin, "pin", "", "pin of the server's CA (rind server pin shows it)")
 	f.StringVar(&join.CAFile, "ca-file", "", "file of CA certificates, instead of the pin")
-	f.StringVar(&join.Token, "token", "", "token from rind enroll token, on the server")
+	f.StringVar(&join.Token, "token", "", "token from rind enroll token, on the server; - reads it from standard input")
 	f.StringVar(&id, "id", "", "this host's id (default: the host name with . as _)")
 	f.DurationVar(&wait, "wait", 0, "how long to wait for the approval (default: for ever)")
 	f.BoolVar(&noWait, "no-wait", false, "do not wait for the approval")

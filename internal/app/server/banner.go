@@ -12,7 +12,7 @@ func (u *up) banner() {
 	w := u.out
 	fmt.Fprintf(w, "\nRind is up.\n\n  pages   %s\n  login   admin", u.server.URL())
 	if pw := u.server.FirstPassword(); pw != "" {
-		fmt.Fprintf(w, "\n          %s   one-time password, shown only now", pw)
+		fmt.Fprintf(w, "\n          %s   one-time password, shown only now; change it at the first login", pw)
 	} else {
 		fmt.Fprintf(w, ", with the password that you know (else: %s user password admin)", program())
 	}

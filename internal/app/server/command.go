@@ -93,7 +93,7 @@ func (a announced) Start(ctx context.Context) error {
 		return err
 	}
 	if pw := a.FirstPassword(); pw != "" {
-		fmt.Fprintf(a.out, "first administrator: admin\none-time password:   %s   (shown only now)\n", pw)
+		fmt.Fprintf(a.out, "first administrator: admin\none-time password:   %s   (shown only now; change it at the first login)\n", pw)
 	}
 	a.log.Info("server started", "url", a.URL(), "bus", a.BusAddr(), "pin", a.Pin(), "data", a.cfg.DataDir)
 	return nil

@@ -1,10 +1,13 @@
 package server
 
 import (
+	"net"
 	"net/netip"
 	"net/url"
+	"os/user"
 	"path/filepath"
 	"slices"
+	"strconv"
 
 	"github.com/rind-project/rind/internal/access"
 	"github.com/rind-project/rind/internal/app/daemon"
@@ -29,6 +32,7 @@ type Config struct {
 	Roles     []string `yaml:"roles" help:"what this server is: bus, master, node"`
 	Listen    string   `yaml:"listen" help:"address and port of API, pages, enrollment and ingest"`
 	Socket    string   `yaml:"socket" help:"unix socket for the command line on this machine; empty is rind.sock in data_dir"`
+	Group     string   `yaml:"socket_group" help:"group whose members may use the socket, once an administrator has bound their user ids; empty is the server's own"`
 	PublicURL string   `yaml:"public_url" help:"how hosts and people reach this server, https://host:8443; empty is as they asked"`
 	Names     []string `yaml:"names" help:"further names and addresses for the server's certificate"`
 
@@ -79,10 +83,33 @@ func (c *Config) Validate() error {
 	if c.has(RoleBus) != c.has(RoleMaster) {
 		return config.Bad("roles", "bus and master run in one process in this version: name both or neither")
 	}
+	if err := listenable("listen", c.Listen); err != nil {
+		return err
+	}
+	if c.Group != "" {
+		if _, err := user.LookupGroup(c.Group); err != nil {
+			return config.Bad("socket_group", "%v", err)
+		}
+	}
 	if c.PublicURL != "" {
 		if u, err := url.Parse(c.PublicURL); err != nil || u.Scheme != "https" || u.Host == "" {
 			return config.Bad("public_url", "%q: write it as https://host:8443", c.PublicURL)
 		}
+	}
+	return nil
+}
+
+// listenable checks an address to listen on.
+func listenable(key, addr string) error {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return config.Bad(key, "%q: write it as ADDRESS:PORT, such as 0.0.0.0:8443", addr)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return config.Bad(key, "%q: the port is a number from 0 to 65535", addr)
+	}
+	if _, err := netip.ParseAddr(host); host != "" && host != "localhost" && err != nil {
+		return config.Bad(key, "%q: the address is an IP address of this machine, such as 0.0.0.0 or 127.0.0.1", addr)
 	}
 	return nil
 }

@@ -8,10 +8,13 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/user"
+	"strconv"
 
 	"github.com/rind-project/rind/internal/access"
 	"github.com/rind-project/rind/internal/api"
 	"github.com/rind-project/rind/internal/api/endpoint"
+	"github.com/rind-project/rind/internal/base/config"
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/base/httpserver"
 	"github.com/rind-project/rind/internal/base/metrics"
@@ -97,10 +100,29 @@ func (e *edges) socketServer() (*httpserver.Server, error) {
 	if err != nil {
 		return nil, httpserver.ListenError(path, "socket", err)
 	}
-	if err := os.Chmod(path, 0o660); err != nil {
+	if err := openSocket(path, e.s.cfg.Group); err != nil {
 		return nil, errors.Join(err, ln.Close())
 	}
 	return httpserver.New(httpserver.Defaults(path), httpserver.Deps{
 		Log: e.s.log, Handler: e.mux, Listener: ln, Key: "socket", ConnContext: access.UnixPeer,
 	}), nil
+}
+
+// openSocket lets the members of the group connect. Who they are is asked of
+// the kernel at each connection, and what they may, of the users.
+func openSocket(path, group string) error {
+	if group != "" {
+		g, err := user.LookupGroup(group)
+		if err != nil {
+			return config.Bad("socket_group", "%v", err)
+		}
+		gid, err := strconv.Atoi(g.Gid)
+		if err != nil {
+			return err
+		}
+		if err := os.Chown(path, -1, gid); err != nil {
+			return errs.New(errs.Forbidden, "giving the socket to the group %s: %w; run as root, or choose one of this user's groups with socket_group", group, err)
+		}
+	}
+	return os.Chmod(path, 0o660)
 }

@@ -36,8 +36,8 @@ func (u *up) peel(ctx context.Context) (*process.Child, error) {
 		if err != nil {
 			return nil, fmt.Errorf("making a token for this machine: %w", err)
 		}
-		if err := u.child(ctx, path, "--data", dir, "enroll", "--server", u.loopbackURL(),
-			"--pin", u.server.Pin(), "--token", token.Secret, "--id", string(machineID()), "--wait", enrollTimeout.String()); err != nil {
+		if err := u.child(ctx, token.Secret, path, "--data", dir, "enroll", "--server", u.loopbackURL(),
+			"--pin", u.server.Pin(), "--token", "-", "--id", string(machineID()), "--wait", enrollTimeout.String()); err != nil {
 			return nil, fmt.Errorf("enrolling this machine: %w", err)
 		}
 	}
@@ -72,7 +72,7 @@ func (u *up) tap(ctx context.Context) (*process.Child, error) {
 		if err != nil {
 			return nil, fmt.Errorf("making a token for this machine's tap: %w", err)
 		}
-		if err := u.child(ctx, path, "--data", dir, "join", "--server", u.loopbackURL(), "--pin", u.server.Pin(), "--token", token); err != nil {
+		if err := u.child(ctx, token, path, "--data", dir, "join", "--server", u.loopbackURL(), "--pin", u.server.Pin(), "--token", "-"); err != nil {
 			return nil, fmt.Errorf("joining this machine's tap: %w", err)
 		}
 	}
@@ -105,10 +105,12 @@ func (u *up) tapToken(ctx context.Context, name string) (string, error) {
 }
 
 // child runs a command of a daemon to its end and returns what it complained.
-func (u *up) child(ctx context.Context, path string, args ...string) error {
+// The secret goes to its standard input: a command line is everybody's to read.
+func (u *up) child(ctx context.Context, secret, path string, args ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, enrollTimeout+10*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Stdin = strings.NewReader(secret + "\n")
 	var complaint bytes.Buffer
 	cmd.Stderr = &complaint
 	if err := cmd.Run(); err != nil {

@@ -34,6 +34,10 @@ func joinCommand(load *daemon.Loader) *cobra.Command {
 			if _, err := load.Load(&cfg); err != nil {
 				return err
 			}
+			token, err := daemon.Secret("token", token, c.InOrStdin())
+			if err != nil {
+				return err
+			}
 			j := joined{Pin: pin, CA: caFile, Token: token}
 			name, ok := network.TapOfToken(token)
 			if !ok {
@@ -60,7 +64,7 @@ func joinCommand(load *daemon.Loader) *cobra.Command {
 	f.StringVar(&server, "server", "", "address of a node or of the load balancer in front, https://host:8443")
 	f.StringVar(&pin, "pin", "", "pin of the server's CA (rind server pin shows it)")
 	f.StringVar(&caFile, "ca-file", "", "file of CA certificates, instead of the pin")
-	f.StringVar(&token, "token", "", "token from rind tap add, on the server")
+	f.StringVar(&token, "token", "", "token from rind tap add, on the server; - reads it from standard input")
 	_ = cmd.MarkFlagRequired("server")
 	_ = cmd.MarkFlagRequired("token")
 	return cmd

@@ -16,13 +16,15 @@ import (
 )
 
 // canOpen reports whether this process may make packet sockets.
-func canOpen() bool {
+func canOpen() bool { return has(unix.CAP_NET_RAW) }
+
+func has(capability int) bool {
 	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
 	if err := unix.Capget(&hdr, &data[0]); err != nil {
 		return false
 	}
-	return data[0].Effective&(1<<unix.CAP_NET_RAW) != 0
+	return data[capability/32].Effective&(1<<(capability%32)) != 0
 }
 
 // unprivileged finds the user that the parsing process becomes: the named one,
@@ -61,10 +63,53 @@ func hand(dir string, uid, gid int) error {
 	})
 }
 
+// keepOnly takes every capability away from this process, with all its
+// threads, except those listed, for good.
+func keepOnly(keep ...int) error {
+	if _, _, e := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0); e != 0 {
+		return fmt.Errorf("refusing new privileges: %w", e)
+	}
+	if err := unbound(); err != nil {
+		return err
+	}
+	var caps [2]unix.CapUserData
+	for _, c := range keep {
+		caps[c/32].Effective |= 1 << (c % 32)
+		caps[c/32].Permitted |= 1 << (c % 32)
+	}
+	return setCapabilities(&caps)
+}
+
+// unbound empties the bounding set, so that no program that is started later
+// gets a capability either. It needs CAP_SETPCAP, and is left out without.
+func unbound() error {
+	if !has(unix.CAP_SETPCAP) {
+		return nil
+	}
+	for c := range unix.CAP_LAST_CAP + 1 {
+		_, _, e := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, uintptr(c), 0, 0, 0, 0)
+		if e != 0 && e != syscall.EINVAL { // this kernel does not know it
+			return fmt.Errorf("bounding capabilities: %w", e)
+		}
+	}
+	return nil
+}
+
+func setCapabilities(caps *[2]unix.CapUserData) error {
+	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	if _, _, e := syscall.AllThreadsSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&hdr)), uintptr(unsafe.Pointer(&caps[0])), 0); e != 0 {
+		return fmt.Errorf("dropping capabilities: %w", e)
+	}
+	return nil
+}
+
 // drop makes this process, with all its threads, the unprivileged user, takes
 // every capability away, and keeps it from ever getting one again
 // (capabilities(7), prctl(2) PR_SET_NO_NEW_PRIVS).
 func drop(uid, gid int) error {
+	if err := unbound(); err != nil {
+		return err
+	}
 	if os.Geteuid() == 0 {
 		if err := syscall.Setgroups(nil); err != nil {
 			return fmt.Errorf("dropping groups: %w", err)
@@ -82,10 +127,5 @@ func drop(uid, gid int) error {
 	if _, _, e := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0, 0); e != 0 {
 		return fmt.Errorf("dropping ambient capabilities: %w", e)
 	}
-	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var none [2]unix.CapUserData
-	if _, _, e := syscall.AllThreadsSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&hdr)), uintptr(unsafe.Pointer(&none[0])), 0); e != 0 {
-		return fmt.Errorf("dropping capabilities: %w", e)
-	}
-	return nil
+	return setCapabilities(&[2]unix.CapUserData{})
 }

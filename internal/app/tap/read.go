@@ -59,7 +59,7 @@ func readCommand(load *daemon.Loader) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "write the reports as JSON, one a line")
-	cmd.Flags().BoolVar(&now, "now", false, "with --to node: deliver as if each capture began now (else one older than the node keeps rows is refused)")
+	cmd.Flags().BoolVar(&now, "now", false, "with --to node: deliver as if each capture ended now (else one older than the node keeps rows is refused)")
 	cmd.Flags().StringVar(&to, "to", "", "deliver the reports: node")
 	return cmd
 }

@@ -101,6 +101,10 @@ func runOpener(ctx context.Context, cfg Config, logger *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("starting the parsing process: %w", err)
 	}
+	// CAP_KILL is for the signal that ends the other process, another user's.
+	if err := keepOnly(unix.CAP_NET_RAW, unix.CAP_KILL); err != nil {
+		return errors.Join(err, cmd.Cancel(), cmd.Wait())
+	}
 	logger.Debug("opener serves the parsing process", "pid", cmd.Process.Pid, "uid", uid)
 	go serveOpener(conn.(*net.UnixConn), cfg.Interfaces, logger)
 	if err := cmd.Wait(); err != nil && ctx.Err() == nil {

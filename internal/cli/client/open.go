@@ -58,7 +58,7 @@ func openSocket(ctx context.Context, paths []string) (*Client, error) {
 			return unix(dialer, path), nil
 		}
 		if errors.Is(err, fs.ErrPermission) && denied == nil {
-			denied = fmt.Errorf("the server's socket %s may not be used by this user: ask as root, or log in with `rind login`", path)
+			denied = fmt.Errorf("the server's socket %s may not be used by this user: ask as root, let this user's group in by the server's key socket_group, or log in with `rind login`", path)
 		}
 	}
 	if denied != nil {
@@ -96,7 +96,7 @@ func (c *Client) explain(err error) error {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%s may not be used by this user: ask as root, or log in with `rind login`", c.where)
+		return fmt.Errorf("%s may not be used by this user: ask as root, let this user's group in by the server's key socket_group, or log in with `rind login`", c.where)
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%s: nothing answers: %w", c.where, ErrNoServer)
 	case errors.Is(err, http.ErrSchemeMismatch):

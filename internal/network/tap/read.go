@@ -22,7 +22,7 @@ type ReadOptions struct {
 	Progress io.Writer // may be nil
 	JSON     bool      // write each report as a line of JSON
 	Deliver  *Config   // deliver the reports to this configuration's nodes
-	Now      bool      // deliver as if each capture began now; then reading it again counts it again
+	Now      bool      // deliver as if each capture ended now; then reading it again counts it again
 	MaxFlows int
 	Seed     uint16
 	Version  string

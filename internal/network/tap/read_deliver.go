@@ -63,9 +63,12 @@ func newDelivery(opts ReadOptions) (_ *delivery, err error) {
 	return d, err
 }
 
-func (d *delivery) begin(_ context.Context, path string) error {
-	boot, err := newBoot(time.Now()), error(nil)
-	if !d.opts.Now {
+func (d *delivery) begin(ctx context.Context, path string) (err error) {
+	boot := newBoot(time.Now())
+	d.shift = 0
+	if d.opts.Now {
+		d.shift, err = untilNow(ctx, path)
+	} else {
 		boot, err = fileBoot(path)
 	}
 	if err != nil {
@@ -74,7 +77,7 @@ func (d *delivery) begin(_ context.Context, path string) error {
 	if _, err := d.spool.Begin(boot, time.Now()); err != nil {
 		return err
 	}
-	d.path, d.packets, d.shift, d.before = path, 0, 0, d.sender.Status()
+	d.path, d.packets, d.before = path, 0, d.sender.Status()
 	d.writer, err = newWriter(writerConfig{ID: d.id, Boot: boot, Version: d.opts.Version, Spool: d.spool, Log: d.opts.Log, Metrics: d.metrics})
 	return err
 }
