@@ -179,6 +179,13 @@ func TestOpenAPI(t *testing.T) {
 			t.Errorf("the schema Job lacks %s: %s", want, job)
 		}
 	}
+	for _, row := range []string{"Flow", "DNS", "TLS"} {
+		var schema struct{ Properties map[string]struct{ Type string } }
+		decode(t, string(doc.Components.Schemas[row]), &schema)
+		if got := schema.Properties["id"].Type; got != "string" {
+			t.Errorf("the id of a %s row is a JSON %s", row, got)
+		}
+	}
 	flow := string(doc.Components.Schemas["Flow"])
 	if !strings.Contains(flow, `"community_id"`) || !strings.Contains(flow, `"source_port":{"maximum":65535,"minimum":0,"type":"integer"}`) {
 		t.Errorf("the schema Flow lacks what it embeds: %s", flow)

@@ -53,10 +53,14 @@ func TestPagesOfPeels(t *testing.T) {
 func TestPagesOfFlows(t *testing.T) {
 	t.Parallel()
 	s := apitest.Start(t, nil)
+	const big = int64(1)<<62 + 1 // no float64 is this number
 	for i := range 5 {
-		s.Network.FlowRows = append(s.Network.FlowRows, store.Flow{ID: int64(5 - i), Flow: network.Flow{Start: apitest.Now.Add(-time.Duration(i) * time.Minute)}})
+		s.Network.FlowRows = append(s.Network.FlowRows, store.Flow{ID: big - int64(i), Flow: network.Flow{Start: apitest.Now.Add(-time.Duration(i) * time.Minute)}})
 	}
 	viewer := s.Token(t, access.Viewer)
+	if _, body := do(t, s, request{method: http.MethodGet, path: "/api/v1/flows?limit=1", token: viewer}); !strings.Contains(body, `"id":"4611686018427387905"`) {
+		t.Errorf("a large id is no string: %s", body)
+	}
 	var got []int64
 	next := ""
 	for {
@@ -70,7 +74,7 @@ func TestPagesOfFlows(t *testing.T) {
 		text, _ := page.Next.MarshalText()
 		next = "&before=" + string(text)
 	}
-	if diff := cmp.Diff([]int64{5, 4, 3, 2, 1}, got); diff != "" {
+	if diff := cmp.Diff([]int64{big, big - 1, big - 2, big - 3, big - 4}, got); diff != "" {
 		t.Error(diff)
 	}
 }

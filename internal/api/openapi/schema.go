@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -111,7 +112,11 @@ func (s *schemas) object(t reflect.Type) map[string]any {
 		if name == "" {
 			name = f.Name
 		}
-		properties[name] = described(s.of(f.Type), f.Tag.Get("doc"))
+		schema := s.of(f.Type)
+		if slices.Contains(strings.Split(options, ","), "string") {
+			schema = map[string]any{"type": "string", "description": "an integer, in quotes because a JSON number is exact to 2^53 only"}
+		}
+		properties[name] = described(schema, f.Tag.Get("doc"))
 		if !strings.Contains(options, "omit") {
 			required = append(required, name)
 		}

@@ -36,7 +36,7 @@ type FlowQuery struct {
 
 // Flow is a flow as a tap reported it, with its place in the list.
 type Flow struct {
-	ID  int64         `json:"id"`
+	ID  int64         `json:"id,string"` // a JSON number would be rounded beyond 2^53
 	Tap network.TapID `json:"tap"`
 	network.Flow
 	SourceMAC   string `json:"source_mac,omitempty"`
@@ -60,7 +60,7 @@ type DNSQuery struct {
 
 // DNS is a DNS query as a tap reported it, with its place in the list.
 type DNS struct {
-	ID  int64         `json:"id"`
+	ID  int64         `json:"id,string"` // a JSON number would be rounded beyond 2^53
 	Tap network.TapID `json:"tap"`
 	network.DNSQuery
 }
@@ -80,7 +80,7 @@ type TLSQuery struct {
 
 // TLS is a ClientHello as a tap reported it, with its place in the list.
 type TLS struct {
-	ID  int64         `json:"id"`
+	ID  int64         `json:"id,string"` // a JSON number would be rounded beyond 2^53
 	Tap network.TapID `json:"tap"`
 	network.TLSHello
 }
@@ -123,7 +123,7 @@ type LedgerQuery struct {
 
 // Ledger is the account of one interface in one report.
 type Ledger struct {
-	ID       int64         `json:"id"`
+	ID       int64         `json:"id,string"`
 	Tap      network.TapID `json:"tap"`
 	Boot     string        `json:"boot"`
 	Sequence uint64        `json:"sequence"`
