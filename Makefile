@@ -70,6 +70,10 @@ bench: need-go build ## measure sizes, memory, first answers and the hot paths
 	$(GO) run ./bench/first -bin $(BIN)
 	$(GO) test -run '^$$' -bench . -benchtime 1s ./internal/network/...
 
+.PHONY: bench-target
+bench-target: need-go ## measure targets over 100,000 peels
+	$(GO) run ./bench/target
+
 .PHONY: fuzz
 fuzz: need-go ## run every fuzz target for FUZZTIME (5s)
 	@for p in $$($(GO) list ./internal/...); do \

@@ -2,7 +2,6 @@ package target
 
 import (
 	"cmp"
-	"net/netip"
 	"slices"
 	"sort"
 	"strings"
@@ -24,16 +23,7 @@ type column struct {
 	moments ordered
 	epoch   int // counts how often values were numbered anew
 
-	addressed bool // the texts are addresses
-	addresses []address
-	covered   int // texts that addresses has
-}
-
-// address is an address with the number of the text that it stands in. IPv4 is
-// mapped into IPv6.
-type address struct {
-	addr [16]byte
-	text uint32
+	addresses *addresses // nil unless the texts are addresses
 }
 
 // ordered holds whole numbers, and their order.
@@ -43,13 +33,20 @@ type ordered struct {
 	sets   []posting.Set
 	order  []uint32 // the first len(order) values from small to large
 	dead   int
+
+	byPeel []int64 // the value of each peel that has one, unless several
+	some   bool    // some peel had several values
 }
 
 // loose is how many values an order may lack before it is completed.
 const loose = 512
 
 func newColumn(key string, number int) *column {
-	return &column{number: uint64(number), texts: posting.NewDict(), addressed: key == addressKey}
+	c := &column{number: uint64(number), texts: posting.NewDict()}
+	if key == addressKey {
+		c.addresses = &addresses{}
+	}
+	return c
 }
 
 // A ref names a value of a column: column, kind, number of the value.
@@ -102,6 +99,16 @@ func (c *column) add(r ref, peel uint32) {
 		*dead--
 	}
 	s.Add(peel)
+	switch leafKind(r >> 32 & 0xff) {
+	case textLeaf:
+		if c.addresses != nil {
+			c.addresses.add(c.texts.Text(uint32(r)), peel)
+		}
+	case numberLeaf:
+		c.numbers.keep(peel, uint32(r))
+	case momentLeaf:
+		c.moments.keep(peel, uint32(r))
+	}
 	c.has = c.has.Grow(int(peel) + 1)
 	c.has.Add(peel)
 }
@@ -112,6 +119,24 @@ func (c *column) del(r ref, peel uint32) {
 	if s.Len() == 0 {
 		*dead++
 	}
+	if c.addresses != nil && leafKind(r>>32&0xff) == textLeaf {
+		c.addresses.del(c.texts.Text(uint32(r)), peel)
+	}
+}
+
+// severally notes that a peel has several values of a kind.
+func (c *column) severally(kind leafKind) {
+	switch kind {
+	case numberLeaf:
+		c.numbers.severally()
+	case momentLeaf:
+		c.moments.severally()
+	}
+}
+
+// only reports whether all values are of one kind, which has whole numbers.
+func (c *column) only(o *ordered) bool {
+	return c.distinct() == len(o.values) && c.flags[0].Len()+c.flags[1].Len() == 0
 }
 
 // distinct is how many values there are, with those that no peel has any more.
@@ -126,7 +151,6 @@ func (c *column) compact() {
 		c.epoch++
 		old, sets := c.texts, c.sets
 		c.texts, c.sets, c.mixed, c.dead = posting.NewDict(), nil, nil, 0
-		c.addresses, c.covered = nil, 0
 		for n, s := range sets {
 			if s.Len() > 0 {
 				text := old.Text(uint32(n))
@@ -140,7 +164,7 @@ func (c *column) compact() {
 		if o.dead > few && 2*o.dead > len(o.sets) {
 			c.epoch++
 			old := *o
-			*o = ordered{}
+			*o = ordered{byPeel: old.byPeel, some: old.some}
 			for n, s := range old.sets {
 				if s.Len() > 0 {
 					at := o.add(old.values[n])
@@ -155,25 +179,16 @@ func (c *column) compact() {
 // loose reports whether an order lacks so much that it slows questions down.
 func (c *column) loose() bool {
 	return len(c.numbers.values)-len(c.numbers.order) > loose || len(c.moments.values)-len(c.moments.order) > loose ||
-		c.addressed && c.texts.Len()-c.covered > loose
+		c.addresses != nil && len(c.addresses.fresh) > loose
 }
 
 // settle completes the orders.
 func (c *column) settle() {
 	c.numbers.settle()
 	c.moments.settle()
-	if !c.addressed {
-		return
+	if c.addresses != nil {
+		c.addresses.settle()
 	}
-	var fresh []address
-	for ; c.covered < c.texts.Len(); c.covered++ {
-		if a, ok := parseAddress(c.texts.Text(uint32(c.covered))); ok {
-			fresh = append(fresh, address{addr: a.As16(), text: uint32(c.covered)})
-		}
-	}
-	c.addresses = merge(c.addresses, fresh, func(a, b address) int {
-		return cmp.Or(slices.Compare(a.addr[:], b.addr[:]), cmp.Compare(a.text, b.text))
-	})
 }
 
 func (o *ordered) add(v int64) uint32 {
@@ -201,38 +216,40 @@ func (o *ordered) settle() {
 	o.order = merge(o.order, fresh, func(a, b uint32) int { return cmp.Compare(o.values[a], o.values[b]) })
 }
 
-// between adds the peels that have a value from lo to hi.
-func (o *ordered) between(lo, hi int64, out posting.Bits) {
+// keep notes the value of a peel.
+func (o *ordered) keep(peel, value uint32) {
+	if o.some {
+		return
+	}
+	if grow := int(peel) + 1 - len(o.byPeel); grow > 0 {
+		o.byPeel = append(o.byPeel, make([]int64, grow)...)
+	}
+	o.byPeel[peel] = o.values[value]
+}
+
+// severally notes that a peel has several values, so that one does not do.
+func (o *ordered) severally() { o.some, o.byPeel = true, nil }
+
+// between adds the peels that have a value from lo to hi. Of the candidates all
+// have a value, when ask is true: then they are asked when that is less work
+// than to add up what lies between.
+func (o *ordered) between(lo, hi int64, candidates posting.Bits, ask bool, out posting.Bits) {
 	from := sort.Search(len(o.order), func(i int) bool { return o.values[o.order[i]] >= lo })
-	for _, n := range o.order[from:] {
-		if o.values[n] > hi {
-			break
+	to := from + sort.Search(len(o.order)-from, func(i int) bool { return o.values[o.order[from+i]] > hi })
+	if ask && !o.some && candidates.Count() < 4*(to-from) {
+		for n := range candidates.All {
+			if v := o.byPeel[n]; v >= lo && v <= hi {
+				out.Add(n)
+			}
 		}
+		return
+	}
+	for _, n := range o.order[from:to] {
 		o.sets[n].AddTo(out)
 	}
 	for n := len(o.order); n < len(o.values); n++ {
 		if v := o.values[n]; v >= lo && v <= hi {
 			o.sets[n].AddTo(out)
-		}
-	}
-}
-
-// within adds the peels that have an address in a network. A network of IPv6
-// does not hold what is mapped into it.
-func (c *column) within(p netip.Prefix, out posting.Bits) {
-	first := p.Addr().As16()
-	from := sort.Search(len(c.addresses), func(i int) bool { return slices.Compare(c.addresses[i].addr[:], first[:]) >= 0 })
-	for _, a := range c.addresses[from:] {
-		addr := netip.AddrFrom16(a.addr).Unmap()
-		if p.Contains(addr) {
-			c.sets[a.text].AddTo(out)
-		} else if addr.Is4() == p.Addr().Is4() || p.Addr().Is4() {
-			break
-		}
-	}
-	for n := c.covered; n < c.texts.Len(); n++ {
-		if a, ok := parseAddress(c.texts.Text(uint32(n))); ok && p.Contains(a) {
-			c.sets[n].AddTo(out)
 		}
 	}
 }

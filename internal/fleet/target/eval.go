@@ -11,6 +11,7 @@ import (
 // question is an expression on its way through the index.
 type question struct {
 	index  *Index
+	room   *room
 	part   *Subset // nil is all
 	view   *view
 	last   bool // everything is done under the lock now
@@ -34,8 +35,8 @@ func (q *question) eval(n node, candidates posting.Bits, maybe bool) posting.Bit
 		}
 		return left
 	case *or:
-		rest := append(posting.Bits(nil), candidates...)
-		out := make(posting.Bits, len(candidates))
+		rest := q.room.copy(candidates)
+		out := q.room.empty(len(candidates))
 		for _, p := range q.cheapFirst(n.parts) {
 			found := q.eval(p, rest, maybe)
 			out.Or(found)
@@ -43,7 +44,7 @@ func (q *question) eval(n node, candidates posting.Bits, maybe bool) posting.Bit
 		}
 		return out
 	case *not:
-		out := append(posting.Bits(nil), candidates...)
+		out := q.room.copy(candidates)
 		out.AndNot(q.eval(n.part, candidates, !maybe))
 		return out
 	case *group:
@@ -96,7 +97,7 @@ func (q *question) cost(n node) int {
 // term returns those of the candidates of which a term is true.
 func (q *question) term(t *term, candidates posting.Bits, maybe bool) posting.Bits {
 	x := q.index
-	out := make(posting.Bits, len(candidates))
+	out := q.room.empty(len(candidates))
 	switch test := t.test.(type) {
 	case *idList:
 		for _, id := range test.ids {
@@ -108,8 +109,7 @@ func (q *question) term(t *term, candidates posting.Bits, maybe bool) posting.Bi
 		return q.idGlob(t, test, candidates)
 	case *idRegexp:
 		if test.prefix != "" {
-			q.places(out, test.prefix, "")
-			out.And(candidates)
+			q.places(out, test.prefix, "", candidates)
 			return q.ask1(t, out)
 		}
 		return q.ask1(t, candidates)
@@ -117,52 +117,59 @@ func (q *question) term(t *term, candidates posting.Bits, maybe bool) posting.Bi
 		return q.ask1(t, candidates)
 	case *subnet:
 		if c := x.columns[addressKey]; c != nil {
-			c.within(test.prefix, out)
+			c.addresses.within(test.prefix, out)
 		}
 	case *fact:
 		out = q.fact(t, test, candidates)
 	}
 	out.And(candidates)
 	if _, byID := t.test.(*idList); maybe && !byID {
-		unknown := append(posting.Bits(nil), x.unknown...)
+		unknown := q.room.copy(x.unknown)
 		unknown.And(candidates)
 		out.Or(unknown)
 	}
 	return out
 }
 
-// places adds the peels whose ids begin and end with texts.
-func (q *question) places(out posting.Bits, prefix, suffix string) {
-	if prefix != "" || suffix == "" {
-		from, to := q.view.withPrefix(prefix)
-		for _, n := range q.view.nums[from:to] {
-			out.Add(n)
+// places adds the candidates whose ids begin and end with texts. It goes
+// through them, or through the ids, whichever are fewer.
+func (q *question) places(out posting.Bits, prefix, suffix string, candidates posting.Bits) {
+	v := q.view
+	from, to := v.withPrefix(prefix)
+	first, last := v.withSuffix(suffix)
+	switch {
+	case candidates.Count() <= min(to-from, last-first):
+		for n := range candidates.All {
+			if at, end := int(v.ranks[n]), int(v.ends[n]); at >= from && at < to && end >= first && end < last {
+				out.Add(n)
+			}
 		}
-		if suffix == "" {
-			return
+		return
+	case to-from <= last-first:
+		for _, n := range v.nums[from:to] {
+			if end := int(v.ends[n]); end >= first && end < last {
+				out.Add(n)
+			}
+		}
+	default:
+		for _, place := range v.tails[first:last] {
+			if at := int(place); at >= from && at < to {
+				out.Add(v.nums[at])
+			}
 		}
 	}
-	ends := out
-	if prefix != "" {
-		ends = make(posting.Bits, len(out))
-	}
-	for _, at := range q.view.withSuffix(suffix) {
-		ends.Add(q.view.nums[at])
-	}
-	if prefix != "" {
-		out.And(ends)
-	}
+	out.And(candidates)
 }
 
 func (q *question) idGlob(t *term, g *idGlob, candidates posting.Bits) posting.Bits {
 	prefix, suffix, between := g.ends()
 	switch {
 	case g.any():
-		return append(posting.Bits(nil), candidates...)
+		return q.room.copy(candidates)
 	case candidates.Count() <= few:
 		return q.ask1(t, candidates)
 	}
-	out := make(posting.Bits, len(candidates))
+	out := q.room.empty(len(candidates))
 	if len(between) == 0 {
 		if n, ok := q.index.nums[typed(prefix)]; ok {
 			out.Add(n)
@@ -170,8 +177,7 @@ func (q *question) idGlob(t *term, g *idGlob, candidates posting.Bits) posting.B
 		out.And(candidates)
 		return out
 	}
-	q.places(out, prefix, suffix)
-	out.And(candidates)
+	q.places(out, prefix, suffix, candidates)
 	if len(between) > 1 || between[0].kind != star {
 		return q.ask1(t, out)
 	}
@@ -187,7 +193,7 @@ func (q *question) idGlob(t *term, g *idGlob, candidates posting.Bits) posting.B
 
 // fact returns the peels of whose facts a test is true.
 func (q *question) fact(t *term, f *fact, candidates posting.Bits) posting.Bits {
-	out := make(posting.Bits, len(candidates))
+	out := q.room.empty(len(candidates))
 	c := q.index.columns[f.key]
 	if c == nil {
 		return out
@@ -200,11 +206,11 @@ func (q *question) fact(t *term, f *fact, candidates posting.Bits) posting.Bits 
 	if !c.direct(&f.cond) && q.values[f] == nil && !q.last && candidates.Count() <= few {
 		return q.ask1(t, candidates)
 	}
-	if !q.valuesOf(c, f, out) {
+	if !q.valuesOf(c, f, candidates, out) {
 		return out
 	}
 	if f.negate {
-		has := make(posting.Bits, len(candidates))
+		has := q.room.empty(len(candidates))
 		has.Or(c.has)
 		has.AndNot(out)
 		return has
@@ -216,8 +222,8 @@ func (q *question) fact(t *term, f *fact, candidates posting.Bits) posting.Bits 
 // the lock.
 func (q *question) ask1(t *term, candidates posting.Bits) posting.Bits {
 	x := q.index
-	out := make(posting.Bits, len(candidates))
-	rest := append(posting.Bits(nil), candidates...)
+	out := q.room.empty(len(candidates))
+	rest := q.room.copy(candidates)
 	if s := q.peels[t]; s != nil && s.view == q.view {
 		out.Or(s.found)
 		out.And(candidates)

@@ -34,6 +34,8 @@ type Index struct {
 	freed []uint32 // in the view still
 	free  []uint32 // numbers to use again
 
+	rooms sync.Pool // of *room
+
 	was, will []ref // of the peel that is put, kept to save allocations
 }
 
@@ -184,7 +186,13 @@ func (x *Index) refs(to []ref, f *fleet.Facts) []ref {
 		to = append(to, r)
 	})
 	slices.Sort(to)
-	return slices.Compact(to)
+	to = slices.Compact(to)
+	for i := 1; i < len(to); i++ {
+		if to[i]>>32 == to[i-1]>>32 {
+			x.byRef[to[i].column()].severally(leafKind(to[i] >> 32 & 0xff))
+		}
+	}
+	return to
 }
 
 // clone copies facts and their lists.

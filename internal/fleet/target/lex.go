@@ -66,7 +66,7 @@ func (l *lexer) next() (word, *SyntaxError) {
 func (l *lexer) term() (word, *SyntaxError) {
 	var text []byte
 	w := word{kind: termWord}
-	begin, depth, quoted := l.at, 0, false
+	begin, opened, depth, quoted := l.at, 0, 0, false
 	add := func(i int) { text, w.columns = append(text, l.expr[i]), append(w.columns, i+1) }
 scan:
 	for ; l.at < len(l.expr); l.at++ {
@@ -84,12 +84,18 @@ scan:
 			add(l.at)
 		default:
 			if c == '(' {
+				if depth == 0 {
+					opened = l.at
+				}
 				depth++
 			} else if c == ')' {
 				depth--
 			}
 			add(l.at)
 		}
+	}
+	if depth > 0 {
+		return w, &SyntaxError{Column: opened + 1, Msg: "this parenthesis is not closed; one that is part of a value wants quotes"}
 	}
 	w.text, w.columns = string(text), append(w.columns, l.at+1)
 	if len(text) == 0 {

@@ -26,20 +26,39 @@ func (x *Index) Query(ctx context.Context, e *Expr, after fleet.PeelID, limit in
 	return x.query(ctx, nil, e, after, limit)
 }
 
+// Append is Query for who asks often: it appends the peels to a list, which may
+// have room for them already.
+func (x *Index) Append(ctx context.Context, to []fleet.PeelID, e *Expr, after fleet.PeelID, limit int) ([]fleet.PeelID, error) {
+	to, _, err := x.appendTo(ctx, to, nil, e, after, limit)
+	return to, err
+}
+
 // query answers among the peels of a part, or of all when it is nil.
 func (x *Index) query(ctx context.Context, part *Subset, e *Expr, after fleet.PeelID, limit int) (ids []fleet.PeelID, total int, err error) {
+	return x.appendTo(ctx, nil, part, e, after, limit)
+}
+
+func (x *Index) appendTo(ctx context.Context, to []fleet.PeelID, part *Subset, e *Expr, after fleet.PeelID, limit int) (ids []fleet.PeelID, total int, err error) {
 	if e, err = x.prepare(e); err != nil {
-		return nil, 0, err
+		return to, 0, err
 	}
-	set, v, err := x.answer(ctx, part, e)
+	r, _ := x.rooms.Get().(*room)
+	if r == nil {
+		r = &room{}
+	}
+	defer func() {
+		r.lent = 0
+		x.rooms.Put(r)
+	}()
+	set, v, err := x.answer(ctx, r, part, e)
 	if err != nil {
-		return nil, 0, err
+		return to, 0, err
 	}
 	from := 0
 	if after != "" {
 		from = v.behind(after)
 	}
-	return v.sorted(set, from, limit), set.Count(), nil
+	return v.sorted(to, set, r, from, limit), set.Count(), nil
 }
 
 // prepare resolves named groups, and refuses what has no source.
@@ -66,8 +85,8 @@ func (x *Index) prepare(e *Expr) (*Expr, error) {
 const stale = 4
 
 // answer finds the set of the peels that match, and the view that has them all.
-func (x *Index) answer(ctx context.Context, part *Subset, e *Expr) (posting.Bits, *view, error) {
-	q := &question{index: x, part: part, values: map[*fact]*valueScan{}, peels: map[*term]*peelScan{}}
+func (x *Index) answer(ctx context.Context, r *room, part *Subset, e *Expr) (posting.Bits, *view, error) {
+	q := &question{index: x, room: r, part: part, values: map[*fact]*valueScan{}, peels: map[*term]*peelScan{}}
 	for round := 0; ; round++ {
 		if err := ctx.Err(); err != nil {
 			return nil, nil, fmt.Errorf("looking for the peels that match %q: %w", e.text, err)
@@ -92,7 +111,7 @@ func (q *question) ask(root node) posting.Bits {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	q.view, q.wanted = x.view, nil
-	all := append(posting.Bits(nil), x.alive...)
+	all := q.room.copy(x.alive)
 	for _, n := range x.added { // since the view was made
 		all.Del(n)
 	}

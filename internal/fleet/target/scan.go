@@ -22,7 +22,7 @@ type peelScan struct {
 // take their place.
 func (q *question) wantPeels(t *term, which posting.Bits) {
 	x := q.index
-	s := &peelScan{view: q.view, asked: which, found: make(posting.Bits, len(which))}
+	s := &peelScan{view: q.view, asked: which, found: q.room.empty(len(which))}
 	subjects := make([]subject, 0, which.Count())
 	for n := range which.All {
 		subjects = append(subjects, subject{id: x.ids[n], facts: x.facts[n], settings: x.settings})
@@ -74,7 +74,7 @@ func (c *column) direct(cond *condition) bool {
 
 // valuesOf adds the peels that have a value that meets a condition. It returns
 // false when values have to be looked at first.
-func (q *question) valuesOf(c *column, f *fact, out posting.Bits) bool {
+func (q *question) valuesOf(c *column, f *fact, candidates, out posting.Bits) bool {
 	cond := &f.cond
 	if cond.op == is && cond.glob.any() {
 		out.Or(c.has)
@@ -107,16 +107,19 @@ func (q *question) valuesOf(c *column, f *fact, out posting.Bits) bool {
 			c.sets[n].AddTo(out)
 		}
 	}
-	c.numbers.meeting(cond, numberLeaf, s.numbers, out)
-	c.moments.meeting(cond, momentLeaf, s.moments, out)
+	q.meeting(c, &c.numbers, f, numberLeaf, s.numbers, candidates, out)
+	q.meeting(c, &c.moments, f, momentLeaf, s.moments, candidates, out)
 	return true
 }
 
 // meeting adds the peels with a whole number that meets a condition.
-func (o *ordered) meeting(cond *condition, kind leafKind, s scanned, out posting.Bits) {
+func (q *question) meeting(c *column, o *ordered, f *fact, kind leafKind, s scanned, candidates, out posting.Bits) {
+	cond := &f.cond
 	if cond.op != is && cond.op != matches {
 		if lo, hi, ok := cond.span(kind); ok {
-			o.between(lo, hi, out)
+			have := q.room.copy(candidates)
+			have.And(c.has)
+			o.between(lo, hi, have, c.only(o), out)
 		}
 		return
 	}

@@ -17,6 +17,7 @@ type view struct {
 	nums  []uint32       // the number of each of ids
 	tails []uint32       // places in ids, sorted by the ids read backwards
 	ranks []uint32       // by number: the place in ids
+	ends  []uint32       // by number: the place in tails
 }
 
 // extend makes the view with further peels, and without those that keep
@@ -52,6 +53,10 @@ func (v *view) extend(added []uint32, id func(uint32) fleet.PeelID, space int, k
 		more[i] = out.ranks[n]
 	}
 	out.tails = merge(tails, more, func(a, b uint32) int { return compareBackwards(out.ids[a], out.ids[b]) })
+	out.ends = make([]uint32, space)
+	for i, at := range out.tails {
+		out.ends[out.nums[at]] = uint32(i)
+	}
 	return out
 }
 
@@ -76,18 +81,21 @@ func (v *view) withPrefix(prefix string) (from, to int) {
 	return from, to
 }
 
-// withSuffix is the places of ids that end with a text.
-func (v *view) withSuffix(suffix string) []uint32 {
+// withSuffix is the range of places in tails of ids that end with a text.
+func (v *view) withSuffix(suffix string) (from, to int) {
+	if suffix == "" {
+		return 0, len(v.tails)
+	}
 	s := fleet.PeelID(suffix)
-	from := sort.Search(len(v.tails), func(i int) bool { return compareBackwards(v.ids[v.tails[i]], s) >= 0 })
-	n := sort.Search(len(v.tails)-from, func(i int) bool { return !strings.HasSuffix(string(v.ids[v.tails[from+i]]), suffix) })
-	return v.tails[from : from+n]
+	from = sort.Search(len(v.tails), func(i int) bool { return compareBackwards(v.ids[v.tails[i]], s) >= 0 })
+	to = from + sort.Search(len(v.tails)-from, func(i int) bool { return !strings.HasSuffix(string(v.ids[v.tails[from+i]]), suffix) })
+	return from, to
 }
 
-// sorted lists the peels of a set behind the place from, at most limit when that
-// is above zero.
-func (v *view) sorted(set posting.Bits, from, limit int) []fleet.PeelID {
-	places := posting.NewBits(len(v.ids))
+// sorted appends the peels of a set behind the place from, at most limit when
+// that is above zero.
+func (v *view) sorted(to []fleet.PeelID, set posting.Bits, r *room, from, limit int) []fleet.PeelID {
+	places := r.empty((len(v.ids) + 63) / 64)
 	n := 0
 	for num := range set.All {
 		if at := v.ranks[num]; int(at) >= from {
@@ -99,14 +107,17 @@ func (v *view) sorted(set posting.Bits, from, limit int) []fleet.PeelID {
 		n = min(n, limit)
 	}
 	if n == 0 {
-		return nil
+		return to
 	}
-	out := make([]fleet.PeelID, 0, n)
+	if to == nil {
+		to = make([]fleet.PeelID, 0, n)
+	}
 	for at := range places.All {
-		if len(out) == n {
+		if n == 0 {
 			break
 		}
-		out = append(out, v.ids[at])
+		to = append(to, v.ids[at])
+		n--
 	}
-	return out
+	return to
 }
