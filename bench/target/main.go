@@ -40,6 +40,9 @@ var questions = []struct{ name, expr string }{
 	{"half", `(G@os:Debian or G@os:Ubuntu) and G@cpu.count>=4`},
 }
 
+// scans have to look at every id or value. No limit was set for them.
+var scans = []string{`*7-dev*`, `E@77.*prod`, `G@hostname:*77*`, `P@machine_id:(12|34)5$`, `G@interfaces.0.addresses.0:10.7.*`}
+
 func main() {
 	peels := flag.Int("peels", 100_000, "how many peels there are")
 	rounds := flag.Int("rounds", 2000, "how often each question is asked")
@@ -73,6 +76,17 @@ func run(peels, rounds int) error {
 		result("p99-"+q.name, p99.Seconds()*1e3, maxQuery.Seconds()*1e3, "ms")
 	}
 	result("p99", worst.Seconds()*1e3, maxQuery.Seconds()*1e3, "ms")
+	for _, text := range scans {
+		expr, err := target.Parse(text)
+		if err != nil {
+			return err
+		}
+		n, took, err := ask(x, expr, rounds/20)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%-10s %8d %10s %10s %10s  %s\n", "scan", n, took[len(took)/2], took[len(took)*99/100], took[len(took)-1], text)
+	}
 	runtime.KeepAlive(x)
 	return nil
 }

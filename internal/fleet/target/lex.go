@@ -83,12 +83,13 @@ scan:
 			l.at++
 			add(l.at)
 		default:
-			if c == '(' {
+			switch c {
+			case '(':
 				if depth == 0 {
 					opened = l.at
 				}
 				depth++
-			} else if c == ')' {
+			case ')':
 				depth--
 			}
 			add(l.at)
