@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // PeelID is the identity of a managed host on the bus: one subject token,
@@ -27,12 +28,12 @@ func ParsePeelID(s string) (PeelID, error) {
 		return "", fmt.Errorf("%w: it is empty; use 1 to %d characters of a-z, 0-9, _ and -", ErrPeelID, MaxPeelID)
 	}
 	if len(s) > MaxPeelID {
-		return "", fmt.Errorf("%w: it has %d characters, at most %d are allowed", ErrPeelID, len(s), MaxPeelID)
+		return "", fmt.Errorf("%w: it is %d bytes long, at most %d are allowed", ErrPeelID, len(s), MaxPeelID)
 	}
-	for i := range len(s) {
-		c := s[i]
+	for i, c := range s { // what stands before i is ASCII: the byte's position is the character's
 		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_' && c != '-' {
-			return "", fmt.Errorf("%w: %q has %q at position %d; only a-z, 0-9, _ and - are allowed", ErrPeelID, s, c, i+1)
+			_, n := utf8.DecodeRuneInString(s[i:])
+			return "", fmt.Errorf("%w: %q has %q at position %d; only a-z, 0-9, _ and - are allowed", ErrPeelID, s, s[i:i+n], i+1)
 		}
 	}
 	return PeelID(s), nil
