@@ -1,6 +1,7 @@
 package enroll
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -54,9 +55,9 @@ func Join(ctx context.Context, cfg JoinConfig) (*Identity, error) {
 		if !cfg.Wait {
 			return nil, ErrPending
 		}
-		j.log.Info("waiting for approval: rind enroll approve "+string(j.st.ID)+" on the server", "fingerprint", Fingerprint(j.public))
-		if err := sleep(ctx, wait/2+rand.N(wait)); err != nil {
-			return nil, errors.Join(ErrPending, err)
+		j.tell(cmp.Or(grant.Message, "waiting for rind enroll approve "+string(j.st.ID)+" on the server (fingerprint "+Fingerprint(j.public)+")"))
+		if sleep(ctx, wait/2+rand.N(wait)) != nil {
+			return nil, errs.New(errs.Unavailable, "%w; run this again to go on waiting", ErrPending)
 		}
 		if grant, err = j.pollAgain(ctx, grant); err != nil {
 			return nil, err
@@ -73,7 +74,16 @@ type join struct {
 	key    nkeys.KeyPair
 	public string
 	st     *stored
-	before bool // an earlier Join asked for the enrollment
+	before bool   // an earlier Join asked for the enrollment
+	told   string // what was logged last
+}
+
+// tell logs what there is to wait for, once until it is something else.
+func (j *join) tell(message string) {
+	if message != "" && message != j.told {
+		j.log.Info(printable(message))
+		j.told = message
+	}
 }
 
 func newJoin(cfg JoinConfig) (*join, error) {
@@ -164,8 +174,8 @@ func (j *join) applyPatiently(ctx context.Context) error {
 			return err
 		}
 		j.log.Warn("asking again in a moment", "error", err)
-		if serr := sleep(ctx, wait/2+rand.N(wait)); serr != nil {
-			return errors.Join(err, serr)
+		if sleep(ctx, wait/2+rand.N(wait)) != nil {
+			return err
 		}
 	}
 }
@@ -187,9 +197,7 @@ func (j *join) apply(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if answer.Message != "" {
-		j.log.Info(printable(answer.Message))
-	}
+	j.tell(answer.Message)
 	if j.st.FleetRoot != nil {
 		return nil // enrolled before: what is kept stays as it is until the grant
 	}

@@ -3,6 +3,7 @@ package registrar_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -100,10 +101,16 @@ func TestJoinWaitEndsWithItsContext(t *testing.T) {
 	w := newWorld(t)
 	cfg := w.host("web-01", w.token(false))
 	cfg.Wait = true
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	var logged strings.Builder
+	cfg.Log = slog.New(slog.NewTextHandler(&logged, nil))
+	ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond) // more than one poll
 	defer cancel()
-	if _, err := enroll.Join(ctx, cfg); !errors.Is(err, enroll.ErrPending) {
-		t.Errorf("got %v", err)
+	_, err := enroll.Join(ctx, cfg)
+	if !errors.Is(err, enroll.ErrPending) || strings.Contains(err.Error(), "\n") || !strings.HasSuffix(err.Error(), "; run this again to go on waiting") {
+		t.Errorf("got %q", err)
+	}
+	if n := strings.Count(logged.String(), "\n"); n != 1 || !strings.Contains(logged.String(), "rind enroll approve web-01") {
+		t.Errorf("%d lines instead of one that says how to approve:\n%s", n, &logged)
 	}
 }
 
