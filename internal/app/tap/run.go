@@ -140,7 +140,7 @@ func parseCommand(load *daemon.Loader) *cobra.Command {
 			if err := os.Chdir(cfg.DataDir); err != nil {
 				return fmt.Errorf("entering the data folder: %w", err)
 			}
-			cfg.DataDir = "."
+			cfg.DataDir, cfg.DataName = ".", cfg.DataDir
 			if err := drop(uid, gid); err != nil {
 				return err
 			}

@@ -15,6 +15,7 @@ type Config struct {
 	Name       string   `yaml:"name" help:"the tap's name; empty takes the one in the token"`
 	Interfaces []string `yaml:"interfaces" help:"interfaces to capture on"`
 	DataDir    string   `yaml:"data_dir" help:"folder of the spool and the state"`
+	DataName   string   `yaml:"-"` // of DataDir in messages, when this process reaches it by another path
 	Node       Node     `yaml:"node"`
 	Spool      Spool    `yaml:"spool"`
 	Capture    Capture  `yaml:"capture"`

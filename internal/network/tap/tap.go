@@ -9,6 +9,7 @@
 package tap
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -156,11 +157,11 @@ func (t *Tap) open() (err error) {
 
 // OpenSpool opens the spool that a configuration names.
 func OpenSpool(cfg Config, log *slog.Logger) (*uplink.Spool, error) {
-	dir := cfg.Spool.Dir
+	dir, name := cfg.Spool.Dir, cfg.Spool.Dir
 	if dir == "" {
-		dir = filepath.Join(cfg.DataDir, "spool")
+		dir, name = filepath.Join(cfg.DataDir, "spool"), filepath.Join(cmp.Or(cfg.DataName, cfg.DataDir), "spool")
 	}
-	return uplink.OpenSpool(uplink.SpoolConfig{Dir: dir, MaxBytes: int64(cfg.Spool.MaxBytes), MaxAge: cfg.Spool.MaxAge, Log: log})
+	return uplink.OpenSpool(uplink.SpoolConfig{Dir: dir, Name: name, MaxBytes: int64(cfg.Spool.MaxBytes), MaxAge: cfg.Spool.MaxAge, Log: log})
 }
 
 // NewSender makes the sender that a configuration describes.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/network"
 	"github.com/rind-project/rind/internal/network/capture"
 	"github.com/rind-project/rind/internal/network/packet"
@@ -352,6 +353,25 @@ func TestTapDiskFull(t *testing.T) {
 		if r.Sequence != uint64(i+1) {
 			t.Errorf("report %d has the number %d", i, r.Sequence)
 		}
+	}
+}
+
+// TestSpoolNamed: the parsing process works in its data folder, and still names
+// the spool as people know it.
+func TestSpoolNamed(t *testing.T) {
+	t.Parallel()
+	cfg := testConfig(t)
+	held, err := OpenSpool(cfg, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { held.Abandon() })
+	if _, err := OpenSpool(cfg, nil); !errs.Is(err, errs.Conflict) || !strings.Contains(err.Error(), "the spool "+cfg.DataDir+"/spool is in use") {
+		t.Errorf("without a name: %v", err)
+	}
+	cfg.DataName = "/var/lib/rind-tap"
+	if _, err := OpenSpool(cfg, nil); !errs.Is(err, errs.Conflict) || !strings.Contains(err.Error(), "the spool /var/lib/rind-tap/spool is in use") {
+		t.Errorf("with a name: %v", err)
 	}
 }
 

@@ -26,6 +26,7 @@ import (
 // SpoolConfig bounds a spool.
 type SpoolConfig struct {
 	Dir      string
+	Name     string        // of the folder in messages, when people know it by another path than Dir
 	MaxBytes int64         // 1 GiB
 	MaxAge   time.Duration // 7 days
 	Log      *slog.Logger
@@ -60,6 +61,7 @@ type Spool struct {
 // OpenSpool opens or makes the folder, removes what a crash left half-written,
 // and puts damaged files aside.
 func OpenSpool(cfg SpoolConfig) (*Spool, error) {
+	cfg.Name = cmp.Or(cfg.Name, cfg.Dir)
 	cfg.MaxBytes = cmp.Or(cfg.MaxBytes, 1<<30)
 	cfg.MaxAge = cmp.Or(cfg.MaxAge, 7*24*time.Hour)
 	if cfg.Log == nil {
@@ -70,14 +72,14 @@ func OpenSpool(cfg SpoolConfig) (*Spool, error) {
 	}
 	s := &Spool{cfg: cfg, wake: make(chan struct{}, 1)}
 	if err := os.MkdirAll(s.aside(), 0o700); err != nil {
-		return nil, fmt.Errorf("making the spool: %w: let the tap's user write there, or change spool.dir", err)
+		return nil, fmt.Errorf("making the spool %s: %w: let the tap's user write there, or change spool.dir", cfg.Name, err)
 	}
 	if err := s.seize(); err != nil {
 		return nil, err
 	}
 	if err := s.load(); err != nil {
 		_ = s.lock.Close()
-		return nil, fmt.Errorf("opening the spool %s: %w", cfg.Dir, err)
+		return nil, fmt.Errorf("opening the spool %s: %w", cfg.Name, err)
 	}
 	return s, nil
 }
@@ -88,11 +90,11 @@ func (s *Spool) aside() string { return filepath.Join(s.cfg.Dir, "quarantine") }
 func (s *Spool) seize() error {
 	f, err := os.OpenFile(filepath.Join(s.cfg.Dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return fmt.Errorf("locking the spool: %w: let the tap's user write there, or change spool.dir", err)
+		return fmt.Errorf("locking the spool %s: %w: let the tap's user write there, or change spool.dir", s.cfg.Name, err)
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = f.Close()
-		return errs.New(errs.Conflict, "the spool %s is in use by another tap: stop it, or change spool.dir", s.cfg.Dir)
+		return errs.New(errs.Conflict, "the spool %s is in use by another tap: stop it, or change spool.dir", s.cfg.Name)
 	}
 	s.lock = f
 	return nil
