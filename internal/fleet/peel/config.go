@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rind-project/rind/internal/base/config"
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
 	"github.com/rind-project/rind/internal/fleet/enroll"
@@ -24,7 +25,7 @@ type Config struct {
 	StateDir         string        `yaml:"-"` // where returns and seen jobs survive a restart; "" keeps them in memory
 	MaxReconnects    int           `yaml:"max_reconnects" help:"reconnects before giving up; -1 never gives up"`
 	ReconnectWait    time.Duration `yaml:"reconnect_wait" help:"wait between reconnects, jittered"`
-	ReconnectBufSize int           `yaml:"reconnect_buf_size" help:"bytes kept for sending while disconnected"`
+	ReconnectBufSize config.Size   `yaml:"reconnect_buf_size" help:"how much is kept for sending while disconnected"`
 	PingInterval     time.Duration `yaml:"ping_interval" help:"how often the connection is tested"`
 	MaxPingsOut      int           `yaml:"max_pings_out" help:"tests that may stay unanswered"`
 	DrainTimeout     time.Duration `yaml:"drain_timeout" help:"how long the end of a connection may take"`
@@ -41,7 +42,7 @@ type FactsConfig struct {
 // DefaultConfig returns the defaults.
 func DefaultConfig() Config {
 	return Config{
-		MaxReconnects: -1, ReconnectWait: 2 * time.Second, ReconnectBufSize: 8 << 20,
+		MaxReconnects: -1, ReconnectWait: 2 * time.Second, ReconnectBufSize: 8 * config.MiB,
 		PingInterval: 20 * time.Second, MaxPingsOut: 3, DrainTimeout: 30 * time.Second,
 		Heartbeat: 25 * time.Second, Workers: 4,
 		Facts: FactsConfig{Interval: 5 * time.Minute},

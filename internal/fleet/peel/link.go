@@ -88,7 +88,7 @@ func (l *link) config() (bus.ConnConfig, error) {
 		return cfg, err
 	}
 	c := l.p.cfg
-	cfg.MaxReconnects, cfg.ReconnectWait, cfg.ReconnectBufSize = c.MaxReconnects, c.ReconnectWait, c.ReconnectBufSize
+	cfg.MaxReconnects, cfg.ReconnectWait, cfg.ReconnectBufSize = c.MaxReconnects, c.ReconnectWait, int(c.ReconnectBufSize)
 	cfg.PingInterval, cfg.MaxPingsOut, cfg.DrainTimeout = c.PingInterval, c.MaxPingsOut, c.DrainTimeout
 	cfg.OnConnect = func(*nats.Conn) { l.p.metrics.connected.Set(1) }
 	cfg.OnDisconnect = func(nc *nats.Conn, _ error) {
