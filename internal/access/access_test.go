@@ -56,13 +56,17 @@ func newFixture(db *database.DB) *fixture {
 	return f
 }
 
-// people makes ada (admin), olga (operator) and vera (viewer).
+// people makes ada (admin), olga (operator) and vera (viewer), who have chosen
+// their passwords.
 func (f *fixture) people(t *testing.T) {
 	t.Helper()
 	for name, role := range map[string]access.Role{"ada": access.Admin, "olga": access.Operator, "vera": access.Viewer} {
 		if err := f.CreateUser(t.Context(), root, name, words[name], role); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if _, err := f.db.Exec(t.Context(), `UPDATE access_users SET must_change = FALSE`); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -107,7 +111,7 @@ func TestBootstrap(t *testing.T) {
 			t.Fatalf("%d passwords were made, want 1", made.Load())
 		}
 		_, p, err := f.Login(t.Context(), "admin", *passwords.Load(), home)
-		if err != nil || p.Role != access.Admin {
+		if err != nil || p.Role != access.Admin || !p.MustChange {
 			t.Errorf("the password lets in %+v, %v", p, err)
 		}
 		if password, err := f.Bootstrap(t.Context()); password != "" || err != nil {

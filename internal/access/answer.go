@@ -96,41 +96,13 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		WriteError(w, err)
 	case kind == errs.Unauthorized && g.opts.LoginPath != "":
 		g.sendToLogin(w, r, message)
+	case reason == reasonMustChange && g.opts.PasswordPath != "":
+		send(w, r, g.opts.PasswordPath, "", Status(kind), message)
 	case g.opts.Refuse != nil:
 		g.opts.Refuse(w, r, err)
 	default:
 		http.Error(w, message, Status(kind))
 	}
-}
-
-// isProgram reports whether a request has no use for a page: it brings a token,
-// or takes no HTML (an event stream, Prometheus).
-func isProgram(r *http.Request) bool {
-	accept := r.Header.Get("Accept")
-	return r.Header.Get("Authorization") != "" ||
-		accept != "" && !strings.Contains(accept, "text/html") && !strings.Contains(accept, "*/*")
-}
-
-// sendToLogin sends a browser to the login page. A request of a script, which
-// would follow a redirect without showing it, gets 401, and htmx the header
-// that makes it go there.
-func (g *Guard) sendToLogin(w http.ResponseWriter, r *http.Request, message string) {
-	w.Header().Set("Cache-Control", "no-store")
-	if r.Header.Get("HX-Request") != "" {
-		w.Header().Set("HX-Redirect", g.opts.LoginPath)
-		http.Error(w, message, http.StatusUnauthorized)
-		return
-	}
-	if isProgram(r) {
-		w.Header().Set("WWW-Authenticate", "Bearer")
-		http.Error(w, message, http.StatusUnauthorized)
-		return
-	}
-	to := g.opts.LoginPath
-	if r.Method == http.MethodGet {
-		to += "?next=" + url.QueryEscape(r.URL.RequestURI())
-	}
-	http.Redirect(w, r, to, http.StatusSeeOther)
 }
 
 // SafeNext is where to go after the login: next when it is a path of this

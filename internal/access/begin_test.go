@@ -28,6 +28,10 @@ func TestChangedMeanwhile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		vera := Principal{Name: "vera", Role: Admin, Via: ViaSession}
+		if err := s.setPassword(ctx, vera, "vera", "a third horse", "the hash of an older one"); !errs.Is(err, errs.Unauthorized) {
+			t.Errorf("a change by a password that is not in force any more: %v", err)
+		}
 		for what, change := range map[string]func() error{
 			"password": func() error { return s.SetPassword(ctx, root, "vera", "another horse") },
 			"user":     func() error { return s.DeleteUser(ctx, root, "vera") },

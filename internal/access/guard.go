@@ -21,6 +21,9 @@ type GuardOptions struct {
 	// LoginPath is where a browser without a session is sent; "" sends it
 	// nowhere.
 	LoginPath string
+	// PasswordPath is where a browser is sent whose user has to change a
+	// one-time password; "" sends it nowhere.
+	PasswordPath string
 	// Refuse answers a refused request for a page; nil answers in plain text.
 	Refuse func(w http.ResponseWriter, r *http.Request, err error)
 }
@@ -71,7 +74,7 @@ func (g *Guard) wrap(route Route) http.Handler {
 		if limit > 0 {
 			r.Body = http.MaxBytesReader(w, r.Body, limit)
 		}
-		ctx, cancel, err := g.admit(r.WithContext(ctx), route.Need)
+		ctx, cancel, err := g.admit(r.WithContext(ctx), route)
 		if err != nil {
 			g.refuse(w, r, err)
 			return
@@ -96,7 +99,7 @@ func (g *Guard) hint(r *http.Request, addr netip.Addr) {
 }
 
 // admit decides, and returns the context for the handler.
-func (g *Guard) admit(r *http.Request, need Need) (context.Context, context.CancelFunc, error) {
+func (g *Guard) admit(r *http.Request, route Route) (context.Context, context.CancelFunc, error) {
 	ctx, nothing := r.Context(), func() {}
 	bearer := bearerToken(r)
 	// A request that a browser sent on behalf of another site is refused
@@ -107,7 +110,7 @@ func (g *Guard) admit(r *http.Request, need Need) (context.Context, context.Canc
 				"the request comes from a page of another site; open this server's own pages, or use an API token")}
 		}
 	}
-	switch need {
+	switch route.Need {
 	case Public:
 		return withLookup(ctx, func() (Principal, bool) {
 			p, err := g.authenticate(r, bearer)
@@ -123,9 +126,12 @@ func (g *Guard) admit(r *http.Request, need Need) (context.Context, context.Canc
 	if err != nil {
 		return nil, nil, err
 	}
-	if p.Role < need.role() {
+	if p.MustChange && !route.FirstLogin {
+		return nil, nil, refusal{reasonMustChange, errMustChange()}
+	}
+	if p.Role < route.Need.role() {
 		return nil, nil, refusal{"forbidden", errs.New(errs.Forbidden,
-			"the role %s of %s may not do this; ask an administrator for the role %s", p.Role, p.Name, need)}
+			"the role %s of %s may not do this; ask an administrator for the role %s", p.Role, p.Name, route.Need)}
 	}
 	ctx = WithPrincipal(ctx, p)
 	if p.Expires.IsZero() {

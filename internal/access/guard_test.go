@@ -33,7 +33,7 @@ var answerWho = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 })
 
 // routes has one route for each need, for reading and for writing, in the API
-// and among the pages.
+// and among the pages, and one that is open to one-time passwords.
 func routes() []access.Route {
 	var all []access.Route
 	for _, prefix := range []string{"/api/", "/"} {
@@ -43,6 +43,9 @@ func routes() []access.Route {
 			for _, method := range []string{"GET", "POST"} {
 				all = append(all, access.Route{Method: method, Pattern: prefix + path, Need: need, Handler: answerWho})
 			}
+		}
+		for _, method := range []string{"GET", "POST"} {
+			all = append(all, access.Route{Method: method, Pattern: prefix + "first", Need: access.NeedViewer, FirstLogin: true, Handler: answerWho})
 		}
 	}
 	return all

@@ -14,9 +14,9 @@ import (
 	"github.com/rind-project/rind/internal/base/errs"
 )
 
-// Bootstrap makes the user "admin" with a random password when there is no
-// user yet, and returns the password, which is shown to the operator once. It
-// returns "" when there are users. Of several processes that start at once,
+// Bootstrap makes the user "admin" with a random one-time password when there
+// is no user yet, and returns the password, which is shown to the operator
+// once. It returns "" when there are users. Of several processes that start at once,
 // one makes the user.
 func (s *Service) Bootstrap(ctx context.Context) (string, error) {
 	var users int
@@ -54,8 +54,9 @@ func (s *Service) Bootstrap(ctx context.Context) (string, error) {
 
 // credential is what a login needs of a user.
 type credential struct {
-	id, hash string
-	role     Role
+	id, hash   string
+	role       Role
+	mustChange bool
 }
 
 // Login checks a name and a password and begins a session, whose secret goes
@@ -141,7 +142,7 @@ func networkKey(addr netip.Addr) []byte {
 func (s *Service) credential(ctx context.Context, name string) (credential, error) {
 	var c credential
 	var role string
-	err := s.db.QueryRow(ctx, `SELECT id, password, role FROM access_users WHERE name = $1`, name).Scan(&c.id, &c.hash, &role)
+	err := s.db.QueryRow(ctx, `SELECT id, password, role, must_change FROM access_users WHERE name = $1`, name).Scan(&c.id, &c.hash, &role, &c.mustChange)
 	if errors.Is(err, sql.ErrNoRows) {
 		return credential{}, nil
 	}
@@ -173,7 +174,7 @@ const maxSessions = 50
 // checked.
 func (s *Service) begin(ctx context.Context, name string, user credential, addr netip.Addr) (string, Principal, error) {
 	secret, now := newSecret(), s.now()
-	p := Principal{Name: name, Role: user.role, Via: ViaSession, Expires: now.Add(s.cfg.SessionTTL).UTC()}
+	p := Principal{Name: name, Role: user.role, Via: ViaSession, Expires: now.Add(s.cfg.SessionTTL).UTC(), MustChange: user.mustChange}
 	us := database.Micros(now)
 	err := s.db.Tx(ctx, func(tx *database.Tx) error {
 		n, err := tx.Exec(ctx, `UPDATE access_users SET changed_at = changed_at WHERE id = $1 AND password = $2`, user.id, user.hash)

@@ -66,11 +66,17 @@ type Principal struct {
 	Via     string    `json:"via"`
 	TokenID string    `json:"token_id,omitempty"`
 	Expires time.Time `json:"expires,omitzero"` // of the session or token
+	// MustChange says that the session began with a one-time password: all that
+	// it may do is change it.
+	MustChange bool `json:"must_change,omitempty"`
 }
 
 // Require returns an error that says what to do unless the principal has the
-// role. It guards what a service does, besides the route's own check.
+// role, and a password of their own. It guards what a service does, besides the route's own check.
 func (p Principal) Require(role Role, to string) error {
+	if p.MustChange {
+		return errMustChange()
+	}
 	if p.Role >= role {
 		return nil
 	}

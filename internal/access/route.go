@@ -51,8 +51,11 @@ type Route struct {
 	Method  string // one; GET serves HEAD too
 	Pattern string // of http.ServeMux, without the method
 	Need    Need
-	Summary string // one sentence for the API's description
-	In, Out any    // zero values of the bodies, or nil
+	// FirstLogin opens the route to who still has to change a one-time
+	// password. Public routes are open anyway.
+	FirstLogin bool
+	Summary    string // one sentence for the API's description
+	In, Out    any    // zero values of the bodies, or nil
 	// MaxBody bounds the request's body in bytes; 0 is 1 MiB. Routes for taps
 	// set their own limit in the handler.
 	MaxBody int64

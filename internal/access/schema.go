@@ -65,5 +65,8 @@ CREATE TABLE access_audit (
 );
 CREATE INDEX access_audit_at ON access_audit (at);
 `},
+		{Name: "access/0004_must_change", SQL: `
+ALTER TABLE access_users ADD COLUMN must_change BOOLEAN NOT NULL DEFAULT FALSE;
+`},
 	}
 }

@@ -59,9 +59,9 @@ func (s *Service) Session(ctx context.Context, secret string) (Principal, error)
 	p := Principal{Via: ViaSession}
 	var role string
 	var used, expires int64
-	err := s.db.QueryRow(ctx, `SELECT access_users.name, access_users.role, access_sessions.used_at, access_sessions.expires_at
+	err := s.db.QueryRow(ctx, `SELECT access_users.name, access_users.role, access_users.must_change, access_sessions.used_at, access_sessions.expires_at
 FROM access_sessions JOIN access_users ON access_users.id = access_sessions.user_id WHERE access_sessions.hash = $1`, hash).
-		Scan(&p.Name, &role, &used, &expires)
+		Scan(&p.Name, &role, &p.MustChange, &used, &expires)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Principal{}, errNoSession()
 	}

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/netip"
 	"time"
 
 	"github.com/rind-project/rind/internal/access/password"
@@ -20,11 +19,14 @@ type User struct {
 	UID     *int      `json:"uid,omitempty"` // of the server's machine, for the unix socket
 	Created time.Time `json:"created"`
 	Changed time.Time `json:"changed"`
+	// MustChange says that somebody else set the password, and that the user
+	// has not chosen their own yet.
+	MustChange bool `json:"must_change,omitempty"`
 }
 
 // Users returns all users by name.
 func (s *Service) Users(ctx context.Context) ([]User, error) {
-	rows, err := s.db.Query(ctx, `SELECT name, role, uid, created_at, changed_at FROM access_users ORDER BY name LIMIT 10000`)
+	rows, err := s.db.Query(ctx, `SELECT name, role, uid, created_at, changed_at, must_change FROM access_users ORDER BY name LIMIT 10000`)
 	if err != nil {
 		return nil, fmt.Errorf("reading the users: %w", err)
 	}
@@ -35,7 +37,7 @@ func (s *Service) Users(ctx context.Context) ([]User, error) {
 		var role string
 		var uid sql.NullInt64
 		var created, changed int64
-		if err := rows.Scan(&u.Name, &role, &uid, &created, &changed); err != nil {
+		if err := rows.Scan(&u.Name, &role, &uid, &created, &changed, &u.MustChange); err != nil {
 			return nil, fmt.Errorf("reading the users: %w", err)
 		}
 		if u.Role, err = ParseRole(role); err != nil {
@@ -51,7 +53,7 @@ func (s *Service) Users(ctx context.Context) ([]User, error) {
 	return all, rows.Err()
 }
 
-// CreateUser makes a user.
+// CreateUser makes a user, who has to change the password at the first login.
 func (s *Service) CreateUser(ctx context.Context, p Principal, name, pass string, role Role) error {
 	if err := p.Require(Admin, "make users"); err != nil {
 		return err
@@ -86,9 +88,10 @@ func (s *Service) CreateUser(ctx context.Context, p Principal, name, pass string
 	return nil
 }
 
+// insertUser makes a user with a one-time password.
 func (s *Service) insertUser(ctx context.Context, tx *database.Tx, name, hash string, role Role) error {
 	now := database.Micros(s.now())
-	_, err := tx.Exec(ctx, `INSERT INTO access_users (id, name, role, password, created_at, changed_at) VALUES ($1, $2, $3, $4, $5, $6)`,
+	_, err := tx.Exec(ctx, `INSERT INTO access_users (id, name, role, password, must_change, created_at, changed_at) VALUES ($1, $2, $3, $4, TRUE, $5, $6)`,
 		database.NewID(), name, role.String(), hash, now, now)
 	return err
 }
@@ -145,62 +148,6 @@ func (s *Service) SetRole(ctx context.Context, p Principal, name string, role Ro
 	e.Detail = "role " + role.String()
 	return s.change(ctx, e, name, func(tx *database.Tx, id string) error {
 		_, err := tx.Exec(ctx, `UPDATE access_users SET role = $1, changed_at = $2 WHERE id = $3`, role.String(), database.Micros(s.now()), id)
-		return err
-	})
-}
-
-// SetPassword sets a user's password without asking for the old one, and ends
-// the user's sessions. Tokens stay; they are revoked by themselves.
-func (s *Service) SetPassword(ctx context.Context, p Principal, name, pass string) error {
-	if err := p.Require(Admin, "set passwords"); err != nil {
-		return err
-	}
-	return s.setPassword(ctx, p, name, pass)
-}
-
-// ChangePassword sets the password of whoever asks, who shows the old one. It
-// counts as a try to log in, and ends all their sessions, this one too.
-func (s *Service) ChangePassword(ctx context.Context, p Principal, old, pass string, addr netip.Addr) error {
-	if err := p.Require(Viewer, "change a password"); err != nil {
-		return err
-	}
-	if err := password.Check(p.Name, pass); err != nil {
-		return err
-	}
-	attempt, err := s.admit(ctx, p.Name, addr)
-	if err != nil {
-		return err
-	}
-	user, err := s.credential(ctx, p.Name)
-	if err != nil {
-		attempt.Cancel()
-		return err
-	}
-	right, err := s.hasher.Verify(ctx, user.hash, old)
-	if err != nil {
-		attempt.Cancel()
-		return err
-	}
-	if !right {
-		return errs.New(errs.Forbidden, "the old password is wrong")
-	}
-	attempt.Succeeded()
-	return s.setPassword(ctx, p, p.Name, pass)
-}
-
-func (s *Service) setPassword(ctx context.Context, p Principal, name, pass string) error {
-	if err := password.Check(name, pass); err != nil {
-		return err
-	}
-	hash, err := s.hasher.Hash(ctx, pass)
-	if err != nil {
-		return err
-	}
-	return s.change(ctx, by(p, "user.password", name), name, func(tx *database.Tx, id string) error {
-		if _, err := tx.Exec(ctx, `UPDATE access_users SET password = $1, changed_at = $2 WHERE id = $3`, hash, database.Micros(s.now()), id); err != nil {
-			return err
-		}
-		_, err := tx.Exec(ctx, `DELETE FROM access_sessions WHERE user_id = $1`, id)
 		return err
 	})
 }

@@ -19,6 +19,7 @@ type op[In, Out any] struct {
 	summary      string
 	maxBody      int64                                      // 0 is endpoint.MaxBody
 	action       string                                     // "job.run"; "" reads only
+	firstLogin   bool                                       // open to who has a one-time password
 	own          bool                                       // the service itself writes successes into the trail
 	object       func(in In, out Out) (what, detail string) // for the audit trail
 	run          func(ctx context.Context, r *http.Request, in In) (Out, error)
@@ -43,7 +44,7 @@ func route[In, Out any](a *API, o op[In, Out]) access.Route {
 		answer(w, out)
 	}
 	return access.Route{
-		Method: o.method, Pattern: prefix + o.path, Need: o.need, Summary: o.summary,
+		Method: o.method, Pattern: prefix + o.path, Need: o.need, FirstLogin: o.firstLogin, Summary: o.summary,
 		MaxBody: cmp.Or(o.maxBody, endpoint.MaxBody),
 		In:      zero[In](), Out: zero[Out](), Handler: http.HandlerFunc(serve),
 	}

@@ -284,6 +284,52 @@ func TestSession(t *testing.T) {
 	}
 }
 
+// TestFirstLogin asks everything with a one-time password, then changes it.
+func TestFirstLogin(t *testing.T) {
+	t.Parallel()
+	s := apitest.Start(t, nil)
+	password, err := s.Access.Bootstrap(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	login := func(password string) (access.Principal, map[string]string) {
+		res, body := do(t, s, request{method: http.MethodPost, path: "/api/v1/login", body: `{"name":"admin","password":"` + password + `"}`})
+		var p access.Principal
+		decode(t, body, &p)
+		return p, map[string]string{"Cookie": access.CookieName + "=" + res.Cookies()[0].Value}
+	}
+	p, session := login(password)
+	if !p.MustChange {
+		t.Errorf("the login says %+v", p)
+	}
+	open := map[string]bool{"GET /api/v1/whoami": true, "POST /api/v1/password": true}
+	for _, route := range s.API.Routes() {
+		if route.Need <= access.TapToken {
+			continue
+		}
+		path := parameter.ReplaceAllString(route.Pattern, "x")
+		res, body := do(t, s, request{method: route.Method, path: path, header: session, body: `{}`})
+		told := res.StatusCode == http.StatusForbidden && strings.Contains(body, `"kind":"forbidden","message":"change your password first: open /account, or POST /api/v1/password"`)
+		if name := route.Method + " " + route.Pattern; told == open[name] {
+			t.Errorf("%s: %d %s", name, res.StatusCode, body)
+		}
+	}
+	if _, body := do(t, s, request{method: http.MethodGet, path: "/api/v1/whoami", header: session}); !strings.Contains(body, `"must_change":true`) {
+		t.Errorf("whoami: %s", body)
+	}
+	res, body := do(t, s, request{method: http.MethodPost, path: "/api/v1/password", header: session, body: `{"old":"` + password + `","new":"correct horse battery"}`})
+	if res.StatusCode != http.StatusNoContent {
+		t.Fatalf("changing it: %d %s", res.StatusCode, body)
+	}
+	if res, _ := do(t, s, request{method: http.MethodGet, path: "/api/v1/whoami", header: session}); res.StatusCode != http.StatusUnauthorized {
+		t.Errorf("the session of before: %d", res.StatusCode)
+	}
+	p, session = login("correct horse battery")
+	if res, body := do(t, s, request{method: http.MethodPost, path: "/api/v1/tokens", header: session, body: `{"name":"mine"}`}); p.MustChange || res.StatusCode != http.StatusOK {
+		t.Errorf("after the change: %+v, %d %s", p, res.StatusCode, body)
+	}
+}
+
 func TestOwnPassword(t *testing.T) {
 	t.Parallel()
 	s := apitest.Start(t, nil)

@@ -23,12 +23,12 @@ func (a *API) sessionRoutes() []access.Route {
 		},
 		route(a, op[wire.Empty, access.Principal]{
 			method: http.MethodGet, path: "/whoami", need: access.NeedViewer,
-			summary: "show who is asking", run: whoAmI,
+			summary: "show who is asking", firstLogin: true, run: whoAmI,
 		}),
 		route(a, op[wire.OwnPasswordIn, wire.Empty]{
 			method: http.MethodPost, path: "/password", need: access.NeedViewer,
 			summary: "change the caller's password; ends all their sessions", action: "user.password",
-			own: true,
+			firstLogin: true, own: true,
 			run: func(ctx context.Context, r *http.Request, in wire.OwnPasswordIn) (wire.Empty, error) {
 				p, _ := access.PrincipalFrom(ctx)
 				return wire.Empty{}, a.deps.Access.ChangePassword(ctx, p, in.Old, in.New, access.ClientAddr(r))

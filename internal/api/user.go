@@ -18,7 +18,7 @@ func (a *API) userRoutes() []access.Route {
 				return wire.UsersOut{Users: page}, err
 			},
 		}),
-		change(a, http.MethodPost, "/users", "make a user", "user.create", func(in wire.UserIn) string { return in.Name },
+		change(a, http.MethodPost, "/users", "make a user, who changes the password at the first login", "user.create", func(in wire.UserIn) string { return in.Name },
 			func(ctx context.Context, by access.Principal, in wire.UserIn) error {
 				role, err := access.ParseRole(in.Role)
 				if err != nil {
@@ -26,7 +26,7 @@ func (a *API) userRoutes() []access.Route {
 				}
 				return a.deps.Access.CreateUser(ctx, by, in.Name, in.Password, role)
 			}),
-		change(a, http.MethodPut, "/users/{name}/password", "set a user's password; ends the user's sessions", "user.password", func(in wire.PasswordIn) string { return in.Name },
+		change(a, http.MethodPut, "/users/{name}/password", "set a user's password, which they change at the next login; ends the user's sessions", "user.password", func(in wire.PasswordIn) string { return in.Name },
 			func(ctx context.Context, by access.Principal, in wire.PasswordIn) error {
 				return a.deps.Access.SetPassword(ctx, by, in.Name, in.Password)
 			}),

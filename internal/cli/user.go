@@ -54,7 +54,7 @@ func (s *shell) userAddCommand() *cobra.Command {
 			if err := s.post(cmd.Context(), "/users", wire.UserIn{Name: args[0], Password: password, Role: role}, nil); err != nil {
 				return err
 			}
-			return s.done("%s is a user with the role %s", args[0], role)
+			return s.done("%s is a user with the role %s, and has to change the password at the first login", args[0], role)
 		},
 	}
 	cmd.Flags().StringVar(&role, "role", "viewer", "viewer, operator or admin")
@@ -64,7 +64,7 @@ func (s *shell) userAddCommand() *cobra.Command {
 
 func (s *shell) userPasswordCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "password NAME", Short: "Set a user's password; it is asked for, or read from the standard input",
+		Use: "password NAME", Short: "Set somebody's password, to be changed at the next login; it is asked for, or read from the standard input",
 		Example: "  rind user password anna",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -28,11 +28,13 @@ func (w *Web) account(rw http.ResponseWriter, r *http.Request) error {
 // wrong with a form.
 func (w *Web) showAccount(rw http.ResponseWriter, r *http.Request, status int, secret string, failed error) error {
 	p, _ := access.PrincipalFrom(r.Context())
-	tokens, err := w.Access.ListTokens(r.Context(), p)
-	if err != nil {
-		return fmt.Errorf("listing the tokens: %w", err)
+	v := accountView{CanPassword: p.Via == access.ViaSession, Secret: secret, Server: "https://" + r.Host}
+	if !p.MustChange {
+		var err error
+		if v.Tokens, err = w.Access.ListTokens(r.Context(), p); err != nil {
+			return fmt.Errorf("listing the tokens: %w", err)
+		}
 	}
-	v := accountView{CanPassword: p.Via == access.ViaSession, Tokens: tokens, Secret: secret, Server: "https://" + r.Host}
 	if w.PublicURL != nil {
 		v.Server = w.PublicURL(r)
 	}

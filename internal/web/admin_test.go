@@ -90,8 +90,8 @@ func TestUsers(t *testing.T) {
 			t.Fatalf("%s: %d to %q: %s", path, status, h.Get("Location"), text(t, page))
 		}
 	}
-	do("/users", url.Values{"name": {"anna"}, "password": {password}, "role": {"viewer"}})
-	anna := w.as(t, "anna")
+	do("/users", url.Values{"name": {"anna"}, "password": {"chosen by the admin"}, "role": {"viewer"}})
+	anna := w.firstLogin(t, "anna", "chosen by the admin")
 	do("/users/anna", url.Values{"do": {"role"}, "role": {"operator"}})
 	if status, _, _ := anna.post("/jobs", url.Values{"target": {"*"}, "function": {"test.ping"}}); status != http.StatusSeeOther {
 		t.Errorf("anna is an operator now and may not run a job: %d", status)

@@ -68,7 +68,7 @@ func viewer(r *http.Request) page.Viewer {
 	if !ok {
 		return page.Viewer{}
 	}
-	return page.Viewer{Name: p.Name, Role: p.Role.String(), Operator: p.Role >= access.Operator, Admin: p.Role >= access.Admin, Session: p.Via == access.ViaSession}
+	return page.Viewer{Name: p.Name, Role: p.Role.String(), Operator: p.Role >= access.Operator, Admin: p.Role >= access.Admin, Session: p.Via == access.ViaSession, MustChange: p.MustChange}
 }
 
 // follow makes a page live: on any of the topics it fetches itself and swaps

@@ -37,7 +37,7 @@ func (w *Web) showLogin(rw http.ResponseWriter, r *http.Request, status int, f l
 
 func (w *Web) login(rw http.ResponseWriter, r *http.Request) error {
 	f := loginForm{Name: r.PostForm.Get("name"), Next: access.SafeNext(r.PostForm.Get("next"))}
-	secret, _, err := w.Access.Login(r.Context(), f.Name, r.PostForm.Get("password"), access.ClientAddr(r))
+	secret, p, err := w.Access.Login(r.Context(), f.Name, r.PostForm.Get("password"), access.ClientAddr(r))
 	if err != nil {
 		kind, _ := access.Describe(err)
 		if kind == errs.Internal {
@@ -51,6 +51,9 @@ func (w *Web) login(rw http.ResponseWriter, r *http.Request) error {
 		return w.showLogin(rw, r, access.Status(kind), f)
 	}
 	http.SetCookie(rw, w.Access.Cookie(secret))
+	if p.MustChange {
+		f.Next = "/account"
+	}
 	http.Redirect(rw, r, f.Next, http.StatusSeeOther)
 	return nil
 }

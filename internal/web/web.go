@@ -82,6 +82,10 @@ func (w *Web) Routes() []access.Route {
 	post := func(pattern string, need access.Need, summary string, h handler) access.Route {
 		return access.Route{Method: http.MethodPost, Pattern: pattern, Need: need, Summary: summary, Handler: w.handle(form(h))}
 	}
+	first := func(r access.Route) access.Route {
+		r.FirstLogin = true
+		return r
+	}
 	return []access.Route{
 		{Method: http.MethodGet, Pattern: page.StaticPrefix, Need: access.Public, Summary: "Style, scripts and pictures of the pages", Handler: w.pages.Static()},
 		get("/", access.Public, "Page for an address that does not exist", w.missing),
@@ -104,8 +108,8 @@ func (w *Web) Routes() []access.Route {
 		get("/enrollment", access.NeedViewer, "Page with the enrollments", w.enrollment),
 		post("/enrollment", access.NeedAdmin, "Make an enrollment token and show its join command once", w.createToken),
 		post("/enrollment/{id}", access.NeedAdmin, "Decide on an enrollment", w.decide),
-		get("/account", access.NeedViewer, "Page of one's own account", w.account),
-		post("/account/password", access.NeedViewer, "Change one's own password", w.changePassword),
+		first(get("/account", access.NeedViewer, "Page of one's own account", w.account)),
+		first(post("/account/password", access.NeedViewer, "Change one's own password", w.changePassword)),
 		post("/account/tokens", access.NeedViewer, "Make an API token and show it once", w.makeToken),
 		post("/account/tokens/revoke", access.NeedViewer, "Revoke an API token", w.revokeToken),
 		get("/users", access.NeedAdmin, "Page with the users", w.users),

@@ -67,6 +67,10 @@ func newWorldFrom(t *testing.T, shared fs.FS) *world {
 	w.web = web.NewFrom(web.Deps{Access: w.access, Fleet: w.fleet, Enroll: w.enroll, Traffic: w.traffic, Taps: w.taps, Reports: w.traffic.Changes, Pin: "sha256:0123",
 		Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))}, shared)
 	w.serve(t)
+	// They have chosen the password; TestFirstLogin is about who has not.
+	if _, err := db.Exec(t.Context(), `UPDATE access_users SET must_change = FALSE`); err != nil {
+		t.Fatal(err)
+	}
 	return w
 }
 
@@ -81,7 +85,7 @@ func (w *world) serve(t *testing.T) {
 		}
 	}
 	mux := http.NewServeMux()
-	guard := access.NewGuard(w.access, access.GuardOptions{LoginPath: "/login", Refuse: w.web.Refuse})
+	guard := access.NewGuard(w.access, access.GuardOptions{LoginPath: "/login", PasswordPath: "/account", Refuse: w.web.Refuse})
 	guard.Mount(mux, w.web.Routes())
 	guard.Mount(mux, []access.Route{{Method: http.MethodGet, Pattern: "/api/v1/traffic", Need: access.NeedViewer, Handler: http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
 		rw.Header().Set("Content-Type", "application/json")

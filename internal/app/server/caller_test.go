@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"net/http"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -54,9 +55,7 @@ func (r *running) everybody(t *testing.T) []caller {
 	}
 	for _, role := range []access.Role{access.Viewer, access.Operator, access.Admin} {
 		name := role.String()
-		if err := r.people.CreateUser(t.Context(), machineAdmin, "walk-"+name, walkPassword, role); err != nil {
-			t.Fatal(err)
-		}
+		r.addUser(t, "walk-"+name, role)
 		cookie := r.login(t, "walk-"+name)
 		all = append(all,
 			caller{kind: name, by: "session", cookie: cookie},
@@ -64,6 +63,20 @@ func (r *running) everybody(t *testing.T) []caller {
 	}
 	// The server's own user, who is an administrator.
 	return append(all, caller{kind: "admin", by: "socket"})
+}
+
+// addUser makes a user who has changed the password that the administrator
+// chose.
+func (r *running) addUser(t *testing.T, name string, role access.Role) {
+	t.Helper()
+	const given = "given by the admin"
+	if err := r.people.CreateUser(t.Context(), machineAdmin, name, given, role); err != nil {
+		t.Fatal(err)
+	}
+	p := access.Principal{Name: name, Role: role, Via: access.ViaSession, MustChange: true}
+	if err := r.people.ChangePassword(t.Context(), p, given, walkPassword, netip.Addr{}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // addTap gives a tap its token.

@@ -51,7 +51,7 @@ func newEdges(s *Server) *edges {
 	e.api, e.pages = api.New(apiDeps), web.New(webDeps)
 	e.routes = append(append(e.api.Routes(), e.pages.Routes()...), e.ownRoutes()...)
 	guard := access.NewGuard(s.people, access.GuardOptions{
-		TrustedProxies: s.cfg.TrustedProxies, LoginPath: "/login", Refuse: e.pages.Refuse,
+		TrustedProxies: s.cfg.TrustedProxies, LoginPath: "/login", PasswordPath: "/account", Refuse: e.pages.Refuse,
 	})
 	guard.Mount(e.mux, e.routes)
 	return e

@@ -138,6 +138,53 @@ func TestEveryRouteAsEverybody(t *testing.T) {
 	r.onlyMade(t, all, table)
 }
 
+// beforeChange are the routes that want a role, and that somebody may use who
+// has not changed a one-time password yet.
+var beforeChange = map[string]bool{
+	"GET /api/v1/whoami": true, "POST /api/v1/password": true,
+	"GET /account": true, "POST /account/password": true,
+}
+
+// TestEveryRouteWithOneTimePassword walks the route table with the password
+// that the first start has shown.
+func TestEveryRouteWithOneTimePassword(t *testing.T) {
+	t.Parallel()
+	r := start(t, testConfig(dataDir(t)))
+	r.enroll(t, "walker")
+	a := r.call(t, "", http.MethodPost, "/login", map[string]string{"name": "admin", "password": r.FirstPassword()}, nil)
+	cookies := (&http.Response{Header: a.header}).Cookies()
+	if len(cookies) != 1 {
+		t.Fatalf("no session: %d %s", a.status, a.body)
+	}
+	c := caller{kind: "admin", by: "session", cookie: &http.Cookie{Name: cookies[0].Name, Value: cookies[0].Value}}
+	before := r.made(t)
+	refused := 0
+	for _, route := range r.edges.routes {
+		if route.Need <= access.TapToken {
+			continue // no session changes what is said there
+		}
+		a := r.send(t, r.request(t, route, c))
+		told := a.status == http.StatusSeeOther && a.header.Get("Location") == "/account"
+		if strings.HasPrefix(route.Pattern, "/api/") {
+			told = a.status == http.StatusForbidden && isErrorJSON(a) && strings.Contains(a.body, "change your password first")
+		}
+		if told == beforeChange[routeName(route)] {
+			t.Errorf("%s: %d to %q: %.200s", routeName(route), a.status, a.header.Get("Location"), a.body)
+		}
+		if told {
+			refused++
+		}
+	}
+	if refused < 40 {
+		t.Errorf("the walk was refused at %d routes", refused)
+	}
+	for what, n := range r.made(t) {
+		if before[what] != n {
+			t.Errorf("%s: %d, before it was %d", what, n, before[what])
+		}
+	}
+}
+
 // onlyMade compares what the walk has made with what it may have: whoever was
 // refused has changed nothing.
 func (r *running) onlyMade(t *testing.T, all []caller, table map[string]expectation) {

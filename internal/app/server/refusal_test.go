@@ -15,9 +15,7 @@ import (
 func TestOtherSitesAreRefusedEverywhere(t *testing.T) {
 	t.Parallel()
 	r := start(t, testConfig(dataDir(t)))
-	if err := r.people.CreateUser(t.Context(), machineAdmin, "walk-admin", walkPassword, access.Admin); err != nil {
-		t.Fatal(err)
-	}
+	r.addUser(t, "walk-admin", access.Admin)
 	r.enroll(t, "walker")
 	admin := caller{kind: "admin", by: "session", cookie: r.login(t, "walk-admin")}
 	before := r.made(t)

@@ -32,6 +32,8 @@ type Viewer struct {
 	Operator bool // may run jobs
 	Admin    bool // may admit hosts and taps
 	Session  bool // came by a login, and so can log out
+	// MustChange says that all the viewer may do is change a one-time password.
+	MustChange bool
 }
 
 // Sheet is one page to render.
@@ -65,6 +67,9 @@ var adminPlaces = []Place{{"/users", "Users"}, {"/audit", "Audit"}}
 
 // Places lists the navigation.
 func (s Sheet) Places() []Place {
+	if s.Viewer.MustChange {
+		return nil
+	}
 	if s.Viewer.Admin {
 		return slices.Concat(places, adminPlaces)
 	}
