@@ -180,7 +180,9 @@ func TestOpenAPI(t *testing.T) {
 		}
 	}
 	for _, row := range []string{"Flow", "DNS", "TLS"} {
-		var schema struct{ Properties map[string]struct{ Type string } }
+		var schema struct {
+			Properties map[string]struct{ Type string }
+		}
 		decode(t, string(doc.Components.Schemas[row]), &schema)
 		if got := schema.Properties["id"].Type; got != "string" {
 			t.Errorf("the id of a %s row is a JSON %s", row, got)
