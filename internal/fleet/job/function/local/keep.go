@@ -1,13 +1,13 @@
-package function
+package local
 
 import (
 	"strings"
 	"unicode/utf8"
 )
 
-// keep is a writer that keeps the head and the tail of what is written, and
+// Keep is a writer that keeps the head and the tail of what is written, and
 // counts the rest.
-type keep struct {
+type Keep struct {
 	head  []byte
 	tail  []byte // a ring once it is full
 	at    int    // where the ring's next byte goes
@@ -15,10 +15,11 @@ type keep struct {
 	total int64
 }
 
-func newKeep(limit int) *keep { return &keep{half: limit / 2} }
+// NewKeep makes a writer that keeps limit bytes.
+func NewKeep(limit int) *Keep { return &Keep{half: limit / 2} }
 
 // Write never fails.
-func (k *keep) Write(p []byte) (int, error) {
+func (k *Keep) Write(p []byte) (int, error) {
 	n := len(p)
 	k.total += int64(n)
 	if room := k.half - len(k.head); room > 0 {
@@ -40,9 +41,9 @@ func (k *keep) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// text returns what was kept as valid UTF-8, with a line that says what is
+// Text returns what was kept as valid UTF-8, with a line that says what is
 // missing, and the number of bytes that are.
-func (k *keep) text() (string, int64) {
+func (k *Keep) Text() (string, int64) {
 	tail := string(k.tail[k.at:]) + string(k.tail[:k.at])
 	cut := k.total - int64(len(k.head)) - int64(len(tail))
 	if cut == 0 {
