@@ -155,7 +155,7 @@ func (j *join) pollAgain(ctx context.Context, last Grant) (Grant, error) {
 	case err == nil:
 		return g, nil
 	case ctx.Err() != nil:
-		return last, nil // the end of waiting is the caller's to tell
+		return last, nil //nolint:nilerr // the end of waiting is the caller's to tell
 	case errs.Is(err, errs.Unavailable), errs.Is(err, errs.RateLimited), errs.Is(err, errs.Internal):
 		j.log.Warn("asking whether the enrollment is approved", "error", err)
 		return last, nil
