@@ -17,14 +17,6 @@ const completionTime = 2 * time.Second
 // noFiles ends every completion: nothing here is the name of a file.
 const noFiles = cobra.ShellCompDirectiveNoFileComp
 
-// functions are what peels run, for completion; the server has the last word.
-var functions = []cobra.Completion{
-	cobra.CompletionWithDesc("test.ping", "a sign of life"),
-	cobra.CompletionWithDesc("facts.items", "all facts of the host"),
-	cobra.CompletionWithDesc("facts.get", "one fact, such as mem.total"),
-	cobra.CompletionWithDesc("cmd.run", "a shell command"),
-}
-
 // ask gets a path for a completion and is silent when that fails.
 func (s *shell) ask(cmd *cobra.Command, path string, query url.Values, out any) {
 	ctx := cmd.Context()
@@ -41,9 +33,9 @@ func (s *shell) completeRun(cmd *cobra.Command, args []string, prefix string) ([
 	case 0:
 		return s.completePeel(cmd, args, prefix)
 	case 1:
-		return functions, noFiles
+		return completeFunction()
 	}
-	return nil, noFiles
+	return completeArgument(args[1], args[2:], prefix)
 }
 
 func (s *shell) completePeel(cmd *cobra.Command, args []string, prefix string) ([]cobra.Completion, cobra.ShellCompDirective) {

@@ -22,7 +22,7 @@ func formatReturn(paint render.Paint, function string, r fleet.Return) string {
 	switch {
 	case value == "":
 		return head
-	case r.OK && !strings.Contains(value, "\n") && function != "cmd.run":
+	case r.OK && !strings.Contains(value, "\n") && !strings.HasPrefix(value, "- ") && !fromCommand(function):
 		return head + " " + value
 	}
 	return head + "\n" + indent(value)
@@ -43,6 +43,9 @@ func failure(r fleet.Return) string {
 	return words
 }
 
+// fromCommand reports a function whose value is what a command wrote.
+func fromCommand(function string) bool { return function == "cmd.run" || function == "cmd.script" }
+
 // output is the value of cmd.run.
 type output struct {
 	Stdout    *string `json:"stdout"`
@@ -56,7 +59,7 @@ type output struct {
 // returned is the value as safe text. What a command wrote is shown as it is.
 func returned(function string, r fleet.Return) string {
 	var out output
-	if function != "cmd.run" || json.Unmarshal(r.Value, &out) != nil || out.Stdout == nil {
+	if !fromCommand(function) || json.Unmarshal(r.Value, &out) != nil || out.Stdout == nil {
 		return render.Value(r.Value)
 	}
 	text := stream(*out.Stdout, out.StdoutCut)

@@ -52,6 +52,10 @@ func yamlOf(doc []byte) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("encoding YAML: %w", err)
 	}
+	return encodeYAML(tree)
+}
+
+func encodeYAML(tree *yaml.Node) (string, error) {
 	var b bytes.Buffer
 	e := yaml.NewEncoder(&b)
 	e.SetIndent(2)
@@ -65,7 +69,8 @@ func yamlOf(doc []byte) (string, error) {
 }
 
 // Value writes what a function returned: a string as it is, a scalar on one
-// line, anything else as YAML. It is safe to print.
+// line, a list of flat objects as a table, anything else as YAML. It is safe to
+// print.
 func Value(raw json.RawMessage) string {
 	var s string
 	if err := json.Unmarshal(raw, &s); err == nil {
@@ -74,7 +79,7 @@ func Value(raw json.RawMessage) string {
 	if len(raw) == 0 {
 		return ""
 	}
-	text, err := yamlOf(raw)
+	text, err := people(raw)
 	if err != nil {
 		return Text(string(raw))
 	}

@@ -131,3 +131,22 @@ func FuzzSafe(f *testing.F) {
 		}
 	})
 }
+
+func TestValueForPeople(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct{ raw, want string }{
+		"rows": {`[{"name":"a","size_bytes":2048,"tags":["x","y"]},{"name":"b\u001b[2J","size_bytes":7,"more":true}]`,
+			"NAME         SIZE  TAGS  MORE\na         2.0 KiB  x, y  -\nb\\x1b[2J      7 B  -     true\n"},
+		"nested rows":      {`[{"a":{"b":1}}]`, "- a:\n    b: 1\n"},
+		"scalars":          {`["a","b"]`, "- a\n- b\n"},
+		"bytes":            {`{"total_bytes":1048576,"x_bytes":"12","y_bytes":-1}`, "total_bytes: 1048576 # 1.0 MiB\nx_bytes: \"12\"\ny_bytes: -1\n"},
+		"rows and scalars": {`[{"a":1},2]`, "- a: 1\n- 2\n"},
+		"nothing":          {`[]`, "[]\n"},
+		"a long cell":      {`[{"a":"` + strings.Repeat("é", 500) + `"}]`, "A\n" + strings.Repeat("é", 119) + "…\n"},
+	}
+	for name, tt := range tests {
+		if got := Value(json.RawMessage(tt.raw)); got != tt.want {
+			t.Errorf("%s:\n%s\nwant\n%s", name, got, tt.want)
+		}
+	}
+}

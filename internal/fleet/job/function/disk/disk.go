@@ -4,6 +4,7 @@ package disk
 import (
 	"context"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -60,6 +61,7 @@ func usage(s *local.System) schema.Run {
 				out = append(out, m)
 			}
 		}
+		slices.SortFunc(out, func(a, b Usage) int { return strings.Compare(a.Path, b.Path) })
 		return schema.Result{Value: out}, nil
 	}
 }
