@@ -95,7 +95,7 @@ func sizes(bin string) {
 // firsts waits for the first answer to a ping and for the first flow.
 func firsts(ctx context.Context, bin, socket string, began time.Time) error {
 	err := until(ctx, func() error {
-		ping := exec.CommandContext(ctx, filepath.Join(bin, "rind"), "*", "test.ping")
+		ping := exec.CommandContext(ctx, filepath.Join(bin, "rind"), "*", "test.ping", "--timeout", "500ms")
 		ping.Env = append(os.Environ(), "RIND_SOCKET="+socket)
 		return ping.Run()
 	})

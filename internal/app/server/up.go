@@ -102,6 +102,9 @@ func (m *machine) Start(ctx context.Context) error {
 	if err := m.group.Start(ctx); err != nil {
 		return err
 	}
+	if !m.up.opts.noPeel {
+		m.up.awaitPeel(ctx)
+	}
 	m.up.banner()
 	return nil
 }

@@ -21,6 +21,9 @@ import (
 	"github.com/rind-project/rind/internal/fleet/enroll/registrar"
 )
 
+// connectTimeout bounds the wait for this machine's agent.
+const connectTimeout = 15 * time.Second
+
 // enrollTimeout bounds the enrollment of this machine with its own server.
 const enrollTimeout = time.Minute
 
@@ -45,6 +48,25 @@ func (u *up) peel(ctx context.Context) (*process.Child, error) {
 		Name: "rind-peel", Path: path, Output: u.errOut,
 		Args: []string{"--data", dir, "run", "--set", "log.level=" + u.cfg.Log.Level},
 	}, u.log), nil
+}
+
+// awaitPeel waits a moment for this machine's agent to connect, so that the
+// first command that is tried finds it.
+func (u *up) awaitPeel(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	for {
+		p, err := u.server.master.Peel(ctx, machineID())
+		if err == nil && p.Presence == fleet.Connected {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			u.notes = append(u.notes, "this machine's agent has not connected yet; what it says stands above")
+			return
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
 
 // reaches reports whether the peel knows where server and bus are now: they
