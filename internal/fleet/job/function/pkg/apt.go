@@ -50,7 +50,7 @@ func parseAptSimulation(text string) []Upgrade {
 		if len(w) < 4 || w[0] != "Inst" || !strings.HasPrefix(w[2], "[") || !strings.HasPrefix(w[3], "(") {
 			continue
 		}
-		all = append(all, Upgrade{Name: local.Clean(w[1]), Old: strings.Trim(w[2], "[]"), New: strings.Trim(w[3], "()")})
+		all = append(all, Upgrade{Name: local.Clean(w[1]), Old: local.Clean(strings.Trim(w[2], "[]")), New: local.Clean(strings.Trim(w[3], "()"))})
 	}
 	return all
 }
