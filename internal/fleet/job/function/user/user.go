@@ -103,7 +103,7 @@ func check(args schema.Values) error {
 		name string
 		form *regexp.Regexp
 	}{{"name", nameForm}, {"home", pathForm}, {"shell", pathForm}, {"comment", textForm}, {"group", refForm}} {
-		if text := args.Text(field.name); args.Has(field.name) && !field.form.MatchString(text) {
+		if text, given := args[field.name].(string); given && !field.form.MatchString(text) {
 			return errs.New(errs.Invalid, "%s cannot be the %s of an account", schema.Clip(text), field.name)
 		}
 	}
