@@ -58,13 +58,23 @@ func parseLoad(text string) (Load, bool) {
 	}
 	var l Load
 	var err [5]error
-	l.One, err[0] = strconv.ParseFloat(w[0], 64)
-	l.Five, err[1] = strconv.ParseFloat(w[1], 64)
-	l.Fifteen, err[2] = strconv.ParseFloat(w[2], 64)
+	l.One, err[0] = number(w[0])
+	l.Five, err[1] = number(w[1])
+	l.Fifteen, err[2] = number(w[2])
 	running, all, _ := strings.Cut(w[3], "/")
 	l.Running, err[3] = strconv.Atoi(running)
 	l.Processes, err[4] = strconv.Atoi(all)
 	return l, err == [5]error{}
+}
+
+// number reads what a kernel would write; JSON has no form for the other
+// values of a float.
+func number(text string) (float64, error) {
+	f, err := strconv.ParseFloat(text, 64)
+	if err == nil && !(f >= 0 && f < 1e10) {
+		err = strconv.ErrRange
+	}
+	return f, err
 }
 
 // Mem is the value of status.mem.
@@ -131,8 +141,8 @@ func uptime(s *local.System) schema.Run {
 			return schema.Result{}, err
 		}
 		first, _, _ := strings.Cut(text, " ")
-		secs, err := strconv.ParseFloat(first, 64)
-		if err != nil || secs < 0 || secs > 1e10 {
+		secs, err := number(strings.TrimSpace(first))
+		if err != nil {
 			return schema.Result{}, errs.New(errs.Internal, "/proc/uptime has an unknown form: %s", schema.Clip(text))
 		}
 		n := int64(secs)
