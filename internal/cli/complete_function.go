@@ -33,9 +33,7 @@ func completeArgument(name string, given []string, prefix string) ([]cobra.Compl
 		switch {
 		case has || a.Required && n != len(given):
 		case a.Required:
-			for _, v := range a.OneOf {
-				out = append(out, v)
-			}
+			out = append(out, a.OneOf...)
 			return cobra.AppendActiveHelp(out, strings.ToUpper(a.Name)+": "+a.Describe()), noFiles
 		case strings.HasPrefix(prefix, a.Name+"="):
 			for _, v := range values(a) {

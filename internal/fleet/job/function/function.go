@@ -10,7 +10,7 @@ import (
 	"github.com/rind-project/rind/internal/fleet/job/function/schema"
 )
 
-// Function is one function; see the package schema for this and what follows.
+// The words of functions, see the package schema.
 type (
 	Function = schema.Function
 	Call     = schema.Call

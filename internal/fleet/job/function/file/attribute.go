@@ -20,7 +20,7 @@ func attributes(info os.FileInfo) *attribute {
 	if !ok {
 		return &attribute{}
 	}
-	return &attribute{mode: uint32(sys.Mode) & 0o7777, uid: sys.Uid, gid: sys.Gid}
+	return &attribute{mode: sys.Mode & 0o7777, uid: sys.Uid, gid: sys.Gid}
 }
 
 // wanted is what the arguments ask for, beside what is there.

@@ -86,9 +86,9 @@ func (f *search) visit(path string, d fs.DirEntry, err error) error {
 		}
 		return nil
 	}
-	info, err := d.Info()
-	if err != nil {
-		return nil
+	info := infoOf(d)
+	if info == nil {
+		return nil // it went away meanwhile
 	}
 	rel, err := filepath.Rel(f.path, path)
 	if err != nil {
@@ -136,6 +136,13 @@ func (f *search) matches(info fs.FileInfo) bool {
 	age := f.now.Sub(info.ModTime())
 	newer, older := f.args.Duration("newer"), f.args.Duration("older")
 	return (newer == 0 || age <= newer) && (older == 0 || age >= older)
+}
+
+func infoOf(d fs.DirEntry) fs.FileInfo {
+	if info, err := d.Info(); err == nil {
+		return info
+	}
+	return nil
 }
 
 func depth(rel string) int {

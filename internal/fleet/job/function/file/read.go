@@ -82,7 +82,7 @@ type Stat struct {
 	GID      uint32    `json:"gid"`
 	Modified time.Time `json:"modified"`
 	Changed  time.Time `json:"changed"`
-	Links    uint64    `json:"links"`
+	Links    int       `json:"links"`
 	Target   string    `json:"target,omitempty"` // of a link
 }
 
@@ -107,7 +107,7 @@ func stat(s *local.System) schema.Run {
 func describe(names local.Names, name, path string, info os.FileInfo) Stat {
 	st := Stat{Path: name, Type: kind(info.Mode()), Size: info.Size(), Mode: octal(info.Mode()), Modified: info.ModTime().UTC()}
 	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
-		st.UID, st.GID, st.Links = sys.Uid, sys.Gid, uint64(sys.Nlink)
+		st.UID, st.GID, st.Links = sys.Uid, sys.Gid, int(sys.Nlink)
 		st.Owner, st.Group = names.User(sys.Uid), names.Group(sys.Gid)
 		st.Changed = time.Unix(sys.Ctim.Unix()).UTC()
 	}

@@ -122,7 +122,7 @@ func FuzzDiff(f *testing.F) {
 			t.Fatalf("%v: %s\n%s", err, out, d)
 		}
 		got, err := os.ReadFile(file)
-		if err != nil && !(os.IsNotExist(err) && after == "") || string(got) != after {
+		if err != nil && (!os.IsNotExist(err) || after != "") || string(got) != after {
 			t.Errorf("%q became %q instead of %q by\n%s", before, got, after, d)
 		}
 	})
