@@ -67,6 +67,7 @@ var laws = []law{
 	{"internal/api", []string{"internal/web", "internal/cli", "internal/app"}, "the edges do not build on one another"},
 	{"internal/web", []string{"internal/api", "internal/cli", "internal/app"}, "the edges do not build on one another"},
 	{"internal/cli", []string{"internal/web", "internal/app"}, "the edges do not build on one another"},
+	{"cmd/rind", []string{"internal/fleet/job/function/local"}, "a server and its command know what functions are called, not what they do to a host"},
 	{"cmd/rind-peel", []string{"github.com/nats-io/nats-server", "github.com/jackc/pgx", "modernc.org/sqlite", "database/sql", "internal/base/database", "internal/network", "internal/web", "internal/api"}, "a peel links no server, no database and no packet library"},
 	{"cmd/rind-tap", []string{"github.com/nats-io", "github.com/jackc/pgx", "modernc.org/sqlite", "database/sql", "internal/base/database", "internal/fleet", "internal/web", "internal/api", "internal/network/store", "internal/network/ingest"}, "a tap links no NATS, no SQL and no template engine"},
 	{"cmd/rind-watchdog", []string{"github.com/nats-io", "github.com/jackc/pgx", "modernc.org/sqlite", "internal/network", "internal/web", "internal/api"}, "a watchdog stays small"},

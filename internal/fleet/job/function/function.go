@@ -10,14 +10,20 @@ import (
 	"github.com/rind-project/rind/internal/fleet/job/function/schema"
 )
 
-// The words of functions, see the package schema.
-type (
-	Function = schema.Function
-	Call     = schema.Call
-	Result   = schema.Result
-	Host     = schema.Host
-	Panic    = schema.Panic
-)
+// Function is one function with its implementation.
+type Function = schema.Function
+
+// Call is what a function is given.
+type Call = schema.Call
+
+// Result is what a function gives.
+type Result = schema.Result
+
+// Host is what functions ask of the peel.
+type Host = schema.Host
+
+// Panic is the error of a function that panicked.
+type Panic = schema.Panic
 
 // Registry finds functions by name.
 type Registry struct{ byName map[string]Function }
