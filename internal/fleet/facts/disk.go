@@ -49,7 +49,7 @@ func (t tree) mounts() []fleet.Mount {
 		if t.root == "" && !shares[m.FSType] && !strings.HasPrefix(m.FSType, "fuse") {
 			var fs unix.Statfs_t
 			if unix.Statfs(m.Path, &fs) == nil {
-				m.Size = int64(fs.Blocks) * fs.Bsize
+				m.Size = int64(fs.Blocks) * int64(fs.Bsize) //nolint:unconvert // 32 bits on other architectures
 			}
 		}
 		m.Device, m.Path, m.FSType = clean(m.Device), clean(m.Path), clean(m.FSType)

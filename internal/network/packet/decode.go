@@ -1,6 +1,9 @@
 package packet
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // EtherTypes that the decoder knows by name.
 const (
@@ -30,7 +33,7 @@ func (d *Decoder) Decode(link LinkType, data []byte, wireLen int, out *Packet) S
 	if wireLen < len(data) {
 		wireLen = len(data)
 	}
-	*out = Packet{WireLen: uint32(min(wireLen, 1<<32-1))}
+	*out = Packet{WireLen: uint32(min(uint64(wireLen), math.MaxUint32))}
 	b := span{data, wireLen - len(data)}
 	switch link {
 	case LinkEthernet:
