@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -203,7 +204,11 @@ func FuzzGlob(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if _, err := fleet.ParsePeelID(id); err != nil || strings.ContainsAny(expr, "\\!") || strings.Contains(expr, "[-") || strings.Contains(expr, "-]") || strings.Contains(expr, "[^") {
+		// What is more than a glob, or written in another way there.
+		if strings.ContainsAny(expr, "\\!@()'\"") || strings.ContainsFunc(expr, unicode.IsSpace) {
+			return
+		}
+		if _, err := fleet.ParsePeelID(id); err != nil || strings.Contains(expr, "[-") || strings.Contains(expr, "-]") || strings.Contains(expr, "[^") {
 			return
 		}
 		want, err := path.Match(expr, id)
