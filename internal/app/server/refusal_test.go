@@ -57,6 +57,23 @@ func TestOtherSitesAreRefusedEverywhere(t *testing.T) {
 	}
 }
 
+// TestEveryAnswerIsGuarded asks every route as nobody: whatever is answered, a
+// page, an error or a redirect, says what a browser may make of it.
+func TestEveryAnswerIsGuarded(t *testing.T) {
+	t.Parallel()
+	r := start(t, testConfig(dataDir(t)))
+	for _, route := range r.edges.routes {
+		a := r.send(t, r.request(t, route, caller{kind: "nobody", by: "nothing"}))
+		policy := a.header.Get("Content-Security-Policy")
+		if !strings.Contains(policy, "default-src 'none'") && !strings.Contains(policy, "default-src 'self'") || strings.Contains(policy, "unsafe") {
+			t.Errorf("%s: %d with the policy %q", routeName(route), a.status, policy)
+		}
+		if got := a.header.Get("X-Content-Type-Options"); got != "nosniff" {
+			t.Errorf("%s: %d with X-Content-Type-Options %q", routeName(route), a.status, got)
+		}
+	}
+}
+
 // TestUnknownPaths asks for what is not there: programs get JSON, browsers a
 // page.
 func TestUnknownPaths(t *testing.T) {
