@@ -16,6 +16,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rind-project/rind/internal/base/command"
+	"github.com/rind-project/rind/internal/base/version"
 	"github.com/rind-project/rind/internal/cli/client"
 	"github.com/rind-project/rind/internal/cli/render"
 )
@@ -58,11 +60,13 @@ func Main(ctx context.Context, args []string, opts Options) int {
 	if code, ok := errors.AsType[exit](err); ok {
 		return int(code)
 	}
-	if err != nil {
-		_, _ = fmt.Fprintln(opts.Err, "rind: "+render.Text(err.Error()))
-		return exitNotDone
+	if err == nil {
+		return exitOK
 	}
-	return exitOK
+	if msg := render.Text(err.Error()); msg != "" { // else it has been said
+		_, _ = fmt.Fprintln(opts.Err, "rind: "+msg)
+	}
+	return exitNotDone
 }
 
 // New makes the command tree.
@@ -77,6 +81,7 @@ func New(opts Options) *cobra.Command {
 			"  rind 'web-*' test.ping                   ask hosts for a sign of life\n" +
 			"  rind run 'db-*' cmd.run 'uptime'         run a shell command on hosts\n" +
 			"  rind flow list --since 15m --port 443    show traffic",
+		Version:                    version.Get().String(),
 		SuggestionsMinimumDistance: 2,
 		SilenceErrors:              true,
 		SilenceUsage:               true,
@@ -85,7 +90,7 @@ func New(opts Options) *cobra.Command {
 	root.SetIn(s.opts.In)
 	root.SetOut(s.opts.Out)
 	root.SetErr(s.opts.Err)
-	root.SetFlagErrorFunc(flagError)
+	root.SetVersionTemplate("{{.Version}}\n")
 	s.flags(root)
 	root.AddCommand(
 		s.runCommand(), s.peelCommand(), s.targetCommand(), s.jobCommand(), s.enrollCommand(),
@@ -93,8 +98,9 @@ func New(opts Options) *cobra.Command {
 		s.userCommand(), s.tokenCommand(), s.auditCommand(),
 		s.loginCommand(), s.logoutCommand(), s.whoamiCommand(), s.versionCommand(),
 	)
-	explainArgs(root)
 	root.AddCommand(s.opts.Extra...)
+	command.Explain(root)
+	root.SetFlagErrorFunc(flagError)
 	return root
 }
 
@@ -190,27 +196,9 @@ func flagError(cmd *cobra.Command, err error) error {
 	return fmt.Errorf("%w; see `%s --help`", err, cmd.CommandPath())
 }
 
-// explainArgs makes wrong numbers of words say what the command takes.
-func explainArgs(cmd *cobra.Command) {
-	if check := cmd.Args; check != nil {
-		cmd.Args = func(cmd *cobra.Command, args []string) error {
-			if err := check(cmd, args); err != nil {
-				return fmt.Errorf("%w; the command is: %s", err, cmd.UseLine())
-			}
-			return nil
-		}
-	}
-	for _, c := range cmd.Commands() {
-		explainArgs(c)
-	}
-}
-
 // group makes a command that only holds others.
 func group(use, short string, verbs ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{
-		Use: use, Short: short, Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
-	}
+	c := &cobra.Command{Use: use, Short: short}
 	var examples []string
 	for _, v := range verbs {
 		if first, _, _ := strings.Cut(v.Example, "\n"); first != "" {

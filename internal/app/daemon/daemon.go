@@ -18,6 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rind-project/rind/internal/base/command"
 	"github.com/rind-project/rind/internal/base/config"
 	"github.com/rind-project/rind/internal/base/version"
 )
@@ -158,6 +159,9 @@ func (e *ExitError) Unwrap() error { return e.Err }
 // Execute runs a daemon's command line and returns the exit code.
 func Execute(cmd *cobra.Command, args []string, out, errOut io.Writer) int {
 	cmd.SilenceUsage, cmd.SilenceErrors = true, true
+	cmd.Version = version.Get().String()
+	cmd.SetVersionTemplate("{{.Version}}\n")
+	command.Explain(cmd)
 	cmd.SetArgs(args)
 	cmd.SetOut(out)
 	cmd.SetErr(errOut)
