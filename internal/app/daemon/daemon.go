@@ -54,7 +54,7 @@ func (l *Loader) BindKey(cmd *cobra.Command, flag, key, help string) {
 
 // Load fills the configuration, whose present values are the defaults.
 func (l *Loader) Load(into any) (*config.Origins, error) {
-	flags := map[string]string{}
+	flags, named := map[string]string{}, map[string]string{}
 	for _, s := range l.sets {
 		key, value, ok := strings.Cut(s, "=")
 		if !ok {
@@ -64,12 +64,18 @@ func (l *Loader) Load(into any) (*config.Origins, error) {
 	}
 	for _, k := range l.keys {
 		if f := k.cmd.PersistentFlags().Lookup(k.flag); f.Changed {
-			flags[k.key] = *k.value
+			flags[k.key], named[k.key] = *k.value, k.flag
 		}
 	}
 	src := config.Source{
 		File: l.file, FileRequired: l.file != "", Env: os.Environ(), Prefix: l.Prefix,
 		IgnoreEnv: l.IgnoreEnv, Flags: flags,
+		FlagName: func(key string) string {
+			if own := named[key]; own != "" {
+				return "--" + own
+			}
+			return "--set " + key
+		},
 	}
 	if src.File == "" {
 		src.File = l.Default

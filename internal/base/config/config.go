@@ -36,6 +36,10 @@ type Source struct {
 	Prefix       string            // "RIND" makes RIND_NATS_LISTEN set nats.listen; "" leaves the environment out
 	IgnoreEnv    []string          // variables with the prefix that are no keys; "RIND_PEEL_*" stands for all that begin so
 	Flags        map[string]string // dotted key to text
+
+	// FlagName is how the flag of a key is written, for messages and origins;
+	// nil is "--" and the key.
+	FlagName func(key string) string
 }
 
 // Validator is implemented by a configuration, or a section of one, that can
@@ -57,7 +61,7 @@ func Load(into any, src Source) (*Origins, error) {
 	l := &loader{root: root, origins: map[string]string{}}
 	l.file(src)
 	l.environment(src)
-	l.flags(src.Flags)
+	l.flags(src.Flags, src.FlagName)
 	if l.problems.empty() {
 		l.validate(root)
 	}

@@ -66,9 +66,12 @@ func ignored(name string, patterns []string) bool {
 }
 
 // flags takes the values that were given on the command line.
-func (l *loader) flags(flags map[string]string) {
+func (l *loader) flags(flags map[string]string, name func(key string) string) {
 	for _, key := range slices.Sorted(maps.Keys(flags)) {
 		origin := "flag --" + key
+		if name != nil {
+			origin = "flag " + name(key)
+		}
 		if n := l.root.find(key); n != nil {
 			l.text(origin, flags[key], n)
 			continue

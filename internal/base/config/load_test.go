@@ -224,3 +224,28 @@ func TestKeys(t *testing.T) {
 		}
 	}
 }
+
+// TestFlagName shows origins and mistakes under the names that flags have.
+func TestFlagName(t *testing.T) {
+	t.Parallel()
+	var cfg struct {
+		Listen string `yaml:"listen"`
+		Name   string `yaml:"name"`
+	}
+	named := func(key string) string {
+		if key == "listen" {
+			return "--address"
+		}
+		return "--set " + key
+	}
+	o, err := Load(&cfg, Source{Flags: map[string]string{"listen": "a:1", "name": "b"}, FlagName: named})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.Of("listen") != "flag --address" || o.Of("name") != "flag --set name" {
+		t.Errorf("origins %q and %q", o.Of("listen"), o.Of("name"))
+	}
+	if _, err := Load(&cfg, Source{Flags: map[string]string{"nam": "b"}, FlagName: named}); err == nil || !strings.HasPrefix(err.Error(), `flag --set nam: unknown key "nam"`) {
+		t.Errorf("a mistake: %v", err)
+	}
+}
