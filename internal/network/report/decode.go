@@ -54,7 +54,8 @@ func (d *Decoder) Decode(b []byte) (*network.Report, error) {
 	case err != nil:
 		return nil, invalid("its zstd frame is damaged or cut off: %w", err)
 	}
-	p := parser{limits: d.limits, out: new(network.Report)}
+	// A time that is absent is the one whose number is 0.
+	p := parser{limits: d.limits, out: &network.Report{Start: micros(0)}}
 	if err := p.message(body); err != nil {
 		return nil, err
 	}
@@ -119,7 +120,7 @@ func (p *parser) field(n protowire.Number, v uint64, b []byte) (err error) {
 	case fieldLedger:
 		err = p.ledger(b)
 	case fieldGap:
-		r.Gap = new(network.Gap)
+		r.Gap = &network.Gap{From: micros(0), To: micros(0)}
 		err = fields(b, p.gap)
 	case fieldIPv4:
 		p.v4 = b
