@@ -64,6 +64,9 @@ func openSocket(ctx context.Context, paths []string) (*Client, error) {
 	if denied != nil {
 		return nil, denied
 	}
+	if len(paths) == 1 { // the one that was asked for
+		return nil, fmt.Errorf("%s: %w", paths[0], ErrNoServer)
+	}
 	return nil, ErrNoServer
 }
 

@@ -70,6 +70,24 @@ func TestTable(t *testing.T) {
 	}
 }
 
+func TestTableCutsLongCells(t *testing.T) {
+	t.Parallel()
+	table := Table{Columns: Columns("NAME", "TYPE")}
+	table.Add(strings.Repeat("ä", 250), "A")
+	table.Add(strings.Repeat("b", maxCell), "A")
+	var out strings.Builder
+	if err := table.Write(&out, false); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(out.String(), "\n")
+	if want := strings.Repeat("ä", maxCell-1) + "…  A"; lines[1] != want {
+		t.Errorf("a long cell is %q, want %q", lines[1], want)
+	}
+	if want := strings.Repeat("b", maxCell) + "  A"; lines[2] != want {
+		t.Errorf("a cell that just fits is %q", lines[2])
+	}
+}
+
 func TestYAMLKeepsOrderAndTypes(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer

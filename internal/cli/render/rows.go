@@ -94,11 +94,7 @@ func cell(name string, v *yaml.Node) string {
 	if v.Tag == "!!null" {
 		return ""
 	}
-	text := []rune(strings.Join(flat(v), ", "))
-	if len(text) > maxCell {
-		text = append(text[:maxCell-1], '…')
-	}
-	return string(text)
+	return cut(strings.Join(flat(v), ", "))
 }
 
 // size writes a number of bytes for people.

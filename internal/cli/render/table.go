@@ -32,11 +32,21 @@ func Columns(titles ...string) []Column {
 // Add appends a row.
 func (t *Table) Add(cells ...string) {
 	for i := range cells {
-		if cells[i] = Line(cells[i]); cells[i] == "" {
+		if cells[i] = cut(Line(cells[i])); cells[i] == "" {
 			cells[i] = "-"
 		}
 	}
 	t.Rows = append(t.Rows, cells)
+}
+
+// cut bounds a cell: one hostile name of 250 characters would make every line
+// that long.
+func cut(s string) string {
+	if utf8.RuneCountInString(s) <= maxCell {
+		return s
+	}
+	r := []rune(s)
+	return string(r[:maxCell-1]) + "…"
 }
 
 // Write writes the table with two blanks between columns.
