@@ -87,18 +87,7 @@ func (l *Loader) Load(into any) (*config.Origins, error) {
 // to a configuration that holds the defaults.
 func (l *Loader) ConfigCommand(program string, fresh func() any) *cobra.Command {
 	cmd := &cobra.Command{Use: "config", Short: "check the configuration, or show it with the origin of each value"}
-	cmd.AddCommand(&cobra.Command{
-		Use: "check", Short: "check the configuration and say what is wrong",
-		Example: "  " + program + " config check --config ./rind.yaml",
-		Args:    cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			if _, err := l.Load(fresh()); err != nil {
-				return err
-			}
-			fmt.Fprintln(c.OutOrStdout(), "the configuration is good")
-			return nil
-		},
-	})
+	cmd.AddCommand(l.checkCommand(program, fresh))
 	var format string
 	dump := &cobra.Command{
 		Use: "dump", Short: "show every key with its value and where the value came from",

@@ -23,7 +23,7 @@ func (o *Origins) Dump(w io.Writer, format string) error {
 	case "yaml":
 		return o.yaml(w)
 	}
-	return errs.New(errs.Invalid, "the format %q does not exist; use table, json or yaml", format)
+	return errs.New(errs.Invalid, "a configuration has no format %q; use table, json or yaml", format)
 }
 
 func (o *Origins) table(w io.Writer) error {
