@@ -31,13 +31,14 @@ func formatReturn(paint render.Paint, function string, r fleet.Return) string {
 // failure says in one line that and why a peel failed.
 func failure(r fleet.Return) string {
 	words := "FAILED"
+	code := fmt.Sprintf("exit code %d", r.ExitCode)
 	if r.ExitCode != 0 {
-		words += fmt.Sprintf(" (exit code %d)", r.ExitCode)
+		words += " (" + code + ")"
 	}
 	if r.Reason != "" {
 		words += " (refused: " + render.Line(r.Reason) + ")"
 	}
-	if r.Error != "" {
+	if r.Error != "" && r.Error != code { // which is said already
 		words += ": " + render.Line(r.Error)
 	}
 	return words

@@ -24,7 +24,7 @@ func hosts(t *testing.T) *apitest.Server {
 	}
 	add("web-01", apitest.OK(true))
 	add("web-02", apitest.OK(map[string]any{"total": 2048, "names": []string{"a", "b"}, "empty": []int{}}))
-	add("bad-01", &fleet.Return{ExitCode: 3, Error: "exit status 3", Value: []byte(`{"stdout":"","stderr":"no such file\n","exit_code":3}`)})
+	add("bad-01", &fleet.Return{ExitCode: 3, Error: "exit code 3", Value: []byte(`{"stdout":"","stderr":"no such file\n","exit_code":3}`)})
 	add("bad-02", &fleet.Return{Reason: "clock", Error: "the clock is off by an hour"})
 	add("dead-01", nil)
 	add("dead-02", nil)
