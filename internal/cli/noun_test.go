@@ -118,6 +118,34 @@ func TestTapsAndTelemetry(t *testing.T) {
 	}
 }
 
+// TestLongCells: a hostile name does not make every line as long as itself,
+// unless all of it is asked for; what is shown one below the other stays whole.
+func TestLongCells(t *testing.T) {
+	t.Parallel()
+	s := apitest.Start(t, nil)
+	long := strings.Repeat("a", 250)
+	s.Network.DNSRows = []store.DNS{{ID: 1, Tap: "office", DNSQuery: network.DNSQuery{Time: before(time.Minute), Name: long}}}
+	s.Fleet.Add(fleet.Peel{ID: "web-01", Version: long}, nil)
+	term := on(t, s)
+	for line, whole := range map[string]bool{
+		"dns list": false, "dns list --wide": true, "dns list -o json": true, "dns list -o yaml": true,
+		"peel list": false, "peel list --wide": true, "peel show web-01": true,
+	} {
+		code, stdout, stderr := term.run(t, strings.Fields(line)...)
+		if code != 0 || strings.Contains(stdout, long) != whole || strings.Contains(stdout, "a…") == whole {
+			t.Errorf("%s: exit code %d: %s%s", line, code, stderr, stdout)
+		}
+	}
+}
+
+func TestSocketThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	term := on(t, apitest.Start(t, nil))
+	if code, _, stderr := term.run(t, "peel", "list", "--socket", "/nowhere/rind.sock"); code != 1 || !strings.HasPrefix(stderr, "rind: /nowhere/rind.sock: ") {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+}
+
 func TestAllPagesAreAskedFor(t *testing.T) {
 	t.Parallel()
 	s := apitest.Start(t, nil)

@@ -22,6 +22,7 @@ type shell struct {
 	opts   Options
 	format string
 	socket string
+	wide   bool
 }
 
 // The formats of answers.
@@ -38,6 +39,7 @@ func (s *shell) flags(root *cobra.Command) {
 	f := root.PersistentFlags()
 	f.StringVarP(&s.format, "output", "o", asTable, "format of the answer: table, json, yaml or ndjson (one JSON value per line)")
 	f.StringVar(&s.socket, "socket", "", "unix socket of the server (environment RIND_SOCKET)")
+	f.BoolVar(&s.wide, "wide", false, "do not cut long cells of tables")
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
 }
 
@@ -109,7 +111,9 @@ func (s *shell) show(value any, table func() *render.Table) error {
 	case asNDJSON:
 		return render.NDJSON(s.opts.Out, value)
 	}
-	return table().Write(s.opts.Out, s.paint())
+	t := table()
+	t.Wide = t.Wide || s.wide
+	return t.Write(s.opts.Out, s.paint())
 }
 
 // showList writes the items of a list. As lines of JSON each is one line.
@@ -148,7 +152,7 @@ func (s *shell) ago(t time.Time) string { return render.Ago(s.opts.Now(), t) }
 // fields is a table of names and values for one thing.
 func fields(pairs ...string) func() *render.Table {
 	return func() *render.Table {
-		t := &render.Table{Columns: render.Columns("FIELD", "VALUE")}
+		t := &render.Table{Columns: render.Columns("FIELD", "VALUE"), Wide: true} // nothing stands behind a value
 		for i := 0; i+1 < len(pairs); i += 2 {
 			if pairs[i+1] != "" {
 				t.Add(pairs[i], pairs[i+1])

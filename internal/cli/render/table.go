@@ -17,6 +17,7 @@ type Table struct {
 	Columns []Column
 	Rows    [][]string
 	Empty   string // what is written instead of a table without rows
+	Wide    bool   // long cells are whole
 }
 
 // Columns makes columns of titles; a title that begins with ">" is at the right.
@@ -32,7 +33,7 @@ func Columns(titles ...string) []Column {
 // Add appends a row.
 func (t *Table) Add(cells ...string) {
 	for i := range cells {
-		if cells[i] = cut(Line(cells[i])); cells[i] == "" {
+		if cells[i] = Line(cells[i]); cells[i] == "" {
 			cells[i] = "-"
 		}
 	}
@@ -49,25 +50,40 @@ func cut(s string) string {
 	return string(r[:maxCell-1]) + "…"
 }
 
+func narrow(rows [][]string) [][]string {
+	out := make([][]string, len(rows))
+	for i, row := range rows {
+		out[i] = make([]string, len(row))
+		for j, cell := range row {
+			out[i][j] = cut(cell)
+		}
+	}
+	return out
+}
+
 // Write writes the table with two blanks between columns.
 func (t *Table) Write(w io.Writer, paint Paint) error {
 	if len(t.Rows) == 0 {
 		_, err := io.WriteString(w, t.Empty+"\n")
 		return err
 	}
+	rows := t.Rows
+	if !t.Wide {
+		rows = narrow(rows)
+	}
 	widths := make([]int, len(t.Columns))
 	titles := make([]string, len(t.Columns))
 	for i, c := range t.Columns {
 		titles[i], widths[i] = c.Title, utf8.RuneCountInString(c.Title)
 	}
-	for _, row := range t.Rows {
+	for _, row := range rows {
 		for i, cell := range row {
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
 		}
 	}
 	var b strings.Builder
 	b.WriteString(paint.Dim(t.line(titles, widths)) + "\n")
-	for _, row := range t.Rows {
+	for _, row := range rows {
 		b.WriteString(t.line(row, widths) + "\n")
 	}
 	_, err := io.WriteString(w, b.String())
