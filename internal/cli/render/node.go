@@ -68,10 +68,13 @@ func readChildren(d *json.Decoder, open json.Delim) (*yaml.Node, error) {
 	return n, err
 }
 
-// stringNode quotes what a terminal would obey; lines become a block.
+// stringNode quotes what a terminal would obey, and the merge key ("<<", YAML
+// 1.1), which the encoder leaves bare; lines become a block.
 func stringNode(s string) *yaml.Node {
 	n := scalar("!!str", s)
 	switch {
+	case s == "<<":
+		n.Style = yaml.DoubleQuotedStyle
 	case clean(s):
 	case clean(strings.ReplaceAll(s, "\n", "")):
 		n.Style = yaml.LiteralStyle

@@ -115,7 +115,7 @@ func TestValue(t *testing.T) {
 // FuzzSafe checks that nothing a terminal would obey gets through, and that
 // JSON and YAML still mean what they meant.
 func FuzzSafe(f *testing.F) {
-	for _, s := range []string{"a", "\x1b]0;x\x07", "\u009b", "\xff", "\u202e", "a\nb", "- x", "\U000e0001", " a\n\n b ", "#", "\t", "\r", "\u0085"} {
+	for _, s := range []string{"a", "\x1b]0;x\x07", "\u009b", "\xff", "\u202e", "a\nb", "- x", "\U000e0001", " a\n\n b ", "#", "\t", "\r", "\u0085", "<<", "=", "~", "!!x", "&a", "*a", "? a", "y", "0x1f", "1_000", "12:30:45"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
