@@ -3,7 +3,6 @@ package bus
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -37,21 +36,6 @@ func Retry(msg *nats.Msg, why string) { _ = msg.Respond([]byte(markRetry + why))
 // error that wraps ErrRefused is final; after any other one the message may
 // be sent again.
 func Tell(ctx context.Context, nc *nats.Conn, subject string, data []byte, limit time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	answer, err := nc.RequestWithContext(ctx, subject, data)
-	if errors.Is(err, nats.ErrNoResponders) {
-		return ErrNoMaster
-	}
-	if err != nil {
-		return err
-	}
-	text := string(answer.Data)
-	if text == markOK {
-		return nil
-	}
-	if why, ok := strings.CutPrefix(text, markRefused); ok {
-		return errors.Join(ErrRefused, errors.New(why))
-	}
-	return errors.New(strings.TrimPrefix(text, markRetry))
+	_, err := Ask(ctx, nc, subject, data, limit)
+	return err
 }

@@ -30,6 +30,7 @@ const (
 	AllFacts      = "facts.*"
 	AllHeartbeats = "hb.*"
 	AllEvents     = "evt.>"
+	AllAsks       = "ask.>"
 	JobEvents     = "jobevt.>" // the subjects of the stream job-events
 )
 
@@ -110,4 +111,24 @@ func ParseHeartbeat(subject string) (fleet.PeelID, bool) {
 	rest, found := strings.CutPrefix(subject, "hb.")
 	id, err := fleet.ParsePeelID(rest)
 	return id, found && err == nil
+}
+
+// AskSubject is where a peel asks a master for something, by a name of one or
+// more tokens such as basket.get.
+func AskSubject(id fleet.PeelID, what string) string { return "ask." + string(id) + "." + what }
+
+// ParseAsk returns who asks for what.
+func ParseAsk(subject string) (id fleet.PeelID, what string, ok bool) {
+	rest, found := strings.CutPrefix(subject, "ask.")
+	name, what, both := strings.Cut(rest, ".")
+	id, err := fleet.ParsePeelID(name)
+	return id, what, found && both && what != "" && err == nil
+}
+
+// ParseEvent returns the peel and the name in the subject of an event.
+func ParseEvent(subject string) (id fleet.PeelID, name string, ok bool) {
+	rest, found := strings.CutPrefix(subject, "evt.")
+	peel, name, both := strings.Cut(rest, ".")
+	id, err := fleet.ParsePeelID(peel)
+	return id, name, found && both && name != "" && err == nil
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/bus"
 	"github.com/rind-project/rind/internal/fleet/job"
 )
 
@@ -52,8 +53,10 @@ type Deps struct {
 	Signer *job.Signer
 	// Enrolled returns the ids of all approved peels.
 	Enrolled func(context.Context) ([]fleet.PeelID, error)
-	Version  string
-	Metrics  prometheus.Registerer // optional
+	// Answers are what other rooms answer to peels, by what is asked.
+	Answers map[string]bus.Answerer
+	Version string
+	Metrics prometheus.Registerer // optional
 }
 
 // PeelQuery selects a page of peels, sorted by id.

@@ -118,6 +118,9 @@ func (m *Master) open(ctx context.Context, l *live) error {
 	if err := m.takeIn(l); err != nil {
 		return fmt.Errorf("taking in what peels say: %w", err)
 	}
+	if err := m.answerAsks(l); err != nil {
+		return fmt.Errorf("answering what peels ask: %w", err)
+	}
 	m.takeUp(l)
 	l.wg.Go(func() { m.beatLoop(l) })
 	l.wg.Go(func() { m.sweepLoop(l) })

@@ -11,6 +11,7 @@ type metrics struct {
 	jobs, backfilled prometheus.Counter
 	returns          *prometheus.CounterVec
 	stray            *prometheus.CounterVec
+	asks             *prometheus.CounterVec
 	unstored         prometheus.Counter
 	running          prometheus.Gauge
 	peels            *prometheus.GaugeVec
@@ -25,6 +26,8 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Help: "Returns that were counted for a job, by how the function ended."}, []string{"result"}),
 		stray: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rind_master_stray_messages_total",
 			Help: "Messages of peels that were not used, by the reason: unknown_job, untargeted, duplicate, malformed, reply, heartbeat, facts."}, []string{"reason"}),
+		asks: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rind_master_asks_total",
+			Help: "Questions of peels, by how they ended: ok, failed, refused, too_often."}, []string{"result"}),
 		unstored: prometheus.NewCounter(prometheus.CounterOpts{Name: "rind_master_unstored_messages_total",
 			Help: "Returns and facts that the bus did not store at the first try; the peel sends them again."}),
 		running: prometheus.NewGauge(prometheus.GaugeOpts{Name: "rind_master_jobs_running", Help: "Jobs that wait for answers."}),
@@ -33,7 +36,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.jobs, m.backfilled, m.returns, m.stray, m.unstored, m.running, m.peels} {
+	for _, c := range []prometheus.Collector{m.jobs, m.backfilled, m.returns, m.stray, m.asks, m.unstored, m.running, m.peels} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("registering the master's metrics: %w", err)
 		}

@@ -207,9 +207,6 @@ func (l *link) close() {
 
 // tell sends a message to the masters and waits until one has stored it.
 func (l *link) tell(ctx context.Context, subject string, data []byte) error {
-	nc := l.current()
-	if nc == nil || !nc.IsConnected() {
-		return nats.ErrConnectionClosed
-	}
-	return bus.Tell(ctx, nc, subject, data, ackWait)
+	_, err := l.ask(ctx, subject, data, ackWait)
+	return err
 }

@@ -2,6 +2,7 @@ package function
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -14,6 +15,10 @@ type testHost struct{}
 
 func (testHost) ID() fleet.PeelID { return "web" }
 func (testHost) Version() string  { return "1" }
+func (testHost) Ask(context.Context, string, []byte) ([]byte, error) {
+	return nil, errors.New("nobody to ask")
+}
+func (testHost) Event(context.Context, string, []byte) error { return errors.New("nobody to tell") }
 func (testHost) Facts(context.Context) (fleet.Facts, error) {
 	return fleet.Facts{ID: "web", OS: "Debian", Mem: fleet.Mem{Total: 42}}, nil
 }

@@ -2,6 +2,7 @@ package net
 
 import (
 	"context"
+	"errors"
 	stdnet "net"
 	"net/netip"
 	"os"
@@ -20,8 +21,12 @@ import (
 
 type host struct{ facts fleet.Facts }
 
-func (host) ID() fleet.PeelID                             { return "web" }
-func (host) Version() string                              { return "1" }
+func (host) ID() fleet.PeelID { return "web" }
+func (host) Version() string  { return "1" }
+func (host) Ask(context.Context, string, []byte) ([]byte, error) {
+	return nil, errors.New("nobody to ask")
+}
+func (host) Event(context.Context, string, []byte) error  { return errors.New("nobody to tell") }
 func (h host) Facts(context.Context) (fleet.Facts, error) { return h.facts, nil }
 
 const (

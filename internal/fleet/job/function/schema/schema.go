@@ -65,6 +65,11 @@ type Host interface {
 	ID() fleet.PeelID
 	Version() string
 	Facts(context.Context) (fleet.Facts, error)
+	// Ask asks a master, such as for basket.get, and tries again until the
+	// context ends or the master refuses.
+	Ask(ctx context.Context, what string, data []byte) ([]byte, error)
+	// Event tells the masters of an event, and returns when one has stored it.
+	Event(ctx context.Context, name string, data []byte) error
 }
 
 // Result is what a function gives. Value goes out as JSON. A function that

@@ -1,0 +1,62 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/rind-project/rind/internal/fleet"
+)
+
+// Answerer answers what a peel asks. The peel is the one that the subject
+// names; data is as it came, at most PeelMaxPayload bytes of it. An error that
+// wraps ErrRefused is final, any other one makes the peel ask again.
+type Answerer func(ctx context.Context, id fleet.PeelID, data []byte) ([]byte, error)
+
+// Ask asks the masters and returns what one of them answers. An error that
+// wraps ErrRefused is final; after any other one it may be asked again.
+func Ask(ctx context.Context, nc *nats.Conn, subject string, data []byte, limit time.Duration) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	msg, err := nc.RequestWithContext(ctx, subject, data)
+	if errors.Is(err, nats.ErrNoResponders) {
+		return nil, ErrNoMaster
+	}
+	if err != nil {
+		return nil, err
+	}
+	return readAnswer(msg.Data)
+}
+
+// Refused makes the error of an Answerer that will never give an answer.
+func Refused(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrRefused, fmt.Sprintf(format, args...))
+}
+
+// Answer sends what an Answerer gave.
+func Answer(msg *nats.Msg, data []byte, err error) {
+	switch {
+	case errors.Is(err, ErrRefused):
+		Refuse(msg, strings.TrimPrefix(err.Error(), ErrRefused.Error()+": "))
+	case err != nil:
+		Retry(msg, err.Error())
+	default:
+		_ = msg.Respond(append([]byte(markOK), data...)) // the peel asks again
+	}
+}
+
+// readAnswer takes an answer's mark off.
+func readAnswer(data []byte) ([]byte, error) {
+	text := string(data[:min(len(data), len(markRefused))])
+	switch {
+	case strings.HasPrefix(text, markOK):
+		return data[len(markOK):], nil
+	case strings.HasPrefix(text, markRefused):
+		return nil, Refused("%s", data[len(markRefused):])
+	}
+	return nil, errors.New(strings.TrimPrefix(string(data), markRetry))
+}
