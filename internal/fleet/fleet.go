@@ -3,7 +3,6 @@
 package fleet
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -65,65 +64,4 @@ type Peel struct {
 	Address  string    `json:"address,omitempty"`  // the address it connects from
 	OS       string    `json:"os,omitempty"`       // short, from its facts: "Debian 12"
 	Facts    *Facts    `json:"facts,omitempty"`    // nil in lists
-}
-
-// JobState says how far a job is.
-type JobState string
-
-// A job runs until every target answered, or its time is over.
-const (
-	JobRunning JobState = "running"
-	JobDone    JobState = "done"
-)
-
-// JobRequest is what a person or a program asks for.
-type JobRequest struct {
-	Target   string        `json:"target"`            // in the target language
-	Function string        `json:"function"`          // "cmd.run"
-	Args     []string      `json:"args,omitempty"`    // as typed
-	Timeout  time.Duration `json:"timeout,omitempty"` // how long to wait for answers; 0 is the default
-	By       string        `json:"-"`                 // who asks, from the transport
-}
-
-// Job is a job's record.
-type Job struct {
-	JID      string    `json:"jid"` // UUIDv7: sorts by time
-	Target   string    `json:"target"`
-	Function string    `json:"function"`
-	Args     []string  `json:"args,omitempty"`
-	By       string    `json:"by"`
-	State    JobState  `json:"state"`
-	Created  time.Time `json:"created"`
-	Expires  time.Time `json:"expires"`
-	Ended    time.Time `json:"ended,omitzero"`
-	Summary  Summary   `json:"summary"`
-}
-
-// Summary adds up: Targeted = Answered + Missing, and Failed is a part of
-// Answered. While a job runs, Missing counts those that may still answer.
-type Summary struct {
-	Targeted     int      `json:"targeted"`
-	Answered     int      `json:"answered"`
-	Failed       int      `json:"failed"`
-	Missing      int      `json:"missing"`
-	MissingPeels []PeelID `json:"missing_peels,omitempty"` // sorted; every one of them
-}
-
-// Return is what one peel answered to one job.
-type Return struct {
-	JID      string          `json:"jid"`
-	Peel     PeelID          `json:"peel"`
-	OK       bool            `json:"ok"`
-	ExitCode int             `json:"exit_code,omitempty"` // of cmd.run
-	Value    json.RawMessage `json:"value,omitempty"`     // what the function gave; untrusted
-	Error    string          `json:"error,omitempty"`     // why it failed; untrusted
-	Reason   string          `json:"reason,omitempty"`    // a refusal's stable word: "signature", "expired", "clock", "replayed" …
-	Started  time.Time       `json:"started"`
-	Finished time.Time       `json:"finished"`
-}
-
-// JobEvent is one step of a running job: exactly one field is set.
-type JobEvent struct {
-	Return *Return `json:"return,omitempty"`
-	Done   *Job    `json:"done,omitempty"` // the last event
 }

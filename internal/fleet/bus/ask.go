@@ -32,6 +32,11 @@ func Ask(ctx context.Context, nc *nats.Conn, subject string, data []byte, limit 
 	return readAnswer(msg.Data)
 }
 
+// CatchUp is what a peel says when it asks for the jobs that it missed.
+type CatchUp struct {
+	Have []string `json:"have,omitempty"` // the jobs that it runs, or whose returns it keeps
+}
+
 // Refused makes the error of an Answerer that will never give an answer.
 func Refused(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrRefused, fmt.Sprintf(format, args...))

@@ -31,8 +31,13 @@ const (
 	AllHeartbeats = "hb.*"
 	AllEvents     = "evt.>"
 	AllAsks       = "ask.>"
+	AllCatchUps   = "ask.*." + CatchUpAsk
 	JobEvents     = "jobevt.>" // the subjects of the stream job-events
 )
+
+// CatchUpAsk is what a peel asks when it has connected: the jobs that it
+// missed. They come on its own job subject.
+const CatchUpAsk = "jobs"
 
 // JobSubject is where one peel takes its jobs.
 func JobSubject(id fleet.PeelID) string { return "job.p." + string(id) }

@@ -24,15 +24,14 @@ type Body struct {
 	Function string    `json:"function"`
 	Args     []string  `json:"args,omitempty"`
 	By       string    `json:"by,omitempty"` // who asked, for the peel's log
-	Signed   time.Time `json:"signed"`       // by the master's clock
-	Expires  time.Time `json:"expires"`      // not started after this; what runs is ended Expires-Signed after its start
-	All      bool      `json:"all,omitempty"`
-	Targets  int       `json:"targets,omitempty"` // how many leaves the tree has
-	Root     []byte    `json:"root,omitempty"`    // of the Merkle tree over the target ids
+	Signed   time.Time `json:"signed"`       // by the master's clock, when this message was made
+	Expires  time.Time `json:"expires"`      // not started after this; the same in every message of a job
+	// Limit is how long it may run, in nanoseconds.
+	Limit   time.Duration `json:"limit"`
+	All     bool          `json:"all,omitempty"`
+	Targets int           `json:"targets,omitempty"` // how many leaves the tree has
+	Root    []byte        `json:"root,omitempty"`    // of the Merkle tree over the target ids
 }
-
-// Life is how long the job may be started, and how long it may run.
-func (b *Body) Life() time.Duration { return b.Expires.Sub(b.Signed) }
 
 func (b *Body) encode() ([]byte, error) {
 	raw, err := json.Marshal(b)
@@ -63,6 +62,8 @@ func (b *Body) check() error {
 		return errors.New("the job names no function")
 	case b.Signed.IsZero() || !b.Expires.After(b.Signed):
 		return errors.New("the job's times are missing or out of order")
+	case b.Limit <= 0:
+		return errors.New("the job does not say how long it may run")
 	case b.All != (len(b.Root) == 0) || b.All != (b.Targets == 0):
 		return errors.New("the job is either for all or for a set of targets")
 	case !b.All && (len(b.Root) != hashSize || b.Targets < 1):

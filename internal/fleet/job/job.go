@@ -29,6 +29,14 @@ const (
 	ReasonExpired     = "expired"     // too late to start
 	ReasonBusy        = "busy"        // the peel's queue is full
 	ReasonInterrupted = "interrupted" // the peel was ended while the job ran
+	ReasonCancelled   = "cancelled"   // ended by a person while it ran
+	ReasonWithdrawn   = "withdrawn"   // ended by a person before it began
+)
+
+// The functions that masters give to peels themselves.
+const (
+	ControlPrefix  = "job."
+	CancelFunction = "job.cancel" // ends the job whose id is its argument; nothing is returned for it
 )
 
 // Refusal is the error of a job that a peel does not run.

@@ -35,7 +35,7 @@ func signer(t *testing.T, root ed25519.PrivateKey, scope string, notAfter time.T
 }
 
 func body() job.Body {
-	return job.Body{JID: job.NewJID(), Function: "test.ping", By: "ann", Signed: now, Expires: now.Add(time.Minute)}
+	return job.Body{JID: job.NewJID(), Function: "test.ping", By: "ann", Signed: now, Expires: now.Add(time.Minute), Limit: time.Minute}
 }
 
 func message(t *testing.T, s *job.Signer, b job.Body, n int, targets ...fleet.PeelID) []byte {

@@ -46,6 +46,9 @@ func (a *asks) onAsk(msg *nats.Msg) {
 		a.m.metrics.stray.WithLabelValues("malformed").Inc()
 		return
 	}
+	if what == bus.CatchUpAsk {
+		return // every master takes that, see listenForReturning
+	}
 	if !ownReply(msg, id) {
 		a.m.metrics.stray.WithLabelValues("reply").Inc()
 		return

@@ -40,7 +40,7 @@ func (b *board) put(r *record) {
 	at, _ := slices.BinarySearch(b.order, r.JID)
 	b.order = slices.Insert(b.order, at, r.JID)
 	for i := 0; len(b.order) > maxJobs && i < len(b.order); i++ {
-		if jid := b.order[i]; b.records[jid].State == fleet.JobDone {
+		if jid := b.order[i]; b.records[jid].over() {
 			delete(b.records, jid)
 			b.order = slices.Delete(b.order, i, i+1)
 			i--
@@ -63,6 +63,14 @@ func (b *board) knows(jid string) bool {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	return b.records[jid] != nil || b.runs[jid] != nil
+}
+
+// record returns what was written of a job last, nil when it is not among the
+// latest.
+func (b *board) record(jid string) *record {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.records[jid]
 }
 
 func (b *board) run(jid string) *run {
@@ -94,9 +102,8 @@ func (b *board) latest(limit int) []fleet.Job {
 		jid := b.order[i]
 		j := b.records[jid].Job
 		if r := b.runs[jid]; r != nil {
-			j = r.job()
-			if len(j.Summary.MissingPeels) > maxNamed {
-				j.Summary.MissingPeels = nil
+			if j = r.glance(); j.Summary.Missing <= maxNamed {
+				j = r.job()
 			}
 		}
 		out = append(out, j)
@@ -104,15 +111,27 @@ func (b *board) latest(limit int) []fleet.Job {
 	return out
 }
 
-// open returns the records of jobs that are not done and not collected here.
-func (b *board) open() []*record {
+// open returns the records of jobs that go on, or that a host may still get,
+// and that are not collected here.
+func (b *board) open(now time.Time) []*record {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	var out []*record
 	for jid, r := range b.records {
-		if r.State == fleet.JobRunning && b.runs[jid] == nil {
+		if r.owed(now) && b.runs[jid] == nil {
 			out = append(out, r)
 		}
+	}
+	return out
+}
+
+// collected returns the jobs that are collected here.
+func (b *board) collected() []*run {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	out := make([]*run, 0, len(b.runs))
+	for _, r := range b.runs {
+		out = append(out, r)
 	}
 	return out
 }

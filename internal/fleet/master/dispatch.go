@@ -2,12 +2,11 @@ package master
 
 import (
 	"context"
-	"fmt"
+	"strings"
 	"time"
 
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/fleet"
-	"github.com/rind-project/rind/internal/fleet/bus"
 	"github.com/rind-project/rind/internal/fleet/job"
 	"github.com/rind-project/rind/internal/fleet/target"
 )
@@ -15,7 +14,7 @@ import (
 // maxFunction is the longest name of a function.
 const maxFunction = 128
 
-// Run sends a job and returns its record as soon as it is on its way. The
+// Run sends a job, or plans it for its start, and returns its record. The
 // record is written and acknowledged before the first message is sent. A
 // target that matches nobody is an error of the kind NotFound.
 func (m *Master) Run(ctx context.Context, req fleet.JobRequest) (fleet.Job, error) {
@@ -23,36 +22,26 @@ func (m *Master) Run(ctx context.Context, req fleet.JobRequest) (fleet.Job, erro
 	if err != nil {
 		return fleet.Job{}, err
 	}
-	if err := m.check(&req); err != nil {
+	ids, all, err := m.aim(ctx, l, &req)
+	if err != nil {
 		return fleet.Job{}, err
+	}
+	rec := m.newRecord(req)
+	rec.All = all
+	return m.begin(ctx, l, rec, ids)
+}
+
+// aim checks a request and finds whom it is for.
+func (m *Master) aim(ctx context.Context, l *live, req *fleet.JobRequest) (ids []fleet.PeelID, all bool, err error) {
+	if err := m.check(req); err != nil {
+		return nil, false, err
 	}
 	expr, err := target.Parse(req.Target)
 	if err != nil {
-		return fleet.Job{}, err
+		return nil, false, err
 	}
-	ids, err := l.resolve(ctx, expr)
-	if err != nil {
-		return fleet.Job{}, err
-	}
-	r, batch, err := m.prepare(req, expr, ids, l)
-	if err != nil {
-		return fleet.Job{}, err
-	}
-	if err := l.create(ctx, &r.rec, ids); err != nil {
-		return fleet.Job{}, err
-	}
-	rec := r.rec.short()
-	l.board.add(r)
-	l.board.put(&rec)
-	m.metrics.jobs.Inc()
-	m.log.Info("job sent", "jid", rec.JID, "target", req.Target, "function", req.Function, "by", req.By, "targeted", len(ids))
-	sent := l.publish(r, batch)
-	l.wg.Go(func() { m.tend(l, r, "created") })
-	if sent != nil {
-		return r.job(), errs.New(errs.Unavailable, "the job %s is recorded, but it could not be sent to everybody: %w", rec.JID, sent)
-	}
-	m.changes.notify()
-	return r.job(), nil
+	ids, err = l.resolve(ctx, expr)
+	return ids, expr.All(), err
 }
 
 // check refuses a request that cannot be run, and fills in what it leaves out.
@@ -66,6 +55,8 @@ func (m *Master) check(req *fleet.JobRequest) error {
 		return errs.New(errs.Invalid, "the job names no function; rind '*' test.ping asks who is there")
 	case len(req.Function) > maxFunction:
 		return errs.New(errs.TooLarge, "the name of the function has %d characters, at most %d are allowed", len(req.Function), maxFunction)
+	case strings.HasPrefix(req.Function, job.ControlPrefix):
+		return errs.New(errs.Invalid, "functions %s* are the masters' own; rind job cancel JID cancels a job", job.ControlPrefix)
 	case len(req.Args) > MaxArgs:
 		return errs.New(errs.TooLarge, "the job has %d arguments, at most %d are allowed", len(req.Args), MaxArgs)
 	case size > MaxArgBytes:
@@ -75,6 +66,29 @@ func (m *Master) check(req *fleet.JobRequest) error {
 	}
 	if req.Timeout == 0 {
 		req.Timeout = m.cfg.JobTimeout
+	}
+	return checkTimes(req, time.Now())
+}
+
+// checkTimes refuses a start and an expiry that cannot be.
+func checkTimes(req *fleet.JobRequest, now time.Time) error {
+	start := now
+	if !req.Start.IsZero() {
+		if start = req.Start; start.Before(now.Add(-time.Minute)) {
+			return errs.New(errs.Invalid, "the start %s is over (it is %s here)", req.Start.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+		}
+	}
+	if req.Expires.IsZero() {
+		if start.After(now.Add(MaxExpiry - planExpiry)) {
+			return errs.New(errs.Invalid, "the start is more than %s ahead", MaxExpiry-planExpiry)
+		}
+		return nil
+	}
+	switch {
+	case !req.Expires.After(start):
+		return errs.New(errs.Invalid, "the job would expire at %s, before it begins", req.Expires.UTC().Format(time.RFC3339))
+	case req.Expires.After(now.Add(MaxExpiry)):
+		return errs.New(errs.Invalid, "a job can expire at most %s from now", MaxExpiry)
 	}
 	return nil
 }
@@ -95,41 +109,151 @@ func (l *live) resolve(ctx context.Context, expr *target.Expr) ([]fleet.PeelID, 
 	return nil, errs.New(errs.NotFound, "no peel is enrolled yet; rind enroll token prints the command that enrolls a host")
 }
 
-// prepare makes and signs a job. It may be started, and may run, for at least
-// as long as clocks may be apart: a peel whose clock is ahead would take a
-// shorter life for over.
-func (m *Master) prepare(req fleet.JobRequest, expr *target.Expr, ids []fleet.PeelID, l *live) (*run, *job.Batch, error) {
+// newRecord makes the record of a checked request.
+func (m *Master) newRecord(req fleet.JobRequest) record {
 	now := time.Now().UTC()
 	rec := record{Job: fleet.Job{
-		JID: job.NewJID(), Target: req.Target, Function: req.Function, Args: req.Args, By: req.By,
-		State: fleet.JobRunning, Created: now, Expires: now.Add(max(req.Timeout, job.MaxSkew)),
-		Summary: fleet.Summary{Targeted: len(ids), Missing: len(ids)},
-	}, Master: m.name, Deadline: now.Add(req.Timeout)}
-	addressed := ids
-	if expr.All() {
-		addressed = nil
+		JID: job.NewJID(), Target: req.Target, Function: req.Function, Args: req.Args, By: req.By, Rollout: req.Rollout,
+		State: fleet.JobRunning, Created: now, Expires: req.Expires.UTC(),
+	}, Master: m.name, Epoch: 1, Timeout: req.Timeout}
+	if req.Start.After(now) {
+		rec.State, rec.Start = fleet.JobScheduled, req.Start.UTC()
 	}
-	batch, err := m.deps.Signer.Sign(job.Body{
-		JID: rec.JID, Function: rec.Function, Args: rec.Args, By: rec.By, Signed: rec.Created, Expires: rec.Expires,
-	}, addressed)
-	if err != nil {
-		return nil, nil, errs.New(errs.Invalid, "%w", err)
-	}
-	return newRun(rec, ids, &l.board.held), batch, nil
+	return rec
 }
 
-// publish sends the job's messages and returns when the server has them.
-func (l *live) publish(r *run, batch *job.Batch) error {
-	if batch.All() {
-		if err := l.nc.Publish(bus.JobAll, batch.Message(0)); err != nil {
-			return fmt.Errorf("publishing to all: %w", err)
-		}
-		return l.nc.FlushTimeout(10 * time.Second)
+// begin writes a job down and sets it going. Who gets it at once counts as
+// sent in the first record already.
+func (m *Master) begin(ctx context.Context, l *live, rec record, ids []fleet.PeelID) (fleet.Job, error) {
+	p, err := newPlan(rec.Rollout, len(ids))
+	if err != nil {
+		return fleet.Job{}, err
 	}
-	for n, id := range r.targets {
-		if err := l.nc.Publish(bus.JobSubject(id), batch.Message(n)); err != nil {
-			return fmt.Errorf("publishing to %s: %w", id, err)
+	if rec.Expires.IsZero() {
+		rec.Expires = begins(rec).Add(p.life(rec.Timeout))
+	}
+	if len(p.ends) > 1 {
+		rec.Waves = len(p.ends)
+	}
+	if err := m.signable(&rec, ids); err != nil {
+		return fleet.Job{}, err
+	}
+	r := newRun(rec, ids, p, &l.board.held)
+	mv := r.next(time.Now())
+	r.rec.Summary = r.glance().Summary
+	if err := l.create(ctx, &r.rec, ids); err != nil {
+		return fleet.Job{}, err
+	}
+	short := r.rec.short()
+	l.board.add(r)
+	l.board.put(&short)
+	m.metrics.jobs.Inc()
+	m.log.Info("job begun", "jid", rec.JID, "target", rec.Target, "function", rec.Function, "by", rec.By, "targeted", len(ids), "state", rec.State)
+	answer := r.job()
+	l.wg.Go(func() {
+		if mv.to > mv.from {
+			m.send(l, r, mv.from, mv.to)
+		}
+		m.tend(l, r, "created")
+	})
+	m.changes.notify()
+	return answer, nil
+}
+
+// begins is when the job is to begin.
+func begins(rec record) time.Time {
+	if rec.Start.IsZero() {
+		return rec.Created
+	}
+	return rec.Start
+}
+
+// Plan says what a request would do.
+func (m *Master) Plan(ctx context.Context, req fleet.JobRequest) (fleet.JobPlan, error) {
+	l, err := m.running()
+	if err != nil {
+		return fleet.JobPlan{}, err
+	}
+	ids, _, err := m.aim(ctx, l, &req)
+	if err != nil {
+		return fleet.JobPlan{}, err
+	}
+	p, err := newPlan(req.Rollout, len(ids))
+	if err != nil {
+		return fleet.JobPlan{}, err
+	}
+	rec := m.newRecord(req)
+	out := fleet.JobPlan{Targeted: len(ids), Start: rec.Start, Expires: rec.Expires, Window: min(p.window, len(ids)), Failures: p.failures}
+	if rec.Expires.IsZero() {
+		out.Expires = begins(rec).Add(p.life(req.Timeout))
+	}
+	from, order := 0, p.order(rec.JID, len(ids))
+	for _, end := range p.ends {
+		w := fleet.JobWave{Hosts: end - from}
+		for _, at := range order[from:min(end, from+planNamed)] {
+			w.Peels = append(w.Peels, ids[at])
+		}
+		out.Waves, from = append(out.Waves, w), end
+	}
+	return out, nil
+}
+
+// planNamed is how many hosts of each wave a plan names.
+const planNamed = 5
+
+// Retry sends a job again to the hosts that failed, did not answer, or never
+// got it.
+func (m *Master) Retry(ctx context.Context, jid, by string) (fleet.Job, error) {
+	l, err := m.running()
+	if err != nil {
+		return fleet.Job{}, err
+	}
+	old, returns, err := m.Job(ctx, jid)
+	if err != nil {
+		return fleet.Job{}, err
+	}
+	if !old.State.Ended() {
+		return fleet.Job{}, errs.New(errs.Conflict, "the job is %s; wait for its end, or cancel it, before it is tried again", old.State)
+	}
+	ids, gone, err := l.unwell(ctx, old, returns)
+	if err != nil {
+		return fleet.Job{}, err
+	}
+	if len(ids) == 0 {
+		return fleet.Job{}, errs.New(errs.Conflict, "no host is left to try again: of the job's %d, %d succeeded and %d are not enrolled any more",
+			old.Summary.Targeted, old.Summary.Answered-old.Summary.Failed, gone)
+	}
+	req := fleet.JobRequest{Target: old.Target, Function: old.Function, Args: old.Args, By: by, Rollout: old.Rollout}
+	if rec, err := l.read(ctx, jid); err == nil {
+		req.Timeout = rec.Timeout
+	}
+	if err := m.check(&req); err != nil {
+		return fleet.Job{}, err
+	}
+	rec := m.newRecord(req)
+	rec.RetryOf = jid
+	return m.begin(ctx, l, rec, ids)
+}
+
+// unwell returns the hosts of a job that failed or are missing and are
+// enrolled, sorted, and how many of them are not.
+func (l *live) unwell(ctx context.Context, old fleet.Job, returns []fleet.Return) (ids []fleet.PeelID, gone int, err error) {
+	if err := l.roster.refresh(ctx); err != nil {
+		return nil, 0, err
+	}
+	for _, r := range returns {
+		if !r.OK {
+			ids = append(ids, r.Peel)
 		}
 	}
-	return l.nc.FlushTimeout(30 * time.Second)
+	ids = append(ids, old.Summary.MissingPeels...)
+	enrolled := ids[:0]
+	for _, id := range ids {
+		if l.roster.isEnrolled(id) {
+			enrolled = append(enrolled, id)
+		} else {
+			gone++
+		}
+	}
+	return sorted(enrolled), gone, nil
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
 )
 
@@ -111,40 +110,6 @@ func (l *live) watchOnce(kv jetstream.KeyValue, keys string, fn func(jetstream.K
 	}
 }
 
-// takeUp continues the jobs that this master left open when it ended.
-func (m *Master) takeUp(l *live) {
-	for _, rec := range l.board.open() {
-		if rec.Master == m.name {
-			l.wg.Go(func() { m.adopt(l, rec) })
-		}
-	}
-}
-
-// adopt collects the answers of a job that another process sent. The record is
-// claimed first, so that one master alone does.
-func (m *Master) adopt(l *live, rec *record) {
-	mine := *rec
-	mine.Master = m.name
-	ctx, cancel := context.WithTimeout(l.ctx, 30*time.Second)
-	defer cancel()
-	targets, err := l.targets(ctx, &mine)
-	if err == nil {
-		err = l.update(ctx, &mine)
-	}
-	if err != nil {
-		if !errors.Is(err, errSuperseded) && l.ctx.Err() == nil {
-			m.log.Error("cannot take up a job", "jid", rec.JID, "error", err)
-		}
-		return
-	}
-	m.log.Info("job taken up", "jid", rec.JID, "from", rec.Master)
-	r := newRun(mine, targets, &l.board.held)
-	l.board.add(r)
-	l.board.put(&mine)
-	m.backfill(l, r)
-	m.tend(l, r, "taken_up")
-}
-
 // sweepLoop takes up the jobs of masters that are not there any more, and
 // keeps the list of enrolled peels current.
 func (m *Master) sweepLoop(l *live) {
@@ -168,7 +133,7 @@ func (m *Master) sweepLoop(l *live) {
 }
 
 func (m *Master) sweep(l *live) error {
-	for _, rec := range l.board.open() {
+	for _, rec := range l.board.open(time.Now()) {
 		if rec.Master != m.name {
 			alive, err := l.alive(rec.Master)
 			if err != nil || alive {
@@ -177,7 +142,7 @@ func (m *Master) sweep(l *live) error {
 		} else if time.Since(rec.Created) < time.Minute {
 			continue // it is being sent, or was closed a moment ago
 		}
-		if l.board.run(rec.JID) == nil && rec.State == fleet.JobRunning {
+		if l.board.run(rec.JID) == nil {
 			l.wg.Go(func() { m.adopt(l, rec) })
 		}
 	}

@@ -4,8 +4,11 @@ import (
 	"context"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/bus"
 	"github.com/rind-project/rind/internal/fleet/job"
 )
 
@@ -47,11 +50,14 @@ func (m *Master) Job(ctx context.Context, jid string) (fleet.Job, []fleet.Return
 	if err != nil {
 		return fleet.Job{}, nil, err
 	}
+	j := rec.Job
 	if r := l.board.run(jid); r != nil {
 		returns = r.merge(returns)
+		j = r.glance()
 	}
-	j := rec.Job
+	unsent := j.Summary.Unsent
 	j.Summary = summarise(targets, returns)
+	j.Summary.Unsent = min(unsent, j.Summary.Missing)
 	return j, returns, nil
 }
 
@@ -88,8 +94,14 @@ type watcher struct {
 // here follows a job that is collected in this process.
 func (w *watcher) here(r *run) {
 	defer close(w.out)
-	for n := 0; ; {
-		answers, done, news := r.after(n)
+	for n, seen := 0, 0; ; {
+		answers, steps, done, news := r.after(n)
+		if steps > seen && !done {
+			seen = steps
+			if j := r.glance(); !w.send(fleet.JobEvent{Step: &j}) {
+				return
+			}
+		}
 		for _, a := range answers {
 			if a.trimmed {
 				a.ret = w.whole(a.ret)
@@ -134,34 +146,78 @@ func (w *watcher) whole(ret fleet.Return) fleet.Return {
 	return ret
 }
 
-// elsewhere follows a job that another master collects, or that is done.
+// elsewhere follows a job that another master collects, or that is done: its
+// returns as they are stored, and its record.
 func (w *watcher) elsewhere(jid string) {
 	defer close(w.out)
-	for {
-		j, returns, err := w.m.Job(w.ctx, jid)
-		if err != nil {
-			return
-		}
-		for _, ret := range returns {
-			if !w.sent[ret.Peel] {
-				w.sent[ret.Peel] = true
-				if !w.send(fleet.JobEvent{Return: &ret}) {
-					return
-				}
-			}
-		}
-		if j.State == fleet.JobDone {
-			w.send(fleet.JobEvent{Done: &j})
-			return
-		}
+	stored, err := w.l.returns.Watch(w.ctx, jid+".*.*", jetstream.IgnoreDeletes())
+	if err != nil {
+		w.m.log.Warn("cannot follow the returns of a job", "jid", jid, "error", bus.Explain(bus.JobReturns, err))
+		return
+	}
+	defer func() { _ = stored.Stop() }() // fails only when the connection is gone
+	look := time.NewTicker(watchElsewhere)
+	defer look.Stop()
+	for last := (fleet.Job{}); ; {
 		select {
-		case <-time.After(watchElsewhere):
+		case e, open := <-stored.Updates():
+			if !open || e != nil && !w.sendStored(jid, e) {
+				return
+			}
+			continue
+		case <-look.C:
 		case <-w.ctx.Done():
 			return
 		case <-w.l.ctx.Done():
 			return
 		}
+		rec := w.l.board.record(jid)
+		if rec == nil || rec.over() {
+			w.sendEnd(jid)
+			return
+		}
+		if rec.State != last.State || rec.Wave != last.Wave {
+			last = rec.Job
+			if !w.send(fleet.JobEvent{Step: &last}) {
+				return
+			}
+		}
 	}
+}
+
+// sendStored shows a return that is whole. One in parts is shown at the end.
+func (w *watcher) sendStored(jid string, e jetstream.KeyValueEntry) bool {
+	_, id, n, ok := bus.ParseReturn(e.Key())
+	if !ok {
+		return true
+	}
+	p, err := job.ParsePart(e.Value(), jid, id, n)
+	if err != nil || p.Of != 0 {
+		return true
+	}
+	return w.sendOnce(p.Return)
+}
+
+func (w *watcher) sendOnce(ret fleet.Return) bool {
+	if w.sent[ret.Peel] {
+		return true
+	}
+	w.sent[ret.Peel] = true
+	return w.send(fleet.JobEvent{Return: &ret})
+}
+
+// sendEnd shows the returns that were not, and the job.
+func (w *watcher) sendEnd(jid string) {
+	j, returns, err := w.m.Job(w.ctx, jid)
+	if err != nil {
+		return
+	}
+	for _, ret := range returns {
+		if !w.sendOnce(ret) {
+			return
+		}
+	}
+	w.send(fleet.JobEvent{Done: &j})
 }
 
 func (w *watcher) send(e fleet.JobEvent) bool {

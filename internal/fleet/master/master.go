@@ -42,10 +42,11 @@ type live struct {
 	jobs    jetstream.KeyValue
 	returns jetstream.KeyValue
 
-	roster   *roster
-	presence *presence
-	board    *board
-	subs     []*nats.Subscription
+	roster    *roster
+	presence  *presence
+	board     *board
+	returning *pace // of peels that ask what they missed
+	subs      []*nats.Subscription
 }
 
 // New makes a master that is not started.
@@ -109,10 +110,14 @@ func (m *Master) open(ctx context.Context, l *live) error {
 	if err := l.roster.refresh(ctx); err != nil {
 		return err
 	}
+	l.returning = newPace(1, 30)
 	if err := m.listen(l); err != nil {
 		return err
 	}
 	if err := m.follow(ctx, l); err != nil {
+		return err
+	}
+	if err := m.watchControls(ctx, l); err != nil {
 		return err
 	}
 	if err := m.takeIn(l); err != nil {
@@ -133,6 +138,9 @@ func (m *Master) listen(l *live) error {
 		return err
 	}
 	if err := l.subscribe(l.nc, bus.AllHeartbeats, func(msg *nats.Msg) { m.onBeat(l, msg) }); err != nil {
+		return err
+	}
+	if err := m.listenForReturning(l); err != nil {
 		return err
 	}
 	if err := l.nc.FlushTimeout(10 * time.Second); err != nil {

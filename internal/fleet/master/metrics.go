@@ -8,13 +8,13 @@ import (
 
 // metrics are the master's counters.
 type metrics struct {
-	jobs, backfilled prometheus.Counter
-	returns          *prometheus.CounterVec
-	stray            *prometheus.CounterVec
-	asks             *prometheus.CounterVec
-	unstored         prometheus.Counter
-	running          prometheus.Gauge
-	peels            *prometheus.GaugeVec
+	jobs, backfilled, late, superseded prometheus.Counter
+	returns                            *prometheus.CounterVec
+	stray                              *prometheus.CounterVec
+	asks                               *prometheus.CounterVec
+	unstored                           prometheus.Counter
+	running                            prometheus.Gauge
+	peels                              *prometheus.GaugeVec
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -22,6 +22,10 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		jobs: prometheus.NewCounter(prometheus.CounterOpts{Name: "rind_master_jobs_total", Help: "Jobs that were sent."}),
 		backfilled: prometheus.NewCounter(prometheus.CounterOpts{Name: "rind_master_returns_backfilled_total",
 			Help: "Returns that were read from their bucket because they were not seen when they came."}),
+		late: prometheus.NewCounter(prometheus.CounterOpts{Name: "rind_master_jobs_delivered_late_total",
+			Help: "Messages of jobs to peels that came back while the job could still be got."}),
+		superseded: prometheus.NewCounter(prometheus.CounterOpts{Name: "rind_master_jobs_superseded_total",
+			Help: "Jobs that another master took over while this one still collected them."}),
 		returns: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rind_master_returns_total",
 			Help: "Returns that were counted for a job, by how the function ended."}, []string{"result"}),
 		stray: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rind_master_stray_messages_total",
@@ -36,7 +40,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.jobs, m.backfilled, m.returns, m.stray, m.asks, m.unstored, m.running, m.peels} {
+	for _, c := range []prometheus.Collector{m.jobs, m.backfilled, m.late, m.superseded, m.returns, m.stray, m.asks, m.unstored, m.running, m.peels} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("registering the master's metrics: %w", err)
 		}

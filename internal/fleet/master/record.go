@@ -29,11 +29,25 @@ const (
 // beside it under <jid>.targets.<n>, compressed, since it does not change.
 type record struct {
 	fleet.Job
-	Master   string    `json:"master"`   // who collects the answers
-	Deadline time.Time `json:"deadline"` // until when
-	Chunks   int       `json:"chunks"`   // of the target list
+	Master   string        `json:"master"`        // who sends it and collects the answers
+	Epoch    int           `json:"epoch"`         // how many masters have
+	Timeout  time.Duration `json:"timeout"`       // of each host, in nanoseconds
+	All      bool          `json:"all,omitempty"` // it is for every peel
+	Sent     int           `json:"sent"`          // positions that have it, or are about to
+	Judged   int           `json:"judged"`        // waves whose health was looked at
+	Deadline time.Time     `json:"deadline"`      // of those that were sent last
+	Obeyed   uint64        `json:"obeyed"`        // revision of the last wish that was fulfilled
+	Chunks   int           `json:"chunks"`        // of the target list
 
 	revision uint64
+}
+
+// over reports whether the job has ended, and its end is written down.
+func (r *record) over() bool { return !r.Ended.IsZero() }
+
+// owed reports whether a host may still get the job, or answer it.
+func (r *record) owed(now time.Time) bool {
+	return !r.over() || r.State != fleet.JobCancelled && r.Summary.Missing > r.Summary.Unsent && now.Before(r.Expires)
 }
 
 // short leaves out a list that is too long for a record.

@@ -1,10 +1,12 @@
 package master
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/job"
@@ -17,28 +19,51 @@ const maxHeld = 128 << 20
 // run is a job whose answers are collected here.
 type run struct {
 	held *atomic.Int64 // bytes of values, of all jobs
+	plan plan
 
-	mu       sync.Mutex
-	rec      record
-	targets  []fleet.PeelID // sorted
-	state    []uint8        // of each target: waiting, ok or failed
-	answered int
-	failed   int
-	log      []answer // in the order in which they came
-	mine     int64    // bytes of held that are this job's
-	parts    map[fleet.PeelID]map[int]bool
-	news     chan struct{} // closed at each change, and replaced
-	full     chan struct{} // closed when all have answered
-	done     bool
-	dirty    bool // something came after the record was written
+	mu      sync.Mutex
+	rec     record
+	targets []fleet.PeelID // sorted
+	order   []int32        // in which they get the job: places in targets
+	state   []uint8        // of each target
+	flights []flight       // what was sent and is waited for, oldest first
+	tally   tally
+	settled time.Time // when the last wave had ended; zero while it goes on
+	before  int       // failures before the present wave
+	halt    string    // why nothing more is sent, once that is so
+	want    []control // what people asked for, and is not done yet
+
+	log     []answer // in the order in which they came
+	mine    int64    // bytes of held that are this job's
+	parts   map[fleet.PeelID]map[int]bool
+	news    chan struct{} // closed at each change that somebody waits for, and replaced
+	watched bool          // somebody waits for news
+	wake    chan struct{} // has room for one; the driver looks again
+	steps   int           // how often the job came to another wave or state
+	done    bool
+	dirty   bool // something came after the record was written
 }
 
 // States of a target.
 const (
-	waiting uint8 = iota
+	unsent  uint8 = iota
+	waiting       // has got it
+	missed        // has not answered in time, and may still
 	ok
 	failed
 )
+
+// tally counts targets by what became of them.
+type tally struct{ answered, failed, cancelled, withdrawn, missed, open int }
+
+// failures are the targets that count against max_failures.
+func (t tally) failures() int { return t.failed + t.missed }
+
+// flight is a range of positions that were sent at once.
+type flight struct {
+	from, to int
+	until    time.Time
+}
 
 // answer is a return as it came; trimmed says that its value is only in the
 // bucket.
@@ -47,10 +72,10 @@ type answer struct {
 	trimmed bool
 }
 
-func newRun(rec record, targets []fleet.PeelID, held *atomic.Int64) *run {
+func newRun(rec record, targets []fleet.PeelID, p plan, held *atomic.Int64) *run {
 	return &run{
-		held: held, rec: rec, targets: targets, state: make([]uint8, len(targets)),
-		parts: map[fleet.PeelID]map[int]bool{}, news: make(chan struct{}), full: make(chan struct{}),
+		held: held, plan: p, rec: rec, targets: targets, order: p.order(rec.JID, len(targets)), state: make([]uint8, len(targets)),
+		parts: map[fleet.PeelID]map[int]bool{}, news: make(chan struct{}), wake: make(chan struct{}, 1),
 	}
 }
 
@@ -62,15 +87,15 @@ func (r *run) take(ret fleet.Return) string {
 	if !ours {
 		return "untargeted"
 	}
-	if r.state[i] != waiting {
+	switch r.state[i] {
+	case ok, failed:
 		return "duplicate"
+	case waiting:
+		r.tally.open--
+	case missed:
+		r.tally.missed--
 	}
-	r.answered++
-	r.state[i] = ok
-	if !ret.OK {
-		r.state[i] = failed
-		r.failed++
-	}
+	r.count(i, ret)
 	delete(r.parts, ret.Peel)
 	a := answer{ret: ret}
 	if n := int64(len(ret.Value)); r.held.Add(n) <= maxHeld {
@@ -82,10 +107,26 @@ func (r *run) take(ret fleet.Return) string {
 	r.log = append(r.log, a)
 	r.dirty = true
 	r.tell()
-	if r.answered == len(r.targets) {
-		close(r.full)
+	if r.tally.open == 0 || r.plan.window < len(r.targets) || r.plan.failures >= 0 {
+		r.rouse()
 	}
 	return ""
+}
+
+func (r *run) count(i int, ret fleet.Return) {
+	r.tally.answered++
+	r.state[i] = ok
+	if ret.OK {
+		return
+	}
+	r.state[i] = failed
+	r.tally.failed++
+	switch ret.Reason {
+	case job.ReasonCancelled:
+		r.tally.cancelled++
+	case job.ReasonWithdrawn:
+		r.tally.withdrawn++
+	}
 }
 
 // part notes a part of a return, and reports whether that was the last one
@@ -97,7 +138,7 @@ func (r *run) part(p job.Part, n int) (complete bool, stray string) {
 	if !ours {
 		return false, "untargeted"
 	}
-	if r.state[i] != waiting || r.parts[p.Peel][n] {
+	if r.state[i] >= ok || r.parts[p.Peel][n] {
 		return false, "duplicate"
 	}
 	if r.parts[p.Peel] == nil {
@@ -109,8 +150,25 @@ func (r *run) part(p job.Part, n int) (complete bool, stray string) {
 
 // tell wakes those who watch. The caller holds the lock.
 func (r *run) tell() {
-	close(r.news)
-	r.news = make(chan struct{})
+	if r.watched {
+		close(r.news)
+		r.news, r.watched = make(chan struct{}), false
+	}
+}
+
+// step tells those who watch that the job came to another wave or state. The
+// caller holds the lock.
+func (r *run) step() {
+	r.steps++
+	r.tell()
+}
+
+// rouse has the driver look again.
+func (r *run) rouse() {
+	select {
+	case r.wake <- struct{}{}:
+	default: // it will
+	}
 }
 
 // job returns the record with the counts as they are now.
@@ -121,22 +179,68 @@ func (r *run) job() fleet.Job {
 }
 
 func (r *run) jobLocked() fleet.Job {
-	j := r.rec.Job
-	j.Summary = fleet.Summary{Targeted: len(r.targets), Answered: r.answered, Failed: r.failed, Missing: len(r.targets) - r.answered}
+	j := r.glanceLocked()
 	for i, s := range r.state {
-		if s == waiting {
+		if s < ok {
 			j.Summary.MissingPeels = append(j.Summary.MissingPeels, r.targets[i])
 		}
 	}
 	return j
 }
 
-// after returns what was answered from position n on, whether the job is
-// done, and what to wait for.
-func (r *run) after(n int) ([]answer, bool, <-chan struct{}) {
+// glance is job without the names of those who are missing.
+func (r *run) glance() fleet.Job {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.log[n:len(r.log):len(r.log)], r.done, r.news
+	return r.glanceLocked()
+}
+
+func (r *run) glanceLocked() fleet.Job {
+	j, t := r.rec.Job, r.tally
+	j.Summary = fleet.Summary{Targeted: len(r.targets), Answered: t.answered, Failed: t.failed, Cancelled: t.cancelled, Withdrawn: t.withdrawn,
+		Missing: len(r.targets) - t.answered, Unsent: r.unsentLocked()}
+	return j
+}
+
+func (r *run) unsentLocked() int {
+	n := 0
+	for _, at := range r.order[r.rec.Sent:] {
+		if r.state[at] == unsent {
+			n++
+		}
+	}
+	return n
+}
+
+// after returns what was answered from position n on, how often the job came
+// to another wave or state, whether it is done, and what to wait for.
+func (r *run) after(n int) (answers []answer, steps int, done bool, news <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.watched = true
+	return r.log[n:len(r.log):len(r.log)], r.steps, r.done, r.news
+}
+
+// owes returns the place of a peel among the targets when it was sent the job
+// and has not answered.
+func (r *run) owes(id fleet.PeelID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	i, ours := slices.BinarySearch(r.targets, id)
+	return ours && (r.state[i] == waiting || r.state[i] == missed)
+}
+
+// owing returns all of those, sorted.
+func (r *run) owing() []fleet.PeelID {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out []fleet.PeelID
+	for i, s := range r.state {
+		if s == waiting || s == missed {
+			out = append(out, r.targets[i])
+		}
+	}
+	return out
 }
 
 // release gives back the memory that the values took.
@@ -154,7 +258,9 @@ func (r *run) merge(stored []fleet.Return) []fleet.Return {
 	for _, ret := range stored {
 		have[ret.Peel] = true
 	}
-	seen, _, _ := r.after(0)
+	r.mu.Lock()
+	seen := r.log[:len(r.log):len(r.log)]
+	r.mu.Unlock()
 	for _, a := range seen {
 		if !have[a.ret.Peel] {
 			stored = append(stored, a.ret)
@@ -165,3 +271,10 @@ func (r *run) merge(stored []fleet.Return) []fleet.Return {
 }
 
 func byPeel(a, b fleet.Return) int { return strings.Compare(string(a.Peel), string(b.Peel)) }
+
+// words says in a line what became of a cancelled job.
+func (t tally) words(unsent, targets int) string {
+	ran := t.answered - t.cancelled - t.withdrawn
+	return fmt.Sprintf("it had run on %d hosts, was ended on %d, had not begun on %d; of %d it is not known", ran, t.cancelled,
+		t.withdrawn+unsent, targets-t.answered-unsent)
+}

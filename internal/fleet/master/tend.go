@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
@@ -34,7 +35,9 @@ func (m *Master) onReturn(l *live, msg *nats.Msg) {
 	}
 	r := l.board.run(jid)
 	if r == nil {
-		m.metrics.stray.WithLabelValues("unknown_job").Inc()
+		if !l.board.knows(jid) { // another master collects it
+			m.metrics.stray.WithLabelValues("unknown_job").Inc()
+		}
 		return
 	}
 	p, err := job.ParsePart(msg.Data, jid, id, n)
@@ -100,47 +103,27 @@ func (m *Master) backfill(l *live, r *run) {
 	}
 }
 
-// tend collects a job's answers until all are there or the time is over,
-// writes the result, and then takes late answers until none can come.
+// tend sends a job and collects its answers until it has ended, writes the
+// result, and then takes late answers until none can come.
 func (m *Master) tend(l *live, r *run, began string) {
 	m.metrics.running.Inc()
-	m.journal(l, began, r.job())
-	again := m.collect(l, r)
+	m.journal(l, began, r.glance())
+	ended := m.drive(l, r)
 	m.metrics.running.Dec()
-	if !again || !m.finish(l, r) {
-		l.board.drop(r)
-		return
+	if ended {
+		m.late(l, r)
 	}
-	m.late(l, r)
 	l.board.drop(r)
 }
 
-// collect reports false when the master is stopped meanwhile.
-func (m *Master) collect(l *live, r *run) bool {
-	deadline := time.NewTimer(time.Until(r.rec.Deadline))
-	defer deadline.Stop()
-	tick := time.NewTicker(backfillEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-r.full:
-			return true
-		case <-deadline.C:
-			m.backfill(l, r)
-			return l.ctx.Err() == nil
-		case <-tick.C:
-			m.backfill(l, r)
-		case <-l.ctx.Done():
-			return false
-		}
-	}
-}
-
 // finish closes the job and writes its record.
-func (m *Master) finish(l *live, r *run) bool {
+func (m *Master) finish(l *live, r *run, end fleet.JobState) bool {
 	r.mu.Lock()
-	r.rec.State, r.rec.Ended = fleet.JobDone, time.Now().UTC()
+	r.rec.State, r.rec.Ended = end, time.Now().UTC()
 	r.rec.Summary = r.jobLocked().Summary
+	if end == fleet.JobCancelled {
+		r.rec.Reason += ": " + r.tally.words(r.unsentLocked(), len(r.targets))
+	}
 	r.dirty = false
 	r.mu.Unlock()
 	if !m.write(l, r) {
@@ -151,7 +134,7 @@ func (m *Master) finish(l *live, r *run) bool {
 	r.tell()
 	j := r.rec.Job
 	r.mu.Unlock()
-	m.journal(l, "done", j)
+	m.journal(l, string(end), j)
 	m.changes.notify()
 	return true
 }
@@ -175,13 +158,14 @@ func (m *Master) write(l *live, r *run) bool {
 			l.board.put(&short)
 			return true
 		case errors.Is(err, errSuperseded):
-			if written, err := l.read(l.ctx, rec.JID); err == nil && written.Master == m.name && written.State != fleet.JobDone {
+			if written, err := l.read(l.ctx, rec.JID); err == nil && written.Master == m.name && written.Epoch == rec.Epoch {
 				r.mu.Lock()
 				r.rec.revision = written.revision
 				r.mu.Unlock()
 				continue
 			}
-			m.log.Info("another master has finished the job", "jid", rec.JID)
+			m.metrics.superseded.Inc()
+			m.log.Info("another master has taken the job over", "jid", rec.JID, "epoch", rec.Epoch)
 			return false
 		}
 		if l.ctx.Err() == nil {
@@ -195,15 +179,25 @@ func (m *Master) write(l *live, r *run) bool {
 
 // late takes answers that come after the job was closed, and keeps those that
 // were seen until their bucket has them: it stores them after they are passed
-// on, and syncs each to the disk.
+// on, and syncs each to the disk. Until the job expires, a host that comes back
+// gets it still, unless somebody cancels it.
 func (m *Master) late(l *live, r *run) {
-	end := time.Now().Add(max(time.Until(r.rec.Expires), 0) + lateGrace)
+	r.mu.Lock()
+	end := r.rec.Expires.Add(lateGrace)
+	r.mu.Unlock()
+	if soon := time.Now().Add(lateGrace); end.Before(soon) {
+		end = soon
+	}
 	for stored := false; time.Now().Before(end); {
-		if !l.sleep(lateEvery) {
+		if !m.lateWait(l, r) {
 			return
 		}
 		r.mu.Lock()
-		dirty, answered := r.dirty, r.answered
+		cancelled := r.obey(time.Now())
+		if cancelled {
+			r.rec.Ended = time.Now().UTC()
+		}
+		dirty, answered, open := r.dirty || cancelled, r.tally.answered, r.rec.Sent
 		r.dirty = false
 		if dirty {
 			r.rec.Summary = r.jobLocked().Summary
@@ -212,9 +206,33 @@ func (m *Master) late(l *live, r *run) {
 		if dirty && !m.write(l, r) {
 			return
 		}
+		if cancelled {
+			m.revoke(l, r)
+		}
 		stored = !dirty && (stored || m.stored(l, r) >= answered)
-		if stored && answered == len(r.targets) {
+		if stored && answered >= open {
 			return
+		}
+	}
+}
+
+// lateWait waits a moment, less when somebody wants something of the job.
+func (m *Master) lateWait(l *live, r *run) bool {
+	t := time.NewTimer(lateEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			return true
+		case <-r.wake:
+			r.mu.Lock()
+			wanted := len(r.want) > 0
+			r.mu.Unlock()
+			if wanted {
+				return true
+			}
+		case <-l.ctx.Done():
+			return false
 		}
 	}
 }
@@ -223,11 +241,15 @@ func (m *Master) late(l *live, r *run) {
 func (m *Master) stored(l *live, r *run) int {
 	ctx, cancel := context.WithTimeout(l.ctx, backfillLimit)
 	defer cancel()
-	n := 0
-	if err := m.eachReturn(ctx, l, r.rec.JID, func(ret fleet.Return) { n++ }); err != nil {
+	s, err := l.js.Stream(ctx, "KV_"+bus.JobReturns)
+	if err != nil {
 		return 0
 	}
-	return n
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter("$KV."+bus.JobReturns+"."+r.rec.JID+".*.0"))
+	if err != nil {
+		return 0
+	}
+	return len(info.State.Subjects)
 }
 
 // journal puts an event into the stream job-events. Losing one is not worth

@@ -182,7 +182,7 @@ func TestMessagesThatNoMasterSent(t *testing.T) {
 	_, reg := w.peel(w.enroll("web"), "")
 	eventually(t, "it connects", online(m, 1))
 	now := time.Now()
-	body := job.Body{JID: job.NewJID(), Function: "cmd.run", Args: []string{"touch " + t.TempDir() + "/ran"}, Signed: now, Expires: now.Add(time.Minute)}
+	body := job.Body{JID: job.NewJID(), Function: "cmd.run", Args: []string{"touch " + t.TempDir() + "/ran"}, Signed: now, Expires: now.Add(time.Minute), Limit: time.Minute}
 	batch, err := w.sign.Sign(body, []fleet.PeelID{"db"})
 	if err != nil {
 		t.Fatal(err)

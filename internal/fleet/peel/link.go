@@ -26,14 +26,17 @@ type link struct {
 	p *Peel
 	r *running
 
-	mu      sync.Mutex
-	nc      *nats.Conn
-	subs    []*nats.Subscription
-	closing bool
-	ready   chan struct{} // closed at the first connection
+	mu        sync.Mutex
+	nc        *nats.Conn
+	subs      []*nats.Subscription
+	closing   bool
+	ready     chan struct{} // closed at the first connection
+	connected chan struct{} // has room for one: a connection was made
 }
 
-func newLink(p *Peel, r *running) *link { return &link{p: p, r: r, ready: make(chan struct{})} }
+func newLink(p *Peel, r *running) *link {
+	return &link{p: p, r: r, ready: make(chan struct{}), connected: make(chan struct{}, 1)}
+}
 
 func (l *link) start() {
 	l.r.begin(func() {
@@ -78,8 +81,17 @@ func (l *link) connect(ctx context.Context, once bool) error {
 	if old != nil {
 		_ = old.Drain() // it ends within drain_timeout in any case
 	}
-	l.p.metrics.connected.Set(1)
+	l.made()
 	return nil
+}
+
+// made notes that a connection was made, with its subscriptions.
+func (l *link) made() {
+	l.p.metrics.connected.Set(1)
+	select {
+	case l.connected <- struct{}{}:
+	default: // it is known already
+	}
 }
 
 func (l *link) config() (bus.ConnConfig, error) {
@@ -90,7 +102,11 @@ func (l *link) config() (bus.ConnConfig, error) {
 	c := l.p.cfg
 	cfg.MaxReconnects, cfg.ReconnectWait, cfg.ReconnectBufSize = c.MaxReconnects, c.ReconnectWait, int(c.ReconnectBufSize)
 	cfg.PingInterval, cfg.MaxPingsOut, cfg.DrainTimeout = c.PingInterval, c.MaxPingsOut, c.DrainTimeout
-	cfg.OnConnect = func(*nats.Conn) { l.p.metrics.connected.Set(1) }
+	cfg.OnConnect = func(nc *nats.Conn) {
+		if l.current() == nc { // again: its subscriptions are there
+			l.made()
+		}
+	}
 	cfg.OnDisconnect = func(nc *nats.Conn, _ error) {
 		if l.current() == nc {
 			l.p.metrics.connected.Set(0)

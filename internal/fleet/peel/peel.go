@@ -42,6 +42,7 @@ type running struct {
 	queue   *queue
 	link    *link
 	courier *courier
+	active  *active
 
 	mu     sync.Mutex
 	closed bool // begin starts nothing any more
@@ -113,13 +114,14 @@ func (p *Peel) Start(context.Context) error {
 	r.link.start()
 	r.begin(func() { p.factsLoop(r) })
 	r.begin(func() { p.heartbeatLoop(r) })
+	r.begin(func() { p.catchUpLoop(r) })
 	return nil
 }
 
 // open opens the state and answers the jobs that the last process left
 // without an answer.
 func (p *Peel) open() (*running, error) {
-	r := &running{}
+	r := &running{active: newActive()}
 	r.ctx, r.cancel = context.WithCancelCause(context.Background())
 	seenFile, spoolDir := "", ""
 	if p.cfg.StateDir != "" {

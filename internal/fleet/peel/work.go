@@ -22,13 +22,19 @@ func (p *Peel) onJob(r *running, data []byte) {
 		p.refuse(r, body, refusal)
 		return
 	}
+	if body.Function == job.CancelFunction {
+		p.cancel(r, body)
+		return
+	}
 	f, err := p.functions.Find(body.Function)
 	if err != nil {
 		p.keep(r, p.failed(body, err), true)
 		return
 	}
 	p.log.Info("job accepted", "jid", body.JID, "function", body.Function, "by", body.By)
+	r.active.add(body.JID)
 	if !r.queue.add(f.ReadOnly, func() { p.run(r, body, f) }) {
+		r.active.remove(body.JID)
 		r.verify.Count(job.ReasonBusy)
 		p.refuse(r, body, &job.Refusal{Reason: job.ReasonBusy, Answer: true,
 			Msg: fmt.Sprintf("%d jobs wait already, which is the limit", maxWaiting)})
@@ -57,6 +63,7 @@ func (p *Peel) failed(body *job.Body, err error) fleet.Return {
 
 // run runs a job whose turn has come.
 func (p *Peel) run(r *running, body *job.Body, f function.Function) {
+	defer r.active.remove(body.JID)
 	if r.ctx.Err() != nil {
 		p.keep(r, p.failed(body, errStopping), true)
 		return
@@ -72,12 +79,21 @@ func (p *Peel) run(r *running, body *job.Body, f function.Function) {
 			return
 		}
 	}
-	ctx, cancel := context.WithTimeout(r.ctx, body.Life())
+	ctx, cancel := context.WithTimeout(r.ctx, body.Limit)
 	defer cancel()
 	started := time.Now().UTC()
-	res, err := f.Do(ctx, host{p}, body.Args, body.Life())
+	if !r.active.begin(body.JID, cancel) {
+		ret := p.failed(body, errors.New("the job was cancelled before it began here"))
+		ret.Reason = job.ReasonWithdrawn
+		p.keep(r, ret, true)
+		return
+	}
+	res, err := f.Do(ctx, host{p}, body.Args, body.Limit)
 	ret := p.answer(body, res, err)
 	ret.Started = started
+	if r.active.cancelled(body.JID) && !ret.OK {
+		ret.Reason = job.ReasonCancelled
+	}
 	p.metrics.jobs.WithLabelValues(f.Name).Inc()
 	p.keep(r, ret, !f.ReadOnly)
 }

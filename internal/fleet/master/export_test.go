@@ -1,0 +1,18 @@
+package master
+
+import "context"
+
+// TakeOver has a master take a job over as if the one that collects it were
+// dead.
+func TakeOver(ctx context.Context, m *Master, jid string) error {
+	l, err := m.running()
+	if err != nil {
+		return err
+	}
+	rec, err := l.read(ctx, jid)
+	if err != nil {
+		return err
+	}
+	l.wg.Go(func() { m.adopt(l, rec) })
+	return nil
+}

@@ -1,0 +1,57 @@
+package peel
+
+import (
+	"encoding/json"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/rind-project/rind/internal/fleet/bus"
+)
+
+// Pace of asking for what was missed.
+const (
+	catchUpSpread = 200 * time.Millisecond // so that a fleet that is back does not ask in step
+	maxHave       = 512                    // jobs that are named as being here
+)
+
+// catchUpLoop asks the masters, each time the peel has connected, for the jobs
+// that it missed, until one answers. They come on the peel's job subject.
+func (p *Peel) catchUpLoop(r *running) {
+	for {
+		select {
+		case <-r.link.connected:
+		case <-r.ctx.Done():
+			return
+		}
+		if !r.sleep(rand.N(catchUpSpread)) {
+			return
+		}
+		for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
+			err := p.catchUp(r)
+			if err == nil || errors.Is(err, bus.ErrRefused) || !r.link.up() {
+				break // a connection that is made anew asks again
+			}
+			p.metrics.retries.Inc()
+			if errors.Is(err, bus.ErrNoMaster) {
+				wait = min(wait, noMasterRetry)
+			}
+			if !r.sleep(wait/2 + rand.N(wait)) {
+				return
+			}
+		}
+	}
+}
+
+func (p *Peel) catchUp(r *running) error {
+	have := append(r.active.names(), r.spool.Jobs()...)
+	slices.Sort(have)
+	have = slices.Compact(have)
+	data, err := json.Marshal(bus.CatchUp{Have: have[max(0, len(have)-maxHave):]})
+	if err != nil {
+		return err
+	}
+	_, err = r.link.ask(r.ctx, bus.AskSubject(p.id, bus.CatchUpAsk), data, ackWait)
+	return err
+}
