@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/rind-project/rind/internal/api/wire"
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/master"
 )
 
 func (a *API) jobRoutes() []access.Route {
@@ -31,10 +33,22 @@ func (a *API) jobRoutes() []access.Route {
 			method: http.MethodGet, path: "/jobs/{jid}", need: access.NeedViewer,
 			summary: "show a job with its returns", run: a.showJob,
 		}),
+		route(a, op[wire.JobIn, fleet.JobPlan]{
+			method: http.MethodPost, path: "/jobs/plan", need: access.NeedOperator,
+			summary: "say what a job would do: its waves, and whom they hold; nothing is sent", run: a.planJob,
+		}),
+		a.controlRoute(master.Cancel, "end a job: nobody else gets it, and it is ended where it runs"),
+		a.controlRoute(master.Pause, "send a job to nobody else until it is resumed"),
+		a.controlRoute(master.Resume, "go on with a job that is paused"),
+		route(a, op[wire.JIDIn, fleet.Job]{
+			method: http.MethodPost, path: "/jobs/{jid}/retry", need: access.NeedOperator,
+			summary: "run a job again on the hosts that failed, did not answer or did not get it",
+			action:  "job.retry", object: func(in wire.JIDIn, out fleet.Job) (string, string) { return in.JID, "as " + out.JID }, run: a.retryJob,
+		}),
 		{
 			Method: http.MethodGet, Pattern: prefix + "/jobs/{jid}/events", Need: access.NeedViewer,
 			Summary: "follow a job: its returns so far, then each as it arrives, then its end",
-			In:      wire.JIDIn{}, Out: endpoint.Stream{"return": fleet.Return{}, "done": fleet.Job{}},
+			In:      wire.JIDIn{}, Out: endpoint.Stream{"return": fleet.Return{}, "step": fleet.Job{}, "done": fleet.Job{}},
 			Handler: http.HandlerFunc(a.followJob),
 		},
 	}
@@ -46,6 +60,12 @@ func describeJob(in wire.JobIn, out fleet.Job) (object, detail string) {
 	for _, arg := range in.Args {
 		words = append(words, strconv.Quote(arg))
 	}
+	if r, err := json.Marshal(out.Rollout); err == nil && string(r) != "{}" {
+		words = append(words, "rollout", string(r))
+	}
+	if !out.Start.IsZero() {
+		words = append(words, "start", out.Start.Format(time.RFC3339))
+	}
 	return out.JID, clip(strings.Join(words, " "), 4<<10)
 }
 
@@ -54,10 +74,44 @@ func (a *API) runJob(ctx context.Context, _ *http.Request, in wire.JobIn) (fleet
 	if err != nil {
 		return fleet.Job{}, err
 	}
-	return m.Run(ctx, fleet.JobRequest{
-		Target: in.Target, Function: in.Function, Args: in.Args,
-		Timeout: time.Duration(in.Timeout), By: who(ctx),
+	return m.Run(ctx, in.Request(a.deps.Now(), who(ctx)))
+}
+
+func (a *API) planJob(ctx context.Context, _ *http.Request, in wire.JobIn) (fleet.JobPlan, error) {
+	m, err := a.fleet()
+	if err != nil {
+		return fleet.JobPlan{}, err
+	}
+	return m.Plan(ctx, in.Request(a.deps.Now(), who(ctx)))
+}
+
+// controlRoute is a route that does something to a job that goes on.
+func (a *API) controlRoute(action, summary string) access.Route {
+	return route(a, op[wire.JIDIn, fleet.Job]{
+		method: http.MethodPost, path: "/jobs/{jid}/" + action, need: access.NeedOperator, summary: summary,
+		action: "job." + action, object: func(in wire.JIDIn, out fleet.Job) (string, string) { return in.JID, out.Reason },
+		run: func(ctx context.Context, _ *http.Request, in wire.JIDIn) (fleet.Job, error) {
+			m, err := a.fleet()
+			if err == nil {
+				err = checkJID(in.JID)
+			}
+			if err != nil {
+				return fleet.Job{}, err
+			}
+			return m.Control(ctx, in.JID, action, who(ctx))
+		},
 	})
+}
+
+func (a *API) retryJob(ctx context.Context, _ *http.Request, in wire.JIDIn) (fleet.Job, error) {
+	m, err := a.fleet()
+	if err == nil {
+		err = checkJID(in.JID)
+	}
+	if err != nil {
+		return fleet.Job{}, err
+	}
+	return m.Retry(ctx, in.JID, who(ctx))
 }
 
 func (a *API) listJobs(ctx context.Context, _ *http.Request, in wire.JobsIn) (wire.JobsOut, error) {
@@ -113,8 +167,11 @@ func jobEvents(ctx context.Context, in <-chan fleet.JobEvent) <-chan endpoint.Ev
 		defer close(out)
 		for e := range in {
 			event := endpoint.Event{Name: "return", Value: e.Return}
-			if e.Done != nil {
+			switch {
+			case e.Done != nil:
 				event = endpoint.Event{Name: "done", Value: e.Done}
+			case e.Step != nil:
+				event = endpoint.Event{Name: "step", Value: e.Step}
 			}
 			select {
 			case out <- event:

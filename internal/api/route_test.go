@@ -12,6 +12,7 @@ import (
 	"github.com/rind-project/rind/internal/api/apitest"
 	"github.com/rind-project/rind/internal/api/endpoint"
 	"github.com/rind-project/rind/internal/api/wire"
+	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/enroll"
 )
 
@@ -25,6 +26,11 @@ var needs = map[string]access.Need{
 	"GET /jobs":                      access.NeedViewer,
 	"GET /jobs/{jid}":                access.NeedViewer,
 	"GET /jobs/{jid}/events":         access.NeedViewer,
+	"POST /jobs/plan":                access.NeedOperator,
+	"POST /jobs/{jid}/cancel":        access.NeedOperator,
+	"POST /jobs/{jid}/pause":         access.NeedOperator,
+	"POST /jobs/{jid}/resume":        access.NeedOperator,
+	"POST /jobs/{jid}/retry":         access.NeedOperator,
 	"POST /enroll-tokens":            access.NeedAdmin,
 	"GET /enrollments":               access.NeedViewer,
 	"GET /enrollments/{id}":          access.NeedViewer,
@@ -209,8 +215,13 @@ func TestEveryChangeIsAudited(t *testing.T) {
 		t.Fatal(err)
 	}
 	const password = "correct horse battery staple"
+	running := s.Fleet.Unfinished(fleet.JobRunning).JID
 	calls := []struct{ route, path, good, action, object, bad string }{
 		{"POST /jobs", "", `{"target":"web-*","function":"cmd.run","args":["reboot"]}`, "job.run", jid, `{"target":"no","function":"x"}`},
+		{"POST /jobs/{jid}/pause", running, ``, "job.pause", running, "none"},
+		{"POST /jobs/{jid}/resume", running, ``, "job.resume", running, "none"},
+		{"POST /jobs/{jid}/cancel", running, ``, "job.cancel", running, "none"},
+		{"POST /jobs/{jid}/retry", running, ``, "job.retry", running, "none"},
 		{"POST /enroll-tokens", "", `{"auto_approve":true}`, "enroll.token", "t1", ""},
 		{"POST /enrollments/{id}/approve", "web-09", ``, "enroll.approve", "web-09", "none"},
 		{"POST /enrollments/{id}/reject", "web-09", ``, "enroll.reject", "web-09", "none"},
@@ -227,6 +238,7 @@ func TestEveryChangeIsAudited(t *testing.T) {
 		{"POST /tokens", "", `{"name":"backup"}`, "token.create", "", ""},
 	}
 	exempt := map[string]string{
+		"POST /jobs/plan":    "sends nothing",
 		"POST /enroll/begin": "gives a nonce, decides nothing", "POST /enroll/poll": "reads", "POST /enroll/renew": "renews what was approved",
 		"POST /reports": "is data", "POST /login": "is in the trail of package access", "POST /logout": "is in the trail of package access",
 		"POST /password": "is in TestOwnPassword", "DELETE /tokens/{id}": "is in TestTokens",

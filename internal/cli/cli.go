@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/rind-project/rind/internal/base/command"
 	"github.com/rind-project/rind/internal/base/version"
@@ -146,7 +147,7 @@ func (o Options) withDefaults() Options {
 // which kind of target it is.
 func canonical(root *cobra.Command, args []string) []string {
 	i := firstWord(root, args)
-	if i < len(args) && slices.ContainsFunc(args[:i], isKindFlag) {
+	if i < len(args) && slices.ContainsFunc(args[:i], func(word string) bool { return isKindFlag(word) || ofRun(root, word) != nil }) {
 		return slices.Insert(slices.Clone(args), 0, "run")
 	}
 	if i == len(args) || isCommand(root, args[i]) {
@@ -173,11 +174,30 @@ func firstWord(root *cobra.Command, args []string) int {
 		if flag == nil && len(name) == 1 {
 			flag = root.PersistentFlags().ShorthandLookup(name)
 		}
+		if flag == nil {
+			flag = ofRun(root, args[i])
+		}
 		if flag != nil && !inline && flag.NoOptDefVal == "" {
 			i++
 		}
 	}
 	return len(args)
+}
+
+// ofRun is the flag of the verb run that a word is, nil when it is none: such
+// flags may stand in front of a target as well.
+func ofRun(root *cobra.Command, word string) *pflag.Flag {
+	name, _, _ := strings.Cut(strings.TrimLeft(word, "-"), "=")
+	for _, c := range root.Commands() {
+		if c.Name() != "run" || name == "" || !strings.HasPrefix(word, "-") {
+			continue
+		}
+		if strings.HasPrefix(word, "--") {
+			return c.Flags().Lookup(name)
+		}
+		return c.Flags().ShorthandLookup(name[:1])
+	}
+	return nil
 }
 
 func isCommand(root *cobra.Command, word string) bool {

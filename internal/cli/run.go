@@ -20,34 +20,50 @@ import (
 )
 
 func (s *shell) runCommand() *cobra.Command {
-	var timeout time.Duration
 	var kinds kindFlags
+	var how jobFlags
 	cmd := &cobra.Command{
 		Use:   "run TARGET FUNCTION [ARG…]",
 		Short: "Run a function on hosts, and show what they return as it arrives",
 		Long: "Run a function on the hosts that TARGET matches, and show what they return as it arrives.\n\n" +
 			"The word run may be left out. Exit codes: 0 all answered and none failed, 1 it could not be asked,\n" +
-			"2 some failed, 3 some did not answer, 4 both.",
+			"2 some failed, 3 some did not answer, 4 both.\n\n" +
+			"A number of hosts is written as 50, or as a share of them: 10%. A host that did not answer in time\n" +
+			"counts as a failure for --max-failures, and for the health of a canary or a slice.",
 		Example: "  rind run '*' test.ping\n" +
 			"  rind 'web-*' facts.get mem.total\n" +
 			"  rind run web-01 cmd.run 'df -h /'\n" +
 			"  rind 'web-* and G@os:Debian and not S@10.2.0.0/16' test.ping\n" +
 			"  rind -G 'mem.total>8GB' test.ping\n" +
-			"  rind run --timeout 2m -o json 'db-*' cmd.run 'apt-get -q update'",
+			"  rind run --timeout 2m -o json 'db-*' cmd.run 'apt-get -q update'\n" +
+			"  rind run --batch 10% --max-failures 2% 'web-*' service.restart nginx\n" +
+			"  rind run --canary 3 --pause '*' pkg.upgrade\n" +
+			"  rind run --slices 20 --slice-pause 30s '*' pkg.upgrade\n" +
+			"  rind run --at 03:00 --expires 24h '*' cmd.run 'reboot'\n" +
+			"  rind run --dry-run --batch 10% '*' test.ping",
 		Args:              cobra.MinimumNArgs(2),
 		ValidArgsFunction: s.completeRun,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.run(cmd.Context(), wire.JobIn{Target: kinds.expression(args[0]), Function: args[1], Args: args[2:], Timeout: wire.Span(timeout)})
+			in, err := how.request(s.opts.Now())
+			if err != nil {
+				return err
+			}
+			in.Target, in.Function, in.Args = kinds.expression(args[0]), args[1], args[2:]
+			switch {
+			case how.dryRun:
+				return s.planJob(cmd.Context(), in)
+			case how.async:
+				return s.sendJob(cmd.Context(), in)
+			}
+			return s.run(cmd.Context(), in)
 		},
 	}
-	cmd.Flags().DurationVar(&timeout, "timeout", 0, "how long to wait for answers, such as 30s (the server's default without it)")
+	how.flags(cmd)
 	kinds.flags(cmd)
 	return cmd
 }
 
 func (s *shell) run(ctx context.Context, in wire.JobIn) error {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	c, err := s.client(ctx)
 	if err != nil {
 		return err
@@ -56,28 +72,42 @@ func (s *shell) run(ctx context.Context, in wire.JobIn) error {
 	if err := c.Post(ctx, "/jobs", in, &job); err != nil {
 		return pointed(err, in.Target)
 	}
+	return s.followJob(ctx, c, job)
+}
+
+// followJob shows a job until its end, or until it waits for somebody.
+func (s *shell) followJob(ctx context.Context, c *client.Client, job fleet.Job) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	f := &follower{shell: s, client: c, job: job, seen: map[fleet.PeelID]bool{}}
-	err = f.follow(ctx)
+	f.progress = newProgress(s.opts.Err, job)
+	err := f.follow(ctx)
+	f.progress.stop()
 	if errors.Is(err, context.Canceled) {
 		err = errors.New("interrupted")
 	}
 	if err != nil {
-		return fmt.Errorf("%w; the job goes on, see: rind job show %s", err, job.JID)
+		return fmt.Errorf("%w; the job goes on, see: rind job watch %s", err, job.JID)
 	}
 	if err := f.finish(); err != nil {
 		return err
 	}
-	return outcome(f.job.Summary)
+	return outcome(f.job)
 }
 
-// outcome is the exit code of a job's end, as an error.
-func outcome(sum fleet.Summary) error {
-	switch failed, missing := sum.Failed > 0, sum.Missing > 0; {
-	case failed && missing:
+// outcome is the exit code of a job's end, as an error. Whoever is to get a
+// job that is paused has not failed to answer.
+func outcome(j fleet.Job) error {
+	missing := j.Summary.Missing
+	if !j.State.Ended() {
+		missing -= j.Summary.Unsent
+	}
+	switch failed := j.Summary.Failed > 0; {
+	case failed && missing > 0:
 		return exit(exitBoth)
 	case failed:
 		return exit(exitFailed)
-	case missing:
+	case missing > 0:
 		return exit(exitMissing)
 	}
 	return nil
@@ -86,33 +116,19 @@ func outcome(sum fleet.Summary) error {
 // follower shows a job until its end, over cuts of the connection.
 type follower struct {
 	*shell
-	client  *client.Client
-	job     fleet.Job
-	seen    map[fleet.PeelID]bool
-	returns []fleet.Return
+	client   *client.Client
+	job      fleet.Job
+	seen     map[fleet.PeelID]bool
+	returns  []fleet.Return
+	progress *progress
 }
 
 // tries is how often in a row a cut stream is taken up again.
 const tries = 5
 
 func (f *follower) follow(ctx context.Context) error {
-	ended := false
 	visit := func(e client.Event) (bool, error) {
-		var err error
-		switch e.Name {
-		case "return":
-			var r fleet.Return
-			if err = json.Unmarshal(e.Data, &r); err == nil && !f.seen[r.Peel] {
-				f.seen[r.Peel] = true
-				err = f.arrived(r)
-			}
-		case "done":
-			ended = true
-			var job fleet.Job
-			if err = json.Unmarshal(e.Data, &job); err == nil {
-				f.job = job
-			}
-		}
+		ended, err := f.visit(e)
 		return !ended, err
 	}
 	for failures := 0; ; failures++ {
@@ -135,6 +151,48 @@ func (f *follower) follow(ctx context.Context) error {
 	}
 }
 
+// visit shows one event, and reports whether there is nothing more to wait for.
+func (f *follower) visit(e client.Event) (ended bool, err error) {
+	var job fleet.Job
+	switch e.Name {
+	case "return":
+		var r fleet.Return
+		if err = json.Unmarshal(e.Data, &r); err == nil && !f.seen[r.Peel] {
+			f.seen[r.Peel] = true
+			err = f.arrived(r)
+		}
+	case "step":
+		if err = json.Unmarshal(e.Data, &job); err == nil {
+			f.job = job
+			ended, err = f.stepped()
+		}
+	case "done":
+		ended = true
+		if err = json.Unmarshal(e.Data, &job); err == nil {
+			f.job = job
+		}
+	}
+	return ended, err
+}
+
+// stepped shows that the job came to another wave or state.
+func (f *follower) stepped() (ended bool, err error) {
+	if f.format == asNDJSON {
+		return f.job.State == fleet.JobPaused, render.NDJSON(f.opts.Out, fleet.JobEvent{Step: &f.job})
+	}
+	f.progress.clear()
+	f.progress.step(f.job)
+	switch j := f.job; {
+	case j.State == fleet.JobPaused:
+		return true, nil
+	case j.State == fleet.JobScheduled:
+		f.hint("the job begins %s; it does so whether somebody watches or not", f.when(j.Start))
+	case j.State == fleet.JobRunning && j.Waves > 1 && j.Wave > 0:
+		f.hint("wave %d of %d", j.Wave, j.Waves)
+	}
+	return false, nil
+}
+
 // passing tells the failures that another try may overcome.
 func passing(err error) bool {
 	return errors.Is(err, client.ErrCut) || errors.Is(err, client.ErrNoServer) || client.Kind(err) == "unavailable"
@@ -142,6 +200,8 @@ func passing(err error) bool {
 
 // arrived shows one return, or keeps it for the document at the end.
 func (f *follower) arrived(r fleet.Return) error {
+	f.progress.clear()
+	f.progress.count(r.OK)
 	switch f.format {
 	case asTable:
 		return say(f.opts.Out, formatReturn(f.paint(), f.job.Function, r))
@@ -155,27 +215,17 @@ func (f *follower) arrived(r fleet.Return) error {
 func (f *follower) finish() error {
 	switch f.format {
 	case asTable:
-		return say(f.opts.Out, f.summary(f.job.Summary))
+		return f.sayEnd(f.job)
 	case asNDJSON:
+		if f.job.State == fleet.JobPaused {
+			return nil // it was the last step
+		}
 		return render.NDJSON(f.opts.Out, fleet.JobEvent{Done: &f.job})
 	}
 	if f.returns == nil {
 		f.returns = []fleet.Return{}
 	}
 	return f.show(wire.JobOut{Job: f.job, Returns: f.returns}, nil)
-}
-
-// summary is the last line of a job: exact numbers, and every missing peel.
-func (s *shell) summary(sum fleet.Summary) string {
-	line := fmt.Sprintf("%d targeted, %d answered, %d failed, %d missing", sum.Targeted, sum.Answered, sum.Failed, sum.Missing)
-	if len(sum.MissingPeels) == 0 {
-		return line
-	}
-	names := make([]string, len(sum.MissingPeels))
-	for i, id := range sum.MissingPeels {
-		names[i] = render.Line(string(id))
-	}
-	return wrap(line+":", names, s.width())
 }
 
 // wrap appends names to a line, separated by commas, and breaks between them.

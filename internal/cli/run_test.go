@@ -194,7 +194,7 @@ func TestInterruptedRunSaysThatTheJobGoesOn(t *testing.T) {
 	opts := term.opts
 	opts.Out, opts.Err, opts.Env = &stdout, &stderr, func(name string) string { return term.env[name] }
 	code := cli.Main(ctx, []string{"run", "*", "test.ping"}, opts)
-	if code != 1 || !strings.Contains(stderr.String(), "rind: interrupted; the job goes on, see: rind job show 01980c6e-") {
+	if code != 1 || !strings.Contains(stderr.String(), "rind: interrupted; the job goes on, see: rind job watch 01980c6e-") {
 		t.Errorf("exit code %d: %s%s", code, stdout.String(), stderr.String())
 	}
 }

@@ -31,6 +31,7 @@ type Fleet struct {
 	peels   []fleet.Peel
 	replies map[fleet.PeelID]Reply
 	jobs    []fleet.Job
+	ran     int
 	returns map[string][]fleet.Return
 	changed []chan struct{}
 	fail    error
@@ -147,7 +148,7 @@ func (f *Fleet) Run(_ context.Context, req fleet.JobRequest) (fleet.Job, error) 
 		return fleet.Job{}, f.fail
 	}
 	job := fleet.Job{
-		JID: fmt.Sprintf("01980c6e-0000-7000-8000-%012d", len(f.jobs)+1), Target: req.Target, Function: req.Function, Args: req.Args,
+		JID: fmt.Sprintf("01980c6e-0000-7000-8000-%012d", f.ran+1), Target: req.Target, Function: req.Function, Args: req.Args,
 		By: req.By, State: fleet.JobDone, Created: Now.Add(-time.Minute), Expires: Now, Ended: Now,
 	}
 	for _, p := range f.peels {
@@ -162,6 +163,7 @@ func (f *Fleet) Run(_ context.Context, req fleet.JobRequest) (fleet.Job, error) 
 	if job.Summary.Targeted == 0 {
 		return fleet.Job{}, errs.New(errs.NotFound, "no peel matches %q", req.Target)
 	}
+	f.ran++
 	f.jobs = append([]fleet.Job{job}, f.jobs...)
 	return job, nil
 }
@@ -181,6 +183,63 @@ func (f *Fleet) answer(job *fleet.Job, id fleet.PeelID, req fleet.JobRequest) {
 		sum.Failed++
 	}
 	f.returns[job.JID] = append(f.returns[job.JID], *r)
+}
+
+// Plan implements api.Fleet.
+func (f *Fleet) Plan(_ context.Context, req fleet.JobRequest) (fleet.JobPlan, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := fleet.JobPlan{Start: req.Start, Expires: Now, Failures: -1}
+	w := fleet.JobWave{}
+	for _, h := range f.peels {
+		if ok, err := match(req.Target, h); err != nil {
+			return p, err
+		} else if ok {
+			w.Hosts++
+			w.Peels = append(w.Peels, h.ID)
+		}
+	}
+	p.Targeted, p.Window, p.Waves = w.Hosts, w.Hosts, []fleet.JobWave{w}
+	return p, f.fail
+}
+
+// Control implements api.Fleet: it does to the record what was asked for.
+func (f *Fleet) Control(_ context.Context, jid, action, by string) (fleet.Job, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range f.jobs {
+		j := &f.jobs[i]
+		switch {
+		case j.JID != jid:
+			continue
+		case j.State.Ended():
+			return *j, errs.New(errs.Conflict, "the job is %s already", j.State)
+		}
+		j.State = map[string]fleet.JobState{master.Cancel: fleet.JobCancelled, master.Pause: fleet.JobPaused, master.Resume: fleet.JobRunning}[action]
+		j.Reason = "by " + by
+		return *j, f.fail
+	}
+	return fleet.Job{}, errs.New(errs.NotFound, "there is no job %q", jid)
+}
+
+// Retry implements api.Fleet.
+func (f *Fleet) Retry(ctx context.Context, jid, by string) (fleet.Job, error) {
+	old, _, err := f.Job(ctx, jid)
+	if err != nil {
+		return old, err
+	}
+	j, err := f.Run(ctx, fleet.JobRequest{Target: old.Target, Function: old.Function, Args: old.Args, By: by})
+	j.RetryOf = jid
+	return j, err
+}
+
+// Unfinished makes a job that has not ended.
+func (f *Fleet) Unfinished(state fleet.JobState) fleet.Job {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	j := fleet.Job{JID: fmt.Sprintf("01980c6e-0000-7000-9000-%012d", len(f.jobs)+1), Target: "*", Function: "test.ping", State: state, Created: Now, Expires: Now.Add(time.Hour)}
+	f.jobs = append([]fleet.Job{j}, f.jobs...)
+	return j
 }
 
 // Jobs implements api.Fleet.

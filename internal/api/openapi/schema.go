@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rind-project/rind/internal/api/wire"
+	"github.com/rind-project/rind/internal/fleet"
 )
 
 // schemas makes JSON Schemas of Go types. Structs get a name of their own and
@@ -33,6 +34,8 @@ var known = map[reflect.Type]map[string]any{
 	reflect.TypeFor[json.RawMessage](): {"description": "any JSON value"},
 	reflect.TypeFor[[]byte]():          {"type": "string", "contentEncoding": "base64"},
 	reflect.TypeFor[wire.When]():       {"type": "string", "description": "RFC 3339, a day, or how long ago", "examples": []string{"2026-01-02T15:04:05Z", "2026-01-02", "1h", "7d"}},
+	reflect.TypeFor[wire.Later]():      {"type": "string", "description": "RFC 3339, or how long from now", "examples": []string{"2026-01-02T15:04:05Z", "15m", "2d"}},
+	reflect.TypeFor[fleet.Share]():     {"type": "string", "description": "a number of hosts, or a share of them", "examples": []string{"50", "10%"}},
 	reflect.TypeFor[wire.Span]():       {"type": "string", "description": "a length of time", "examples": []string{"90s", "15m", "1h", "7d"}},
 	reflect.TypeFor[wire.Net]():        {"type": "string", "description": "an address or a network", "examples": []string{"192.0.2.7", "2001:db8::/32"}},
 	reflect.TypeFor[wire.Cursor]():     {"type": "string", "description": "opaque"},

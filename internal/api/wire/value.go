@@ -81,6 +81,47 @@ func (s *Span) UnmarshalText(b []byte) error {
 // MarshalText writes the span as time.Duration does.
 func (s Span) MarshalText() ([]byte, error) { return []byte(time.Duration(s).String()), nil }
 
+// Later is a moment to come: RFC 3339 ("2026-01-02T15:04:05Z"), or how long
+// from now ("15m", "24h", "2d"). The zero value means that nothing was said.
+type Later struct {
+	at time.Time
+	in time.Duration
+}
+
+// UnmarshalText parses either form.
+func (l *Later) UnmarshalText(b []byte) error {
+	s := strings.TrimPrefix(strings.TrimSpace(string(b)), "+")
+	if t, err := time.Parse(time.RFC3339Nano, s); err == nil {
+		*l = Later{at: t.UTC()}
+		return nil
+	}
+	d, err := parseSpan(s)
+	if err != nil || d <= 0 || d > maxAgo {
+		return fmt.Errorf("%.64q is not a moment to come: give RFC 3339 such as 2026-01-02T15:04:05Z, or how long from now such as 15m, 24h or 2d", string(b))
+	}
+	*l = Later{in: d}
+	return nil
+}
+
+// MarshalText writes the moment in the form in which it was given.
+func (l Later) MarshalText() ([]byte, error) {
+	switch {
+	case !l.at.IsZero():
+		return []byte(l.at.Format(time.RFC3339Nano)), nil
+	case l.in > 0:
+		return []byte(l.in.String()), nil
+	}
+	return nil, nil
+}
+
+// After resolves the moment against now; it is zero when nothing was said.
+func (l Later) After(now time.Time) time.Time {
+	if l.in > 0 {
+		return now.Add(l.in).UTC()
+	}
+	return l.at
+}
+
 // parseSpan is time.ParseDuration with whole days ("7d") in addition.
 func parseSpan(s string) (time.Duration, error) {
 	if days, ok := strings.CutSuffix(s, "d"); ok {
