@@ -39,6 +39,9 @@ func ParseShare(s string, zero bool) (Share, error) {
 // IsZero reports whether nothing was said.
 func (s Share) IsZero() bool { return s == Share{} }
 
+// Equal reports whether both say the same.
+func (s Share) Equal(o Share) bool { return s == o }
+
 // Of returns how many hosts that is of so many. A share is rounded up.
 func (s Share) Of(hosts int) int {
 	if s.per <= 0 {

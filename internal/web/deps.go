@@ -49,7 +49,10 @@ type Fleet interface {
 	Jobs(ctx context.Context, limit int) ([]fleet.Job, error)
 	JobsOf(ctx context.Context, id fleet.PeelID, limit int) ([]fleet.Job, error)
 	Job(ctx context.Context, jid string) (fleet.Job, []fleet.Return, error)
+	Glance(ctx context.Context, jid string) (fleet.Job, error)
 	Watch(ctx context.Context, jid string) (<-chan fleet.JobEvent, error)
+	Control(ctx context.Context, jid, action, by string) (fleet.Job, error)
+	Retry(ctx context.Context, jid, by string) (fleet.Job, error)
 	Changes(ctx context.Context) <-chan struct{}
 }
 

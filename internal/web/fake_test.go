@@ -161,6 +161,34 @@ func (f *fakeFleet) Job(_ context.Context, jid string) (fleet.Job, []fleet.Retur
 	return fleet.Job{}, nil, errs.New(errs.NotFound, "no job %s is known; rind job list shows the latest", jid)
 }
 
+func (f *fakeFleet) Glance(ctx context.Context, jid string) (fleet.Job, error) {
+	j, _, err := f.Job(ctx, jid)
+	return j, err
+}
+
+func (f *fakeFleet) Control(_ context.Context, jid, action, by string) (fleet.Job, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range f.jobs {
+		if j := &f.jobs[i]; j.JID == jid {
+			if j.State.Ended() {
+				return *j, errs.New(errs.Conflict, "the job is %s already", j.State)
+			}
+			j.State, j.Reason = map[string]fleet.JobState{master.Cancel: fleet.JobCancelled, master.Pause: fleet.JobPaused, master.Resume: fleet.JobRunning}[action], "by "+by
+			return *j, nil
+		}
+	}
+	return fleet.Job{}, errs.New(errs.NotFound, "no job %s is known", jid)
+}
+
+func (f *fakeFleet) Retry(ctx context.Context, jid, by string) (fleet.Job, error) {
+	old, _, err := f.Job(ctx, jid)
+	if err != nil {
+		return old, err
+	}
+	return f.Run(ctx, fleet.JobRequest{Target: old.Target, Function: old.Function, By: by})
+}
+
 func (f *fakeFleet) Watch(ctx context.Context, jid string) (<-chan fleet.JobEvent, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

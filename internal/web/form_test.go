@@ -102,6 +102,41 @@ func TestRun(t *testing.T) {
 	}
 }
 
+func TestControlOfAJob(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	operator, viewer := w.as(t, "the-operator"), w.as(t, "the-viewer")
+	_, _, h := operator.post("/jobs", url.Values{"target": {"web-*"}, "function": {"test.ping"}})
+	page := h.Get("Location")
+	if _, body, _ := viewer.get(page); strings.Contains(body, `name="action"`) {
+		t.Error("a viewer is shown buttons")
+	}
+	if status, _, _ := viewer.post(page, url.Values{"action": {"cancel"}}); status != http.StatusForbidden {
+		t.Errorf("a viewer cancels: %d", status)
+	}
+	if status, body, _ := operator.post(page, url.Values{"action": {"explode"}}); status != http.StatusBadRequest || !strings.Contains(text(t, body), "one of its buttons") {
+		t.Errorf("what there is no button for: %d", status)
+	}
+	for _, step := range []struct{ action, shows string }{{"pause", "resume"}, {"resume", "cancel"}, {"cancel", "by the-operator"}} {
+		if status, _, h := operator.post(page, url.Values{"action": {step.action}}); status != http.StatusSeeOther || h.Get("Location") != page {
+			t.Errorf("%s: %d to %q", step.action, status, h.Get("Location"))
+		}
+		if _, body, _ := operator.get(page); !strings.Contains(text(t, body), step.shows) {
+			t.Errorf("behind %s the page does not show %q: %s", step.action, step.shows, text(t, body))
+		}
+	}
+	if status, body, _ := operator.post(page, url.Values{"action": {"pause"}}); status != http.StatusConflict || !strings.Contains(text(t, body), "cancelled already") {
+		t.Errorf("pausing what is cancelled: %d %s", status, text(t, body))
+	}
+	if status, _, h := operator.post(page, url.Values{"action": {"retry"}}); status != http.StatusSeeOther || h.Get("Location") == "" {
+		t.Errorf("retry: %d", status)
+	}
+	trail, err := w.access.AuditList(t.Context(), 3, "")
+	if err != nil || len(trail) != 3 || trail[0].Action != "job.retry" || trail[1].Action != "job.pause" || trail[1].OK || trail[2].Action != "job.cancel" {
+		t.Errorf("the audit trail says %+v, %v", trail, err)
+	}
+}
+
 func TestDecide(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

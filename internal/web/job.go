@@ -9,8 +9,10 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/rind-project/rind/internal/access"
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/master"
 	"github.com/rind-project/rind/internal/web/live"
 )
 
@@ -23,6 +25,59 @@ type jobView struct {
 	Rows    []returnRow
 	Running bool
 	Cut     bool
+	Verbs   []string // what the one who looks may do to it now
+	Error   string
+}
+
+// verbs are what can be done to a job as it is.
+func verbs(j fleet.Job) []string {
+	switch {
+	case j.State == fleet.JobPaused:
+		return []string{master.Resume, master.Cancel}
+	case j.State == fleet.JobRunning && j.Summary.Unsent > 0:
+		return []string{master.Pause, master.Cancel}
+	case !j.State.Ended():
+		return []string{master.Cancel}
+	case j.Summary.Failed > 0 || j.Summary.Missing > 0:
+		return []string{retry}
+	}
+	return nil
+}
+
+// retry is the verb that makes a new job.
+const retry = "retry"
+
+// control does something to a job, and leads back to its page, or to that of
+// the new one.
+func (w *Web) control(rw http.ResponseWriter, r *http.Request) error {
+	if w.Fleet == nil {
+		return off("the master is")
+	}
+	jid, err := jobID(r)
+	if err != nil {
+		return err
+	}
+	p, _ := access.PrincipalFrom(r.Context())
+	action := r.PostForm.Get("action")
+	var j fleet.Job
+	switch action {
+	case master.Cancel, master.Pause, master.Resume:
+		j, err = w.Fleet.Control(r.Context(), jid, action, p.Name)
+	case retry:
+		j, err = w.Fleet.Retry(r.Context(), jid, p.Name)
+	default:
+		return errs.New(errs.Invalid, "choose what to do to the job with one of its buttons")
+	}
+	w.audit(r, "job."+action, jid, j.Reason, err)
+	if err == nil {
+		http.Redirect(rw, r, "/jobs/"+j.JID, http.StatusSeeOther)
+		return nil
+	}
+	kind, _ := access.Describe(err)
+	if kind == errs.Internal || kind == errs.NotFound {
+		return fmt.Errorf("%s of a job: %w", action, err)
+	}
+	return w.showJob(rw, r, access.Status(kind), jid, said(err))
 }
 
 func jobID(r *http.Request) (string, error) {
@@ -41,11 +96,18 @@ func (w *Web) job(rw http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	return w.showJob(rw, r, http.StatusOK, jid, "")
+}
+
+func (w *Web) showJob(rw http.ResponseWriter, r *http.Request, status int, jid, failure string) error {
 	j, returns, err := w.Fleet.Job(r.Context(), jid)
 	if err != nil {
 		return fmt.Errorf("reading the job: %w", err)
 	}
-	v := jobView{Job: j, Running: j.State == fleet.JobRunning}
+	v := jobView{Job: j, Running: !j.State.Ended(), Error: failure}
+	if viewer(r).Operator {
+		v.Verbs = verbs(j)
+	}
 	// Failed ones first, then in the order in which they arrived.
 	slices.SortStableFunc(returns, func(a, b fleet.Return) int {
 		switch {
@@ -67,7 +129,7 @@ func (w *Web) job(rw http.ResponseWriter, r *http.Request) error {
 		s.Events = "/events/jobs/" + jid
 	}
 	s.Data = v
-	return w.pages.Render(rw, r, http.StatusOK, "job", s)
+	return w.pages.Render(rw, r, status, "job", s)
 }
 
 // returnsEvery is how often at most new returns are sent.
@@ -125,6 +187,10 @@ func (f *feed) run(ctx context.Context, events <-chan fleet.JobEvent) error {
 				return nil // without an end: the browser connects again
 			case e.Done != nil:
 				return f.end(*e.Done)
+			case e.Step != nil:
+				if err := f.sendSummary(*e.Step); err != nil {
+					return err
+				}
 			case e.Return != nil && f.sent+len(f.rows) < returnRows:
 				f.rows = append(f.rows, newReturnRow(*e.Return))
 			}
@@ -150,7 +216,7 @@ func (f *feed) flush(ctx context.Context) error {
 	if err := f.sendRows(); err != nil {
 		return err
 	}
-	j, _, err := f.web.Fleet.Job(ctx, f.jid)
+	j, err := f.web.Fleet.Glance(ctx, f.jid)
 	if err != nil {
 		return err
 	}

@@ -99,6 +99,7 @@ func (w *Web) Routes() []access.Route {
 		get("/jobs", access.NeedViewer, "Page with the jobs", w.jobs),
 		post("/jobs", access.NeedOperator, "Run a job", w.run),
 		get("/jobs/{jid}", access.NeedViewer, "Page of a job", w.job),
+		post("/jobs/{jid}", access.NeedOperator, "Cancel, pause, resume or retry a job", w.control),
 		get("/flows", access.NeedViewer, "Page with the flows", w.flows),
 		get("/dns", access.NeedViewer, "Page with the DNS queries", w.dns),
 		get("/tls", access.NeedViewer, "Page with the TLS handshakes", w.tls),

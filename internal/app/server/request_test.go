@@ -56,6 +56,9 @@ var bodies = map[string]func(name string) any{
 	"POST /api/v1/jobs": func(string) any {
 		return map[string]any{"target": "walker", "function": "test.ping", "timeout": "1s"}
 	},
+	"POST /api/v1/jobs/plan":         func(string) any { return map[string]any{"target": "*", "function": "test.ping"} },
+	"POST /api/v1/jobs/{jid}/cancel": nothing, "POST /api/v1/jobs/{jid}/pause": nothing,
+	"POST /api/v1/jobs/{jid}/resume": nothing, "POST /api/v1/jobs/{jid}/retry": nothing,
 	"POST /api/v1/enroll-tokens":           func(string) any { return map[string]any{"ttl": "5m"} },
 	"POST /api/v1/enrollments/{id}/reject": nothing, "POST /api/v1/enrollments/{id}/revoke": nothing,
 	"POST /api/v1/taps":   func(name string) any { return map[string]any{"name": "made-by-" + name} },
@@ -73,6 +76,7 @@ var bodies = map[string]func(name string) any{
 	"POST /jobs": func(string) any {
 		return url.Values{"target": {"walker"}, "function": {"test.ping"}, "timeout": {"1"}}
 	},
+	"POST /jobs/{jid}":       func(string) any { return url.Values{"action": {"cancel"}} },
 	"POST /taps":             func(name string) any { return url.Values{"name": {"page-by-" + name}} },
 	"POST /enrollment":       func(string) any { return url.Values{"ttl": {"1h"}} },
 	"POST /enrollment/{id}":  func(string) any { return url.Values{"do": {"approve"}} },

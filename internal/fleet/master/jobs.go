@@ -61,6 +61,23 @@ func (m *Master) Job(ctx context.Context, jid string) (fleet.Job, []fleet.Return
 	return j, returns, nil
 }
 
+// Glance returns a job with its counts, as far as this master knows them
+// without a look at every return.
+func (m *Master) Glance(ctx context.Context, jid string) (fleet.Job, error) {
+	l, err := m.running()
+	if err != nil {
+		return fleet.Job{}, err
+	}
+	if r := l.board.run(jid); r != nil {
+		return r.glance(), nil
+	}
+	if rec := l.board.record(jid); rec != nil && rec.over() {
+		return rec.Job, nil
+	}
+	j, _, err := m.Job(ctx, jid)
+	return j, err
+}
+
 // Watch yields the returns so far, then those that arrive, and the job itself
 // when it is done; then the channel is closed. It is closed without the job
 // when ctx ends or the master stops.
