@@ -99,7 +99,7 @@ func (s *shell) sendJob(ctx context.Context, in wire.JobIn) error {
 	if s.format != asTable {
 		return s.show(j, nil)
 	}
-	s.hint("%d hosts are targeted; follow it: rind job watch %s", j.Summary.Targeted, j.JID)
+	s.hint("%d targeted; follow it: rind job watch %s", j.Summary.Targeted, j.JID)
 	return say(s.opts.Out, j.JID)
 }
 
@@ -133,7 +133,7 @@ func (s *shell) planJob(ctx context.Context, in wire.JobIn) error {
 	if p.Failures >= 0 {
 		failures = fmt.Sprintf("%d may fail", p.Failures)
 	}
-	line := fmt.Sprintf("%d hosts, at most %d at the same time, %s; nothing was sent", p.Targeted, p.Window, failures)
+	line := fmt.Sprintf("%d targeted, at most %d at the same time, %s; nothing was sent", p.Targeted, p.Window, failures)
 	if !p.Start.IsZero() {
 		line += "; it would begin " + s.when(p.Start)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rind-project/rind/internal/cli/render"
 	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/job"
 )
 
 // formatReturn shows what one peel returned: its name, then the value, short
@@ -35,7 +36,11 @@ func failure(r fleet.Return) string {
 	if r.ExitCode != 0 {
 		words += " (" + code + ")"
 	}
-	if r.Reason != "" {
+	switch r.Reason {
+	case "":
+	case job.ReasonCancelled, job.ReasonWithdrawn, job.ReasonInterrupted:
+		words += " (" + r.Reason + ")"
+	default:
 		words += " (refused: " + render.Line(r.Reason) + ")"
 	}
 	if r.Error != "" && r.Error != code { // which is said already

@@ -274,7 +274,17 @@ func byPeel(a, b fleet.Return) int { return strings.Compare(string(a.Peel), stri
 
 // words says in a line what became of a cancelled job.
 func (t tally) words(unsent, targets int) string {
-	ran := t.answered - t.cancelled - t.withdrawn
-	return fmt.Sprintf("it had run on %d hosts, was ended on %d, had not begun on %d; of %d it is not known", ran, t.cancelled,
-		t.withdrawn+unsent, targets-t.answered-unsent)
+	text := fmt.Sprintf("it had run on %s, was ended on %d, had not begun on %d",
+		hosts(t.answered-t.cancelled-t.withdrawn), t.cancelled, t.withdrawn+unsent)
+	if silent := targets - t.answered - unsent; silent > 0 {
+		text += fmt.Sprintf("; %s did not say", hosts(silent))
+	}
+	return text
+}
+
+func hosts(n int) string {
+	if n == 1 {
+		return "1 host"
+	}
+	return fmt.Sprintf("%d hosts", n)
 }
