@@ -20,14 +20,13 @@ func ParseShare(s string, zero bool) (Share, error) {
 	text, percent := strings.CutSuffix(s, "%")
 	if percent {
 		p, err := strconv.ParseFloat(text, 64)
-		if err != nil || !(p >= 0 && p <= 100) {
+		switch {
+		case err != nil || !(p >= 0 && p <= 100):
 			return Share{}, bad
-		}
-		if p == 0 {
-			text, percent = "0", false
-		} else {
+		case p > 0:
 			return Share{per: p}, nil
 		}
+		text = "0"
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 0 || n == 0 && !zero || strconv.Itoa(n) != text {

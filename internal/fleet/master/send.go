@@ -27,9 +27,9 @@ func sorted(ids []fleet.PeelID) []fleet.PeelID {
 // body is what the job says, as of now. Each message that goes out is signed
 // with the time at which it does, so that a peel can compare its clock; a peel
 // runs a job once, whatever the number of messages.
-func (rec *record) body(now time.Time) job.Body {
-	return job.Body{JID: rec.JID, Function: rec.Function, Args: rec.Args, By: rec.By, Signed: now.UTC(), Expires: rec.Expires,
-		Limit: max(rec.Timeout, job.MaxSkew)}
+func (r *record) body(now time.Time) job.Body {
+	return job.Body{JID: r.JID, Function: r.Function, Args: r.Args, By: r.By, Signed: now.UTC(), Expires: r.Expires,
+		Limit: max(r.Timeout, job.MaxSkew)}
 }
 
 // signable reports why a job cannot be sent, before it is written down.
