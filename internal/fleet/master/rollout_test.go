@@ -377,3 +377,77 @@ func TestSupersededMasterSendsNothingMore(t *testing.T) {
 		t.Errorf("the first master was superseded %v times, want once", n)
 	}
 }
+
+// TestAdoptedJobsGoOnWhereTheyWere: what is planned, and what waits for
+// somebody, is taken over as it is.
+func TestAdoptedJobsGoOnWhereTheyWere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	one, _ := w.master("one")
+	p := newProbe()
+	hosts(w, one, 4, p)
+	planned, err := one.Run(t.Context(), fleet.JobRequest{Target: "*", Function: "test.ping", Start: time.Now().Add(4 * time.Second)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	paused, err := one.Run(t.Context(), fleet.JobRequest{Target: "*", Function: "test.probe", Timeout: 20 * time.Second, Rollout: fleet.Rollout{Canary: 1, Pause: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it pauses", reach(one, paused.JID, fleet.JobPaused))
+	stop(t, one)
+	two, _ := w.master("two")
+	for _, jid := range []string{planned.JID, paused.JID} {
+		if err := master.TakeOver(t.Context(), two, jid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	done, returns := follow(t, two, planned.JID)
+	if done.State != fleet.JobDone || len(returns) != 4 || returns["h00"].Started.Before(done.Start) {
+		t.Errorf("what was planned: %+v", done)
+	}
+	if p.count() != 1 {
+		t.Errorf("the canary ran on %d hosts", p.count())
+	}
+	if _, err := two.Control(t.Context(), paused.JID, master.Resume, "ann"); err != nil {
+		t.Fatal(err)
+	}
+	done, returns = follow(t, two, paused.JID)
+	if done.State != fleet.JobDone || len(returns) != 4 || done.Summary.Failed != 0 {
+		t.Errorf("what was paused: %+v", done)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for id, n := range p.ran {
+		if n != 1 {
+			t.Errorf("%s ran it %d times", id, n)
+		}
+	}
+}
+
+// TestCancelOfWhatIsOver: a job that is done and that a host may still get is
+// taken from it.
+func TestCancelOfWhatIsOver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m, _ := w.master("one")
+	p := newProbe()
+	away := w.enroll("away")
+	j, _ := finish(t, m, fleet.JobRequest{Target: "*", Function: "test.probe", Timeout: 200 * time.Millisecond, Expires: time.Now().Add(time.Hour)})
+	if j.State != fleet.JobDone || j.Summary.Missing != 1 {
+		t.Fatalf("%+v", j)
+	}
+	if got, err := m.Control(t.Context(), j.JID, master.Cancel, "ann"); err != nil || got.State != fleet.JobCancelled {
+		t.Fatalf("%+v %v", got, err)
+	}
+	w.peel(away, "", p.function("test.probe"))
+	eventually(t, "it is there", online(m, 1))
+	for range 3 {
+		if j, _ := finish(t, m, fleet.JobRequest{Target: "*", Function: "test.ping"}); j.Summary.Answered != 1 {
+			t.Errorf("a ping: %+v", j.Summary)
+		}
+	}
+	if p.count() != 0 {
+		t.Error("it ran a job that was cancelled")
+	}
+}
