@@ -5,11 +5,15 @@ SHELL := /bin/bash
 
 GO        ?= go
 BIN       := bin
-BINARIES  := rind rind-peel rind-tap rind-watchdog
 FUZZTIME  ?= 5s
 TESTFLAGS ?=
 export CGO_ENABLED ?= 0
 export GOFLAGS ?= -buildvcs=false
+
+# The binaries carry their revision where this folder is a git checkout that
+# git can read; it cannot as another user than the folder's owner ("dubious
+# ownership"), and the go command knows no linked worktree.
+STAMP := $(shell [ -d .git ] && git status --porcelain >/dev/null 2>&1 && echo true || echo false)
 
 VENDORED := internal/web/static/vendor
 LINTER   := $(BIN)/tools/golangci-lint
@@ -29,9 +33,7 @@ run: build ## build all and start everything on this machine (Ctrl-C ends it)
 .PHONY: build
 build: need-go static ## build the binaries into bin/
 	@mkdir -p $(BIN)
-	$(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/ $(addprefix ./cmd/,$(wildcard-binaries))
-
-wildcard-binaries = $(notdir $(wildcard cmd/*))
+	$(GO) build -trimpath -buildvcs=$(STAMP) -ldflags '-s -w' -o $(BIN)/ ./cmd/...
 
 .PHONY: static
 static: $(VENDORED)/.done ## fetch the pages' scripts with npm (optional)

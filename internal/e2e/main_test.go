@@ -45,7 +45,7 @@ func program(t *testing.T, name string) string {
 		_ = os.Chmod(buildDir, 0o755)
 		ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
 		defer cancel()
-		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", buildDir+"/",
+		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", buildDir+"/",
 			"../../cmd/rind", "../../cmd/rind-peel", "../../cmd/rind-tap")
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {
