@@ -9,7 +9,7 @@ import (
 
 // Config is the file peel.yaml.
 type Config struct {
-	DataDir string      `yaml:"data_dir" help:"folder of the peel's key and state"`
+	DataDir string      `yaml:"data_dir" path:"true" help:"folder of the peel's key and state"`
 	Log     log.Options `yaml:"log"`
 	Metrics struct {
 		Listen string `yaml:"listen" help:"address of /metrics and /healthz; empty serves none"`

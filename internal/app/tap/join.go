@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -37,6 +38,12 @@ func joinCommand(load *daemon.Loader) *cobra.Command {
 			token, err := daemon.Secret("token", token, c.InOrStdin())
 			if err != nil {
 				return err
+			}
+			if caFile != "" {
+				// The tap is started somewhere else later on.
+				if caFile, err = filepath.Abs(caFile); err != nil {
+					return err
+				}
 			}
 			j := joined{Pin: pin, CA: caFile, Token: token}
 			name, ok := network.TapOfToken(token)

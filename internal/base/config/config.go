@@ -17,6 +17,8 @@
 // Values are strings, booleans, numbers, time.Duration, Size, whatever
 // implements encoding.TextUnmarshaler, pointers to these, and slices of these
 // or of structs. There are no maps: a key that nobody declared is a mistake.
+// A string with the tag path:"true" is made absolute: one from the file is
+// relative to the file's folder, any other one to the working directory.
 // A field with the tag secret:"true" is masked when values are shown;
 // secret:"url" masks only the password in a URL.
 package config

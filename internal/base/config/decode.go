@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"path/filepath"
 	"reflect"
 	"strconv"
 	"strings"
@@ -16,6 +17,7 @@ type decoder struct {
 	root   *node                 // what unknown keys are compared with
 	at     func(line int) string // names a place, for messages
 	origin string                // precedes the place in origins
+	dir    string                // what paths are relative to; "" is the working directory
 }
 
 func (d *decoder) problem(line int, format string, args ...any) {
@@ -79,10 +81,28 @@ func (d *decoder) scalar(line int, n *yaml.Node, into *node) {
 	case isNull(n):
 		d.problem(line, "the key %q has no value; remove it to keep the default", into.key)
 	default:
-		if err := setScalar(into.value, n.Value); err != nil {
-			d.problem(line, "%w", wrong(into, n.Value, err))
-		}
+		d.set(line, n.Value, into)
 	}
+}
+
+// set parses the text of one value.
+func (d *decoder) set(line int, text string, into *node) {
+	if err := setScalar(into.value, text); err != nil {
+		d.problem(line, "%w", wrong(into, text, err))
+		return
+	}
+	if !into.path || text == "" {
+		return
+	}
+	path, err := filepath.Abs(filepath.Join(d.dir, text))
+	if filepath.IsAbs(text) {
+		path, err = filepath.Clean(text), nil
+	}
+	if err != nil {
+		d.problem(line, "the path of %q: %w", into.key, err)
+		return
+	}
+	into.value.SetString(path)
 }
 
 // list replaces the default by the elements of a sequence.

@@ -99,9 +99,7 @@ func (l *loader) text(origin, text string, n *node) {
 	case isList(t):
 		l.commas(origin, text, n)
 	default:
-		if err := setScalar(n.value, text); err != nil {
-			d.problem(0, "%w", wrong(n, text, err))
-		}
+		d.set(0, text, n)
 	}
 	l.origins[n.key] = origin
 }

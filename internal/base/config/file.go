@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -39,7 +40,10 @@ func (l *loader) file(src Source) {
 		return
 	}
 	if doc != nil {
-		d := decoder{loader: l, root: l.root, at: func(line int) string { return fmt.Sprintf("%s:%d", src.File, line) }, origin: "file "}
+		d := decoder{
+			loader: l, root: l.root, origin: "file ", dir: filepath.Dir(src.File),
+			at: func(line int) string { return fmt.Sprintf("%s:%d", src.File, line) },
+		}
 		d.section(doc, l.root)
 	}
 }

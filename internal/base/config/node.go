@@ -15,6 +15,7 @@ type node struct {
 	name     string // last part of key
 	help     string
 	secret   string // "", "true" or "url"
+	path     bool   // of a file or a folder
 	value    reflect.Value
 	section  bool
 	children []*node
@@ -47,9 +48,12 @@ func (n *node) addFields(v reflect.Value, depth int) error {
 			}
 			continue
 		}
-		child := &node{key: join(n.key, name), name: name, help: f.Tag.Get("help"), secret: f.Tag.Get("secret"), value: v.Field(i)}
+		child := &node{key: join(n.key, name), name: name, help: f.Tag.Get("help"), secret: f.Tag.Get("secret"), path: f.Tag.Get("path") == "true", value: v.Field(i)}
 		if n.child(name) != nil {
 			return errs.New(errs.Internal, "config: two fields are called %q", child.key)
+		}
+		if child.path && f.Type.Kind() != reflect.String {
+			return errs.New(errs.Internal, "config: the field %q is a path, and no string", child.key)
 		}
 		if isSection(f.Type) {
 			if err := child.growAt(depth + 1); err != nil {

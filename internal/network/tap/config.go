@@ -14,7 +14,7 @@ import (
 type Config struct {
 	Name       string   `yaml:"name" help:"the tap's name; empty takes the one in the token"`
 	Interfaces []string `yaml:"interfaces" help:"interfaces to capture on"`
-	DataDir    string   `yaml:"data_dir" help:"folder of the spool and the state"`
+	DataDir    string   `yaml:"data_dir" path:"true" help:"folder of the spool and the state"`
 	DataName   string   `yaml:"-"` // of DataDir in messages, when this process reaches it by another path
 	Node       Node     `yaml:"node"`
 	Spool      Spool    `yaml:"spool"`
@@ -28,15 +28,15 @@ type Config struct {
 type Node struct {
 	URLs      []string `yaml:"urls" help:"addresses of nodes or of the load balancer in front, tried in turn"`
 	Token     string   `yaml:"token" secret:"true" help:"the tap's token, from rind tap add"`
-	TokenFile string   `yaml:"token_file" help:"file that holds the token; read again when it changes"`
+	TokenFile string   `yaml:"token_file" path:"true" help:"file that holds the token; read again when it changes"`
 	Pin       string   `yaml:"pin" help:"pin of the server's CA: sha256:…"`
-	CAFile    string   `yaml:"ca_file" help:"CA certificates to trust, PEM; empty with no pin trusts the system's"`
+	CAFile    string   `yaml:"ca_file" path:"true" help:"CA certificates to trust, PEM; empty with no pin trusts the system's"`
 	Proxy     string   `yaml:"proxy" help:"HTTP proxy; empty takes HTTPS_PROXY and NO_PROXY"`
 }
 
 // Spool bounds what is kept while no node answers.
 type Spool struct {
-	Dir      string        `yaml:"dir" help:"folder; empty is spool in data_dir"`
+	Dir      string        `yaml:"dir" path:"true" help:"folder; empty is spool in data_dir"`
 	MaxBytes config.Size   `yaml:"max_bytes" help:"size at which the oldest report goes"`
 	MaxAge   time.Duration `yaml:"max_age" help:"age at which a report goes"`
 }
