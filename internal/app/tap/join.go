@@ -107,6 +107,7 @@ func probe(ctx context.Context, base *url.URL, j joined) error {
 	}
 	req.Header.Set("Authorization", "Bearer "+j.Token)
 	req.Header.Set("Content-Type", report.ContentType)
+	req.Header.Set(report.TimeHeader, time.Now().UTC().Format(time.RFC3339Nano))
 	resp, err := client.Do(req)
 	if err != nil {
 		return fmt.Errorf("asking %s: %w", base, pki.Explain(err))
@@ -125,6 +126,8 @@ func probe(ctx context.Context, base *url.URL, j joined) error {
 		return nil
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return errs.New(errs.ParseKind(answer.Error.Kind), "%s does not take this token: %s", base, answer.Error.Message)
+	case http.StatusConflict:
+		return errs.New(errs.Conflict, "%s: %s", base, answer.Error.Message)
 	}
 	return errs.New(errs.Unavailable, "%s answered %s %s: is it a Rind node?", base, resp.Status, answer.Error.Message)
 }

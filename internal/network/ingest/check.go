@@ -1,17 +1,42 @@
 package ingest
 
 import (
+	"net/http"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/network"
+	"github.com/rind-project/rind/internal/network/report"
 )
 
 // maxCount bounds a counter of one row: what a link of 400 Gbit/s carries in a
 // minute is below it, and the sum of a million such rows still fits.
 const maxCount = 1 << 42
+
+// checkClock refuses what a tap sends while its clock and ours differ: its times
+// would be wrong by that much, and nobody could tell afterwards. The tap keeps
+// the report and tries again. One that does not say its time is not checked.
+func (s *Service) checkClock(header string) *refusal {
+	if header == "" {
+		return nil
+	}
+	at, err := time.Parse(time.RFC3339, header)
+	if err != nil {
+		return &refusal{http.StatusBadRequest, malformed, errs.New(errs.Invalid, "the header %s is no time as RFC 3339 writes it", report.TimeHeader)}
+	}
+	off, word := at.Sub(s.now()), "ahead of"
+	if off < 0 {
+		word = "behind"
+	}
+	if off.Abs() <= s.cfg.MaxClockOff {
+		return nil
+	}
+	return &refusal{http.StatusConflict, clockOff, errs.New(errs.Conflict,
+		"this tap's clock is %s %s the node's, at most %s are allowed: set the one that is wrong (timedatectl set-ntp true); until then the node takes none of this tap's reports",
+		off.Abs().Round(time.Second), word, s.cfg.MaxClockOff)}
+}
 
 // check refuses a report that is well-formed but cannot be true. Such a report
 // will never be accepted, so the tap is told to keep it aside.

@@ -19,6 +19,7 @@ type Config struct {
 	CommitTimeout time.Duration // for one transaction (20s)
 	MaxAge        time.Duration // of a report's end (30 days): older ones are refused
 	MaxAhead      time.Duration // that a report may lie in the future (24h)
+	MaxClockOff   time.Duration // between the sending tap's clock and ours (5m)
 }
 
 // Deps are what the service stands on. Now may be nil.
@@ -39,6 +40,7 @@ func (c Config) complete() Config {
 	c.CommitTimeout = or(c.CommitTimeout, 20*time.Second)
 	c.MaxAge = or(c.MaxAge, store.DefaultRetention().Flows)
 	c.MaxAhead = or(c.MaxAhead, 24*time.Hour)
+	c.MaxClockOff = or(c.MaxClockOff, 5*time.Minute)
 	return c
 }
 

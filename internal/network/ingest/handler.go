@@ -29,7 +29,7 @@ type refusal struct {
 //	400  it is no report, 413 it is too large, 415 it is of another type,
 //	422  its contents cannot be: the tap keeps it aside and goes on
 //	401  the token is unknown, 403 it is revoked, expired or another tap's
-//	408  the body did not arrive; 429 the node is behind; 503 the database
+//	408  the body did not arrive; 409 the tap's clock is wrong; 429 the node is behind; 503 the database
 //	     did not commit: the tap tries again
 //
 // The token is checked before anything of the body is read, and the database
@@ -56,8 +56,12 @@ func (s *Service) take(w http.ResponseWriter, r *http.Request) (fresh bool, _ *r
 	if err != nil {
 		return false, authRefusal(err)
 	}
+	if refused := s.checkClock(r.Header.Get(report.TimeHeader)); refused != nil {
+		return false, refused
+	}
 	limit := int64(s.cfg.Limits.Compressed)
 	if r.ContentLength > limit {
+		s.linger(w, r)
 		return false, &refusal{http.StatusRequestEntityTooLarge, tooLarge,
 			errs.New(errs.TooLarge, "the report has %d bytes, at most %d are taken", r.ContentLength, limit)}
 	}
@@ -89,12 +93,13 @@ func (s *Service) take(w http.ResponseWriter, r *http.Request) (fresh bool, _ *r
 // read takes the body and decodes it.
 func (s *Service) read(w http.ResponseWriter, r *http.Request, limit int64) (*network.Report, int, *refusal) {
 	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Now().Add(s.cfg.BodyTimeout)) // not every server can
+	_ = control.SetReadDeadline(s.bodyDeadline()) // not every server can
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if err == nil {
 		_ = control.SetReadDeadline(time.Time{}) // it was the body's alone
 	}
 	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		s.linger(w, r)
 		return nil, 0, &refusal{http.StatusRequestEntityTooLarge, tooLarge,
 			errs.New(errs.TooLarge, "the report has more than %d bytes", large.Limit)}
 	}
@@ -114,6 +119,23 @@ func (s *Service) read(w http.ResponseWriter, r *http.Request, limit int64) (*ne
 	}
 	return rep, len(body), nil
 }
+
+// linger takes in what is left of a body that is too large, within bounds: over
+// HTTP/1.1 the connection is cut when it is closed with bytes on their way, and
+// the answer with it. Who waits for 100 Continue has not sent any.
+func (s *Service) linger(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor != 1 || r.Header.Get("Expect") != "" {
+		return
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(s.bodyDeadline())
+	_, _ = io.CopyN(io.Discard, r.Body, lingerFactor*int64(s.cfg.Limits.Compressed))
+}
+
+// lingerFactor times the limit is how much of a body is taken to be able to
+// answer.
+const lingerFactor = 4
+
+func (s *Service) bodyDeadline() time.Time { return time.Now().Add(s.cfg.BodyTimeout) }
 
 func (s *Service) commit(ctx context.Context, rep *network.Report, size int) (bool, *refusal) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.CommitTimeout)

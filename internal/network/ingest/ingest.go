@@ -114,7 +114,8 @@ const (
 	tooOld       = "too_old"
 	tooSlow      = "too_slow" // the body did not arrive in time, or in full
 	behind       = "behind"   // answered 429
+	clockOff     = "clock"    // the tap's clock is wrong, or ours
 	failed       = "failed"   // the database did not commit
 )
 
-var results = []string{committed, duplicate, unauthorized, foreign, tooLarge, malformed, implausible, tooOld, tooSlow, behind, failed}
+var results = []string{committed, duplicate, unauthorized, foreign, tooLarge, malformed, implausible, tooOld, tooSlow, behind, clockOff, failed}

@@ -265,13 +265,20 @@ func TestBodyIsNotReadBeforeItMay(t *testing.T) {
 		}
 		q := request(r.token, unread{t})
 		q.ContentLength = 8<<20 + 1
+		q.Header.Set("Expect", "100-continue") // who does not wait is listened to for a while
 		if status, _ := post(t, r.svc, q); status != 413 {
 			t.Errorf("an announced over-size is answered %d", status)
 		}
-		q = request(r.token, io.LimitReader(zeros{}, 100<<20))
-		q.ContentLength = -1 // chunked
-		if status, text := post(t, r.svc, q); status != 413 {
-			t.Errorf("an endless body is answered %d %s", status, text)
+		for _, announced := range []int64{-1, 1 << 40} { // chunked, and with its length
+			endless := io.LimitedReader{R: zeros{}, N: 1 << 40}
+			q = request(r.token, &endless)
+			q.ContentLength = announced
+			if status, text := post(t, r.svc, q); status != 413 {
+				t.Errorf("an endless body is answered %d %s", status, text)
+			}
+			if read := int64(1<<40) - endless.N; read > 5*8<<20+1 {
+				t.Errorf("%d bytes of an endless body were read", read)
+			}
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -97,6 +98,10 @@ func TestRoad(t *testing.T) {
 			spool.Abandon()
 		}
 		checkRoad(t, good, all)
+		taps, err := good.Ingest().Taps(t.Context())
+		if err != nil || len(taps) != 1 || taps[0].LastGap == nil || taps[0].LastGap.Boot != reporttest.Boot(1) {
+			t.Errorf("the taps are %+v, %v", taps, err)
+		}
 	})
 }
 
@@ -168,8 +173,8 @@ func checkRoad(t *testing.T, n *Node, all []*network.Report) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(taps) != 1 || taps[0].Reports != int64(len(all)) || taps[0].Loss.Reports != int64(len(all)) || taps[0].LastGap == nil || taps[0].LastGap.Boot != reporttest.Boot(1) {
-		t.Errorf("the tap is %+v", taps[0])
+	if len(taps) != 1 || taps[0].Reports != int64(len(all)) || taps[0].Loss.Reports != int64(len(all)) {
+		t.Errorf("the taps are %+v", taps)
 	}
 }
 
@@ -205,4 +210,66 @@ func TestWrongPin(t *testing.T) {
 	if err := sender.Drain(t.Context(), 2, nil); err == nil || spool.Stats().Reports != 1 {
 		t.Errorf("it gives %v, %d reports stay", err, spool.Stats().Reports)
 	}
+}
+
+// TestClockAnHourOff delivers from a tap whose clock is wrong. It is told what
+// to do, nothing changes, and nothing is lost: once the clock is set, the
+// report arrives.
+func TestClockAnHourOff(t *testing.T) {
+	each(t, func(t *testing.T, db *database.DB) {
+		ca, err := pki.OpenCA(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := newNode(t, db, DefaultConfig())
+		url := serve(t, ca, n.Handler(), func(int64) bool { return false })
+		token, err := n.Ingest().AddTap(t.Context(), "a", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		spool, err := uplink.OpenSpool(uplink.SpoolConfig{Dir: t.TempDir()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer spool.Abandon()
+		if _, err := spool.Begin(reporttest.Boot(1), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		r := reporttest.New(1, network.Identity{Tap: "a", Boot: reporttest.Boot(1), Sequence: 1}, time.Now(), reporttest.Size{Flows: 30})
+		body, err := report.Encode(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := spool.Append(1, r.End, body); err != nil {
+			t.Fatal(err)
+		}
+		var off time.Duration
+		sender, err := uplink.NewSender(uplink.SenderConfig{URLs: []string{url}, MinBackoff: time.Millisecond}, uplink.SenderDeps{
+			Spool: spool, Token: func() (string, error) { return token, nil },
+			Now: func() time.Time { return time.Now().Add(off) },
+			TLS: func(host string) (*tls.Config, error) { return pki.ClientTLSFor(host, ca.Pin(), "") }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, off = range []time.Duration{time.Hour, -time.Hour} {
+			err := sender.Drain(t.Context(), 2, nil)
+			if err == nil || !strings.Contains(err.Error(), "this tap's clock is ") || !strings.Contains(err.Error(), "set the one that is wrong") {
+				t.Errorf("%s off: %v", off, err)
+			}
+			if spool.Stats().Reports != 1 || spool.Stats().Quarantined != 0 || sender.Status().Denied {
+				t.Errorf("%s off: the spool is %+v, the sender %+v", off, spool.Stats(), sender.Status())
+			}
+			if skew := sender.Status().Skew; (skew + off).Abs() > time.Minute {
+				t.Errorf("%s off: it sees the node %s ahead", off, skew)
+			}
+			if flows, err := n.Store().Flows(t.Context(), store.FlowQuery{Limit: 1}); err != nil || len(flows) != 0 {
+				t.Errorf("%s off: %d flows are there, %v", off, len(flows), err)
+			}
+		}
+		off = 0
+		if err := sender.Drain(t.Context(), 2, nil); err != nil {
+			t.Fatal(err)
+		}
+		checkRoad(t, n, []*network.Report{r})
+	})
 }

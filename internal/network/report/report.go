@@ -47,6 +47,10 @@ import (
 // ContentType is that of a report in HTTP.
 const ContentType = "application/x-rind-report"
 
+// TimeHeader is the header of HTTP in which a tap says what its clock shows
+// while it sends, as RFC 3339: the times in a report are that clock's.
+const TimeHeader = "Rind-Time"
+
 // What a report may hold at most, on every reader.
 const (
 	MaxInterfaces = 1024

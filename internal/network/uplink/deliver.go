@@ -20,6 +20,12 @@ const (
 	maxRetryAfter = 10 * time.Minute
 	skewWarn      = time.Minute
 	skewAgain     = 10 * time.Minute // between two warnings
+
+	// From this size on a report is sent only when the node says that it takes
+	// it (Expect, RFC 9110 section 10.1.1). A server over HTTP/1.1 takes in some
+	// 256 KiB that it does not want; more, and the connection is cut together
+	// with its answer.
+	expectFrom = 128 << 10
 )
 
 // result is what came of one delivery.
@@ -101,7 +107,7 @@ func (s *Sender) post(ctx context.Context, e Entry, body []byte) result {
 	if err != nil || token == "" {
 		return result{denied: true, err: errs.New(errs.Unauthorized, "there is no token: set node.token or node.token_file to what `rind tap add NAME` printed (%v)", err)}
 	}
-	target := s.targets[s.turn]
+	target := &s.targets[s.turn]
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target.url, bytes.NewReader(body))
 	if err != nil {
 		return result{err: err}
@@ -109,9 +115,13 @@ func (s *Sender) post(ctx context.Context, e Entry, body []byte) result {
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Content-Type", report.ContentType)
 	req.Header.Set("User-Agent", s.cfg.UserAgent)
+	if len(body) >= expectFrom && !target.eager {
+		req.Header.Set("Expect", "100-continue")
+	}
 	req.Header.Set("Rind-Boot", e.Boot)
 	req.Header.Set("Rind-Sequence", strconv.FormatUint(e.Sequence, 10))
 	began := s.deps.Now()
+	req.Header.Set(report.TimeHeader, began.UTC().Format(time.RFC3339Nano))
 	resp, err := target.client.Do(req)
 	if err != nil {
 		return result{err: fmt.Errorf("sending to a node: %w", err)}
@@ -121,6 +131,7 @@ func (s *Sender) post(ctx context.Context, e Entry, body []byte) result {
 	if err != nil {
 		return result{err: fmt.Errorf("reading the answer of %s: %w", target.url, err)}
 	}
+	target.eager = target.eager || resp.StatusCode == http.StatusExpectationFailed
 	s.metrics.took.Observe(s.deps.Now().Sub(began).Seconds())
 	s.skew(resp, began)
 	return s.judge(target.url, resp, answer)

@@ -100,6 +100,7 @@ func NewSender(cfg SenderConfig, deps SenderDeps) (*Sender, error) {
 type target struct {
 	url    string
 	client *http.Client
+	eager  bool // a proxy on the way knows no Expect; of the loop
 }
 
 func (s *Sender) newTarget(text string) (target, error) {
@@ -111,7 +112,7 @@ func (s *Sender) newTarget(text string) (target, error) {
 	if err != nil {
 		return target{}, err
 	}
-	return target{strings.TrimSuffix(u.String(), "/") + "/api/v1/reports", &http.Client{
+	return target{url: strings.TrimSuffix(u.String(), "/") + "/api/v1/reports", client: &http.Client{
 		Transport: transport, Timeout: s.cfg.Timeout,
 		// A redirect would send the token somewhere else.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -126,6 +127,7 @@ func (s *Sender) transport(host string) (http.RoundTripper, error) {
 		Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true,
 		TLSHandshakeTimeout: 10 * time.Second, IdleConnTimeout: 90 * time.Second, MaxIdleConns: 4,
 		ResponseHeaderTimeout: s.cfg.Timeout, MaxResponseHeaderBytes: 64 << 10,
+		ExpectContinueTimeout: 2 * time.Second, // then the body goes all the same
 	}
 	if s.deps.TLS != nil {
 		cfg, err := s.deps.TLS(host)
