@@ -83,7 +83,8 @@ func (e *edges) addr() string {
 
 func (e *edges) httpsServer(conf *tls.Config) *httpserver.Server {
 	e.https = httpserver.New(httpserver.Defaults(e.s.cfg.Listen), httpserver.Deps{
-		Log: e.s.log, TLS: conf, Handler: guarded(e.mux), Key: "listen",
+		Log: e.s.log, TLS: conf, Handler: guarded(e.mux), Key: "listen", Hint: "this is the port of API, pages, enrollment and reports (listen), " +
+			"which speaks HTTPS only: write https:// before its address; peels and other clients of NATS belong to the bus port (nats.listen)",
 	})
 	return e.https
 }

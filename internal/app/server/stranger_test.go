@@ -152,6 +152,8 @@ func TestGarbageOnTheHTTPSPort(t *testing.T) {
 			}
 			_ = conn.Close()
 		}
+		w.lookedFor(t, "WARN", "reason=plain_http", "from=127.0.0.1:", "write https:// before its address")
+		w.lookedFor(t, "WARN", "reason=no_tls", "nats.listen")
 	})
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"log"
-	"log/slog"
 	"net"
 	"net/http"
 )
@@ -22,7 +21,7 @@ func (s *Server) build(base, stopping context.Context) *http.Server {
 		ReadHeaderTimeout: s.cfg.ReadHeaderTimeout,
 		IdleTimeout:       s.cfg.IdleTimeout,
 		MaxHeaderBytes:    s.cfg.MaxHeaderBytes,
-		ErrorLog:          quiet(s.deps.Log),
+		ErrorLog:          log.New(newStrangers(s.deps.Log, s.deps.Hint), "", 0),
 		BaseContext:       func(net.Listener) context.Context { return base },
 		ConnContext:       s.connContext,
 	}
@@ -36,12 +35,6 @@ func serverTLS(cfg *tls.Config) *tls.Config {
 	cfg = cfg.Clone()
 	cfg.MinVersion = max(cfg.MinVersion, tls.VersionTLS12)
 	return cfg
-}
-
-// quiet takes what net/http itself logs: failed handshakes and broken requests
-// of strangers, which are not the operator's concern.
-func quiet(to *slog.Logger) *log.Logger {
-	return slog.NewLogLogger(to.With("component", "net/http").Handler(), slog.LevelDebug)
 }
 
 // connContext hands the bare connection to the hook of the owner.

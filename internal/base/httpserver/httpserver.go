@@ -48,6 +48,7 @@ type Deps struct {
 	Handler     http.Handler                                    // panics in it are answered with 500 and logged
 	Listener    net.Listener                                    // optional, used instead of Config.Listen; the server closes it
 	Key         string                                          // config key of the address, for messages; "listen" when empty
+	Hint        string                                          // what to do, for the log, when a client speaks no HTTPS to a server by TLS
 	ConnContext func(context.Context, net.Conn) context.Context // optional, as in http.Server; gets a *net.UnixConn or *net.TCPConn when plain
 }
 
