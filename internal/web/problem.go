@@ -27,7 +27,7 @@ func problemOf(err error, r *http.Request) problem {
 	case errs.Forbidden:
 		p.Next, p.Command = "An administrator can give you another role:", "rind user list"
 	case errs.Unavailable:
-		p.Next, p.Command = "Reload in a moment. When it stays, see what this server says of itself:", "curl -k https://localhost:8443/readyz"
+		p.Next, p.Command = "Reload in a moment. When it stays, see what this server says of itself:", "sudo curl --unix-socket /var/lib/rind/rind.sock http://rind/readyz"
 	case errs.Conflict, errs.Invalid, errs.Gone:
 		if r.Method == http.MethodPost {
 			p.Next = "Nothing was changed."

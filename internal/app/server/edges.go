@@ -61,7 +61,7 @@ func newEdges(s *Server) *edges {
 func (e *edges) ownRoutes() []access.Route {
 	routes := []access.Route{
 		{Method: http.MethodGet, Pattern: "/healthz", Need: access.Public, Summary: "Whether the process is alive", Handler: e.s.checks.Healthz()},
-		{Method: http.MethodGet, Pattern: "/readyz", Need: access.Public, Summary: "Whether the server can do its work", Handler: e.s.checks.Readyz()},
+		{Method: http.MethodGet, Pattern: "/readyz", Need: access.Public, Summary: "Whether the server can do its work", Handler: e.s.checks.Readyz(known)},
 		{Method: http.MethodGet, Pattern: "/metrics", Need: access.NeedViewer, Summary: "Metrics for Prometheus", Handler: metrics.Handler(e.s.reg)},
 	}
 	// Programs that ask for another version of the API get JSON, not a page.
@@ -72,6 +72,12 @@ func (e *edges) ownRoutes() []access.Route {
 		})
 	}
 	return routes
+}
+
+// known reports whether a viewer or above asks.
+func known(r *http.Request) bool {
+	p, ok := access.PrincipalFrom(r.Context())
+	return ok && p.Require(access.Viewer, "see why a check fails") == nil
 }
 
 func (e *edges) addr() string {

@@ -3,13 +3,15 @@ package health
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 )
 
-// Handler serves /healthz and /readyz, and nothing else.
+// Handler serves /healthz and /readyz, and nothing else, to whoever may reach
+// the address that it is mounted at.
 func (c *Checks) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /healthz", c.Healthz())
-	mux.Handle("GET /readyz", c.Readyz())
+	mux.Handle("GET /readyz", c.Readyz(func(*http.Request) bool { return true }))
 	return mux
 }
 
@@ -22,16 +24,32 @@ func (c *Checks) Healthz() http.Handler {
 	})
 }
 
-// Readyz answers with a Status: 200 when all checks pass, else 503.
-func (c *Checks) Readyz() http.Handler {
+// Readyz answers with a Status: 200 when all checks pass, else 503. Why a check
+// fails, which may name addresses and accounts, is told to those only whom
+// trusted knows; it is asked when something fails.
+func (c *Checks) Readyz(trusted func(*http.Request) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		status := c.Ready(r.Context())
 		code := http.StatusOK
 		if !status.Ready {
 			code = http.StatusServiceUnavailable
+			if !trusted(r) {
+				status = status.withoutErrors()
+			}
 		}
 		write(w, code, status)
 	})
+}
+
+// withoutErrors is a copy that names the checks only.
+func (s Status) withoutErrors() Status {
+	s.Checks = slices.Clone(s.Checks)
+	for i := range s.Checks {
+		if s.Checks[i].Error != "" {
+			s.Checks[i].Error = "told to those who are signed in"
+		}
+	}
+	return s
 }
 
 func write(w http.ResponseWriter, code int, body any) {

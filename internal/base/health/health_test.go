@@ -111,30 +111,35 @@ func TestCallerLeaves(t *testing.T) {
 func TestHandler(t *testing.T) {
 	t.Parallel()
 	passing, failing, draining := New(), New(), New()
+	nobody := func(*http.Request) bool { return false }
 	passing.Add("database", fine)
 	failing.Add("database", broken)
 	draining.Add("database", fine)
 	draining.Ready(t.Context()) // what is remembered does not hide the draining
 	draining.SetDraining()
 	tests := map[string]struct {
-		checks       *Checks
+		handler      http.Handler
 		method, path string
 		code         int
 		body         string
 	}{
-		"alive":              {failing, "GET", "/healthz", 200, `{"alive":true}`},
-		"ready":              {passing, "GET", "/readyz", 200, `{"ready":true,"checks":[{"name":"database","ok":true}]}`},
-		"not ready":          {failing, "GET", "/readyz", 503, `{"ready":false,"checks":[{"name":"database","ok":false,"error":"no route to database"}]}`},
-		"draining":           {draining, "GET", "/readyz", 503, `{"ready":false,"draining":true,"checks":[{"name":"database","ok":true}]}`},
-		"alive and draining": {draining, "GET", "/healthz", 200, `{"alive":true}`},
-		"only asking":        {passing, "POST", "/readyz", 405, ""},
-		"nothing else":       {passing, "GET", "/", 404, ""},
+		"alive":     {failing.Handler(), "GET", "/healthz", 200, `{"alive":true}`},
+		"ready":     {passing.Handler(), "GET", "/readyz", 200, `{"ready":true,"checks":[{"name":"database","ok":true}]}`},
+		"not ready": {failing.Handler(), "GET", "/readyz", 503, `{"ready":false,"checks":[{"name":"database","ok":false,"error":"no route to database"}]}`},
+		"not ready, to strangers": {failing.Readyz(nobody), "GET", "/readyz", 503,
+			`{"ready":false,"checks":[{"name":"database","ok":false,"error":"told to those who are signed in"}]}`},
+		"and then to friends": {failing.Handler(), "GET", "/readyz", 503, `{"ready":false,"checks":[{"name":"database","ok":false,"error":"no route to database"}]}`},
+		"ready, to strangers": {passing.Readyz(nobody), "GET", "/readyz", 200, `{"ready":true,"checks":[{"name":"database","ok":true}]}`},
+		"draining":            {draining.Handler(), "GET", "/readyz", 503, `{"ready":false,"draining":true,"checks":[{"name":"database","ok":true}]}`},
+		"alive and draining":  {draining.Handler(), "GET", "/healthz", 200, `{"alive":true}`},
+		"only asking":         {passing.Handler(), "POST", "/readyz", 405, ""},
+		"nothing else":        {passing.Handler(), "GET", "/", 404, ""},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := httptest.NewRecorder()
-			test.checks.Handler().ServeHTTP(w, httptest.NewRequest(test.method, test.path, http.NoBody))
+			test.handler.ServeHTTP(w, httptest.NewRequest(test.method, test.path, http.NoBody))
 			if w.Code != test.code {
 				t.Errorf("got %d, want %d", w.Code, test.code)
 			}
