@@ -63,6 +63,8 @@ type fakeFleet struct {
 	watched map[string][]chan fleet.JobEvent
 	fail    error
 	asked   []fleet.JobRequest
+	read    int // hosts that were given since Counts was asked, as each page does first
+	most    int // the most of it
 }
 
 func (f *fakeFleet) Peels(_ context.Context, q master.PeelQuery) ([]fleet.Peel, error) {
@@ -82,6 +84,8 @@ func (f *fakeFleet) Peels(_ context.Context, q master.PeelQuery) ([]fleet.Peel, 
 			out = append(out, p)
 		}
 	}
+	f.read += len(out)
+	f.most = max(f.most, f.read)
 	return out, nil
 }
 
@@ -102,6 +106,7 @@ func (f *fakeFleet) Counts(context.Context) (master.Counts, error) {
 	if f.fail != nil {
 		return master.Counts{}, f.fail
 	}
+	f.read = 0
 	c := master.Counts{Total: len(f.peels)}
 	for _, p := range f.peels {
 		switch p.Presence {
@@ -109,7 +114,9 @@ func (f *fakeFleet) Counts(context.Context) (master.Counts, error) {
 			c.Connected++
 		case fleet.Away:
 			c.Away++
-			c.AwayPeels = append(c.AwayPeels, p.ID)
+			if len(c.AwayPeels) < 10 {
+				c.AwayPeels = append(c.AwayPeels, p.ID)
+			}
 		default:
 			c.Never++
 		}

@@ -1,13 +1,10 @@
 package web
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/rind-project/rind/internal/base/errs"
@@ -17,43 +14,26 @@ import (
 	"github.com/rind-project/rind/internal/web/ui"
 )
 
+// Limits of the page of hosts. It never reads the whole fleet: a filter by
+// presence looks at so many hosts, and goes on from there on the next page.
 const (
-	peelsAtOnce = 10_000  // of one question to the master
-	maxPeels    = 200_000 // that a page reads
-	hostRows    = 200     // of a page of hosts
+	hostRows = 100    // of a page
+	hostScan = 1_000  // of one question to the master, when most may not fit
+	hostMost = 20_000 // that are looked at for one page
 )
-
-// everyPeel reads all peels that match, page by page.
-func (w *Web) everyPeel(ctx context.Context, match string) ([]fleet.Peel, error) {
-	var all []fleet.Peel
-	q := master.PeelQuery{Match: match, Limit: peelsAtOnce}
-	for len(all) < maxPeels {
-		some, err := w.Fleet.Peels(ctx, q)
-		if err != nil {
-			return nil, fmt.Errorf("listing the hosts: %w", err)
-		}
-		if len(some) == 0 { // a short page may just be the master's own limit
-			break
-		}
-		all = append(all, some...)
-		q.After = some[len(some)-1].ID
-	}
-	return all, nil
-}
 
 // hostsView is the data of the page of hosts.
 type hostsView struct {
 	paging
 	Peels           []fleet.Peel
+	Alerts          []alert
 	Sum             string
 	Match, Presence string
 	Presences       []fleet.Presence
 	Filtered        bool
+	Looked          bool // at as many as a page may, and there are more
 	Error           string
 }
-
-// presenceRank sorts what needs a person first.
-var presenceRank = map[fleet.Presence]int{fleet.Away: 0, fleet.Never: 1, fleet.Connected: 2}
 
 func (w *Web) hosts(rw http.ResponseWriter, r *http.Request) error {
 	if w.Fleet == nil {
@@ -63,54 +43,93 @@ func (w *Web) hosts(rw http.ResponseWriter, r *http.Request) error {
 	v := hostsView{Match: q.Get("match"), Presence: q.Get("presence"), Presences: []fleet.Presence{fleet.Connected, fleet.Away, fleet.Never}}
 	v.Match, _ = ui.Cut(v.Match, 256)
 	v.Filtered = v.Match != "" || v.Presence != ""
-	all, err := w.everyPeel(r.Context(), v.Match)
+	counts, err := w.Fleet.Counts(r.Context())
+	if err != nil {
+		return fmt.Errorf("counting the hosts: %w", err)
+	}
+	v.Sum = fmt.Sprintf("%s: %s connected, %s away, %s never seen", plural(counts.Total, "host", "hosts"),
+		ui.Count(counts.Connected), ui.Count(counts.Away), ui.Count(counts.Never))
+	if counts.Away > 0 && v.Presence == "" {
+		v.Alerts = []alert{awayAlert(counts)}
+	}
+	err = w.hostPage(r, &v)
 	switch {
 	case errs.Is(err, errs.Invalid):
 		v.Error = said(err)
 	case err != nil:
 		return err
 	}
-	counts := map[fleet.Presence]int{}
-	for _, p := range all {
-		counts[p.Presence]++
-	}
-	v.Sum = fmt.Sprintf("%s: %s connected, %s away, %s never seen", plural(len(all), "host", "hosts"),
-		ui.Count(counts[fleet.Connected]), ui.Count(counts[fleet.Away]), ui.Count(counts[fleet.Never]))
-	if v.Presence != "" {
-		all = slices.DeleteFunc(all, func(p fleet.Peel) bool { return string(p.Presence) != v.Presence })
-	}
-	slices.SortStableFunc(all, func(a, b fleet.Peel) int {
-		return cmp.Or(presenceRank[a.Presence]-presenceRank[b.Presence], cmp.Compare(a.ID, b.ID))
-	})
-	v.Peels, v.paging = hostPage(q, all)
 	s := w.sheet(r, "Hosts", "/hosts")
-	follow(&s, []string{topicPeels}, "hosts", "hosts-sum")
+	follow(&s, []string{topicPeels}, "hosts-sum", "away", "hosts")
 	s.Data = v
 	return w.pages.Render(rw, r, http.StatusOK, "hosts", s)
 }
 
-// hostPage cuts out the page that "page" names, from 1.
-func hostPage(q url.Values, all []fleet.Peel) ([]fleet.Peel, paging) {
-	last := max(1, (len(all)+hostRows-1)/hostRows)
-	n, err := strconv.Atoi(q.Get("page"))
-	if err != nil || n < 1 {
-		n = 1
+// awayAlert names hosts that are away.
+func awayAlert(c master.Counts) alert {
+	return alert{
+		Level: "bad", Word: "Away", Link: "/hosts?presence=away", Action: "See them",
+		Text: plural(c.Away, "host is", "hosts are") + " not connected: " + listOf(c.AwayPeels, c.Away, namedMost),
 	}
-	n = min(n, last)
-	var p paging
-	at := func(n int) string {
-		q.Set("page", strconv.Itoa(n))
-		return "?" + q.Encode()
+}
+
+// hostPage fills in the hosts that follow the parameter "after", by id, and the
+// links to other pages.
+func (w *Web) hostPage(r *http.Request, v *hostsView) error {
+	if v.Presence != "" && !slices.Contains(v.Presences, fleet.Presence(v.Presence)) {
+		return errs.New(errs.Invalid, "%q is no presence; choose one of connected, away and never", ui.Visible(v.Presence))
 	}
-	p.Shown = fmt.Sprintf("page %d of %d", n, last)
-	p.OlderName, p.NewestName = "Next", "Previous"
-	if n > 1 {
-		p.Newest = at(n - 1)
+	q := r.URL.Query()
+	ask := master.PeelQuery{Match: v.Match, Limit: hostRows + 1}
+	if v.Presence != "" {
+		ask.Limit = hostScan
 	}
-	if n < last {
-		p.Older = at(n + 1)
+	var err error
+	if after := q.Get("after"); after != "" {
+		if ask.After, err = fleet.ParsePeelID(after); err != nil {
+			return errs.New(errs.Invalid, "the place in the list is damaged; begin with its first page")
+		}
+		q.Del("after")
+		v.Newest = "?" + q.Encode()
 	}
-	return all[(n-1)*hostRows : min(n*hostRows, len(all))], p
+	next, err := w.scanHosts(r.Context(), ask, v)
+	if err != nil {
+		return fmt.Errorf("listing the hosts: %w", err)
+	}
+	v.OlderName, v.NewestName = "Next", "First page"
+	v.Shown = plural(len(v.Peels), "row", "rows")
+	if next != "" {
+		q.Set("after", string(next))
+		v.Older = "?" + q.Encode()
+	}
+	return nil
+}
+
+// scanHosts collects a page of hosts, and returns where the next one begins, ""
+// when there is none.
+func (w *Web) scanHosts(ctx context.Context, ask master.PeelQuery, v *hostsView) (fleet.PeelID, error) {
+	for looked := 0; looked < hostMost; {
+		some, err := w.Fleet.Peels(ctx, ask)
+		if err != nil {
+			return "", err
+		}
+		for _, p := range some {
+			if v.Presence != "" && string(p.Presence) != v.Presence {
+				continue
+			}
+			if len(v.Peels) == hostRows {
+				return v.Peels[hostRows-1].ID, nil
+			}
+			v.Peels = append(v.Peels, p)
+		}
+		if len(some) == 0 { // a short page may just be the master's own limit
+			return "", nil
+		}
+		looked += len(some)
+		ask.After = some[len(some)-1].ID
+	}
+	v.Looked = true
+	return ask.After, nil
 }
 
 // hostView is the data of the page of a host.

@@ -87,8 +87,7 @@ func (w *Web) fleetOverview(ctx context.Context, v *overviewView) error {
 		v.Alerts = append(v.Alerts, alert{Level: "warn", Word: "No host", Text: "no host is managed yet", Link: "/enrollment", Action: "Add one"})
 	}
 	if c.Away > 0 {
-		text := plural(c.Away, "host is", "hosts are") + " not connected: " + listOf(c.AwayPeels, c.Away, namedMost)
-		v.Alerts = append(v.Alerts, alert{Level: "bad", Word: "Away", Text: text, Link: "/hosts?presence=away", Action: "See them"})
+		v.Alerts = append(v.Alerts, awayAlert(c))
 	}
 	if w.Enroll != nil {
 		pending, err := w.Enroll.List(ctx, string(enroll.Pending))
