@@ -12,6 +12,7 @@ import (
 	"github.com/rind-project/rind/internal/fleet/enroll"
 	"github.com/rind-project/rind/internal/fleet/enroll/registrar"
 	"github.com/rind-project/rind/internal/fleet/master"
+	"github.com/rind-project/rind/internal/network"
 	"github.com/rind-project/rind/internal/network/ingest"
 	"github.com/rind-project/rind/internal/network/store"
 )
@@ -70,6 +71,7 @@ type Taps interface {
 	RotateTap(ctx context.Context, name string, ttl time.Duration) (token string, err error)
 	RevokeTap(ctx context.Context, name string) error
 	Taps(context.Context) ([]ingest.TapInfo, error)
+	TapPage(ctx context.Context, after network.TapID, limit int) ([]ingest.TapInfo, error)
 }
 
 // fleet is the master, or an error that says where one is.

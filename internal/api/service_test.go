@@ -50,6 +50,38 @@ func TestPagesOfPeels(t *testing.T) {
 	}
 }
 
+func TestPagesOfTaps(t *testing.T) {
+	t.Parallel()
+	s := apitest.Start(t, nil)
+	viewer := s.Token(t, access.Viewer)
+	if _, body := do(t, s, request{method: http.MethodGet, path: "/api/v1/taps", token: viewer}); body != "{\"taps\":[]}\n" {
+		t.Errorf("an empty list is %q", body)
+	}
+	for i := range 6 {
+		s.Taps.All = append(s.Taps.All, ingest.TapInfo{Name: network.TapID(fmt.Sprintf("tap-%d", i))})
+	}
+	var got []string
+	pages, next := 0, ""
+	for {
+		page := get[wire.TapsOut](t, s, viewer, "/api/v1/taps?limit=2&after="+next)
+		for _, p := range page.Taps {
+			got = append(got, string(p.Name))
+		}
+		pages++
+		if next = page.Next; next == "" {
+			break
+		}
+	}
+	if diff := cmp.Diff([]string{"tap-0", "tap-1", "tap-2", "tap-3", "tap-4", "tap-5"}, got); diff != "" || pages != 3 {
+		t.Errorf("%d pages: %s", pages, diff)
+	}
+	for _, bad := range []string{"limit=0", "limit=1001", "after=A.B"} {
+		if res, body := do(t, s, request{method: http.MethodGet, path: "/api/v1/taps?" + bad, token: viewer}); res.StatusCode != http.StatusBadRequest {
+			t.Errorf("%s: %d %s", bad, res.StatusCode, body)
+		}
+	}
+}
+
 func TestPagesOfFlows(t *testing.T) {
 	t.Parallel()
 	s := apitest.Start(t, nil)

@@ -18,7 +18,7 @@ const maxReport = 16 << 20
 
 func (a *API) tapRoutes() []access.Route {
 	return []access.Route{
-		route(a, op[wire.Empty, wire.TapsOut]{
+		route(a, op[wire.TapsIn, wire.TapsOut]{
 			method: http.MethodGet, path: "/taps", need: access.NeedViewer,
 			summary: "list the taps with their health and their loss", run: a.listTaps,
 		}),
@@ -61,14 +61,28 @@ func (a *API) takeReport(w http.ResponseWriter, r *http.Request) {
 	a.deps.Reports.ServeHTTP(w, r)
 }
 
-func (a *API) listTaps(ctx context.Context, _ *http.Request, _ wire.Empty) (wire.TapsOut, error) {
+func (a *API) listTaps(ctx context.Context, _ *http.Request, in wire.TapsIn) (wire.TapsOut, error) {
 	t, err := a.taps()
 	if err != nil {
 		return wire.TapsOut{}, err
 	}
-	all, err := t.Taps(ctx)
-	page, _ := cut(all, len(all))
-	return wire.TapsOut{Taps: page}, err
+	var after network.TapID
+	if in.After != "" {
+		if after, err = tapID(in.After); err != nil {
+			return wire.TapsOut{}, err
+		}
+	}
+	// One more than the page tells whether there is a next one.
+	all, err := t.TapPage(ctx, after, in.Limit+1)
+	if err != nil {
+		return wire.TapsOut{}, err
+	}
+	page, more := cut(all, in.Limit)
+	out := wire.TapsOut{Taps: page}
+	if more {
+		out.Next = string(page[len(page)-1].Name)
+	}
+	return out, nil
 }
 
 func (a *API) addTap(ctx context.Context, r *http.Request, in wire.TapIn) (wire.TapOut, error) {

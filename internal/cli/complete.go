@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -82,7 +83,7 @@ func (s *shell) completeTap(cmd *cobra.Command, args []string, _ string) ([]cobr
 		return nil, noFiles
 	}
 	var out wire.TapsOut
-	s.ask(cmd, "/taps", nil, &out)
+	s.ask(cmd, "/taps", url.Values{"limit": {strconv.Itoa(maxPage)}}, &out)
 	var all []cobra.Completion
 	for _, t := range out.Taps {
 		all = append(all, render.Line(string(t.Name)))

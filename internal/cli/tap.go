@@ -25,12 +25,14 @@ func (s *shell) tapCommand() *cobra.Command {
 		},
 	}
 	add.Flags().DurationVar(&ttl, "ttl", 0, "life of the tap's token (it does not end without it)")
+	var p paging
 	list := &cobra.Command{
 		Use: "list", Short: "List taps with their health and their loss",
-		Example: "  rind tap list\n  rind tap list -o json",
+		Example: "  rind tap list\n  rind tap list --all -o json",
 		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return s.listTaps(cmd.Context()) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return s.listTaps(cmd.Context(), p) },
 	}
+	p.flags(list, 1000)
 	revoke := &cobra.Command{
 		Use: "revoke NAME", Short: "Revoke a tap's token; what it reported stays",
 		Example: "  rind tap revoke office",
@@ -74,17 +76,22 @@ func (s *shell) joinTap(ctx context.Context, path string, in any) error {
 	return say(s.opts.Out, render.Line(out.Join))
 }
 
-func (s *shell) listTaps(ctx context.Context) error {
-	var out wire.TapsOut
-	if err := s.get(ctx, "/taps", nil, &out); err != nil {
+func (s *shell) listTaps(ctx context.Context, p paging) error {
+	all, more, err := collect(ctx, p, "after", url.Values{}, func(ctx context.Context, q url.Values) ([]ingest.TapInfo, string, error) {
+		var out wire.TapsOut
+		err := s.get(ctx, "/taps", q, &out)
+		return out.Taps, out.Next, err
+	})
+	if err != nil {
 		return err
 	}
-	return showList(s, out.Taps, func() *render.Table {
+	defer s.hintMore(more, len(all))
+	return showList(s, all, func() *render.Table {
 		t := &render.Table{
 			Columns: render.Columns("NAME", "STATE", "LAST REPORT", ">REPORTS", ">PACKETS 24H", ">DROPPED", ">LOSS", ">SPOOLED", ">MEMORY", "VERSION"),
 			Empty:   "no tap here; `rind tap add NAME` prints the command that joins one",
 		}
-		for _, x := range out.Taps {
+		for _, x := range all {
 			t.Add(string(x.Name), tapState(s.opts.Now(), x), s.moment(x.LastReport), strconv.FormatInt(x.Reports, 10),
 				strconv.FormatInt(x.Loss.Received, 10), strconv.FormatInt(x.Loss.DroppedKernel+x.Loss.DroppedPipeline, 10),
 				fmt.Sprintf("%.3f %%", x.LossPercent), strconv.FormatUint(x.Health.SpoolReports, 10),

@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 // tapsView is the data of the page of taps.
 type tapsView struct {
 	tapState
+	paging
 	Window  windowView
 	Alerts  []alert
 	Ledgers []store.Ledger
@@ -28,6 +30,25 @@ type joinView struct {
 }
 
 const ledgerRows = 30
+
+// cutTaps leaves the taps that follow the parameter "after", a page of them.
+// The sums and the alerts are those of all.
+func (v *tapsView) cutTaps(r *http.Request) {
+	q := r.URL.Query()
+	after := q.Get("after")
+	if after != "" {
+		q.Del("after")
+		v.Newest = "?" + q.Encode()
+	}
+	v.Taps = slices.DeleteFunc(slices.Clone(v.Taps), func(t tapView) bool { return string(t.Name) <= after })
+	v.OlderName, v.NewestName = "Next", "First page"
+	if len(v.Taps) > pageRows {
+		v.Taps = v.Taps[:pageRows]
+		q.Set("after", string(v.Taps[pageRows-1].Name))
+		v.Older = "?" + q.Encode()
+	}
+	v.Shown = plural(len(v.Taps), "row", "rows")
+}
 
 // Tail names an interface by what tells it from others: of a capture file, of
 // which the path is long, the end.
@@ -61,6 +82,7 @@ func (w *Web) showTaps(rw http.ResponseWriter, r *http.Request, status int, join
 	if len(v.Alerts) == 0 && len(v.Taps) > 0 {
 		v.Alerts = []alert{{Level: "well", Word: "All well", Text: "every tap reports, and no packet was lost in this time range"}}
 	}
+	v.cutTaps(r)
 	s := w.sheet(r, "Taps", "/taps")
 	s.Notice = notice
 	follow(&s, []string{topicNetwork}, "alerts", "taps", "gaps", "ledger")

@@ -3,6 +3,7 @@ package apitest
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -118,4 +119,17 @@ func (t *Taps) Taps(context.Context) ([]ingest.TapInfo, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return slices.Clone(t.All), nil
+}
+
+// TapPage implements api.Taps.
+func (t *Taps) TapPage(_ context.Context, after words.TapID, limit int) ([]ingest.TapInfo, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	page := []ingest.TapInfo{}
+	for _, x := range slices.SortedFunc(slices.Values(t.All), func(a, b ingest.TapInfo) int { return strings.Compare(string(a.Name), string(b.Name)) }) {
+		if x.Name > after && len(page) < limit {
+			page = append(page, x)
+		}
+	}
+	return page, nil
 }

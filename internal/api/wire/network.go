@@ -108,9 +108,16 @@ type TalkersOut struct {
 	Talkers []store.Talker `json:"talkers"`
 }
 
-// TapsOut is every tap.
+// TapsIn asks for a page of taps.
+type TapsIn struct {
+	Limit int    `query:"limit" default:"100" min:"1" max:"1000" doc:"taps in one page"`
+	After string `query:"after" doc:"name that the page before ended on"`
+}
+
+// TapsOut is a page of taps, sorted by name.
 type TapsOut struct {
 	Taps []ingest.TapInfo `json:"taps"`
+	Next string           `json:"next,omitempty"` // pass as after for the next page
 }
 
 // TapIn names a tap that is to be added.

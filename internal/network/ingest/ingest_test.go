@@ -452,6 +452,49 @@ func TestTaps(t *testing.T) {
 	})
 }
 
+// TestTapPages reads taps by pages of every size.
+func TestTapPages(t *testing.T) {
+	each(t, func(t *testing.T, r *rig) { // the tap a is there
+		want := []network.TapID{"a"}
+		for i := range 6 {
+			name := fmt.Sprintf("b%d", i)
+			if _, err := r.svc.AddTap(t.Context(), name, 0); err != nil {
+				t.Fatal(err)
+			}
+			want = append(want, network.TapID(name))
+		}
+		gapped := r.report("a", 1)
+		for n, long := range []time.Duration{3 * time.Hour, time.Hour, 2 * time.Hour} {
+			gapped.Sequence, gapped.Gap = uint64(n)+1, &network.Gap{Boot: reporttest.Boot(5), Sequence: uint64(n) + 1, From: r.now.Add(-9 * time.Hour), To: r.now.Add(-long)}
+			if _, err := r.svc.Commit(t.Context(), gapped); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for size := 1; size <= 8; size++ {
+			var got []network.TapID
+			for after := network.TapID(""); ; {
+				page, err := r.svc.TapPage(t.Context(), after, size)
+				if err != nil || len(page) > size {
+					t.Fatalf("%d taps on a page of %d: %v", len(page), size, err)
+				}
+				if len(page) == 0 {
+					break
+				}
+				for _, p := range page {
+					got = append(got, p.Name)
+					if (p.LastGap != nil) != (p.Name == "a") || p.LastGap != nil && p.LastGap.Sequence != 2 || p.Loss.Tap != p.Name {
+						t.Errorf("%+v has the gap %+v", p, p.LastGap)
+					}
+				}
+				after = page[len(page)-1].Name
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("by pages of %d: %v, want %v", size, got, want)
+			}
+		}
+	})
+}
+
 // TestDatabaseDown shows that a report is answered 503 while the database
 // fails, and is taken when it is back.
 func TestDatabaseDown(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -107,10 +108,17 @@ func (s *Service) loadTokens(ctx context.Context) (map[network.TapID]tapToken, e
 }
 
 // Taps lists all taps by name, with their loss over the last 24 hours.
-func (s *Service) Taps(ctx context.Context) ([]TapInfo, error) {
-	taps, err := s.readTaps(ctx)
+func (s *Service) Taps(ctx context.Context) ([]TapInfo, error) { return s.TapPage(ctx, "", 0) }
+
+// TapPage lists so many taps whose names follow after, as Taps does; a limit of
+// 0 is none.
+func (s *Service) TapPage(ctx context.Context, after network.TapID, limit int) ([]TapInfo, error) {
+	taps, err := s.readTaps(ctx, after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("listing taps: %w", err)
+	}
+	if len(taps) == 0 {
+		return taps, nil
 	}
 	losses, err := s.store.Losses(ctx, s.now().Add(-24*time.Hour), s.now().Add(s.cfg.MaxAhead))
 	if err != nil {
@@ -120,24 +128,28 @@ func (s *Service) Taps(ctx context.Context) ([]TapInfo, error) {
 	for _, l := range losses {
 		of[l.Tap] = l
 	}
+	gaps, err := s.store.LastGaps(ctx, after, taps[len(taps)-1].Name)
+	if err != nil {
+		return nil, err
+	}
 	for i := range taps {
 		t := &taps[i]
 		t.Loss = of[t.Name]
 		t.Loss.Tap = t.Name
 		t.LossPercent = t.Loss.Percent()
-		gaps, err := s.store.Gaps(ctx, t.Name, 1)
-		if err != nil {
-			return nil, err
-		}
-		if len(gaps) > 0 {
-			t.LastGap = &gaps[0].Gap
+		if g, ok := gaps[t.Name]; ok {
+			t.LastGap = &g.Gap
 		}
 	}
 	return taps, nil
 }
 
-func (s *Service) readTaps(ctx context.Context) ([]TapInfo, error) {
-	rows, err := s.db.Query(ctx, `SELECT name, created_us, expires_us, revoked_us, reports, last_report_us, last_end_us, health FROM taps ORDER BY name`)
+func (s *Service) readTaps(ctx context.Context, after network.TapID, limit int) ([]TapInfo, error) {
+	if limit <= 0 {
+		limit = math.MaxInt32
+	}
+	rows, err := s.db.Query(ctx, `SELECT name, created_us, expires_us, revoked_us, reports, last_report_us, last_end_us, health FROM taps
+		WHERE name > $1 ORDER BY name LIMIT $2`, string(after), int64(limit))
 	if err != nil {
 		return nil, err
 	}

@@ -140,16 +140,39 @@ func (s *Store) Gaps(ctx context.Context, tap network.TapID, limit int) ([]Gap, 
 	var w where
 	w.tap(tap)
 	w.add(" ORDER BY to_us DESC, id DESC LIMIT ?", bounded(limit))
-	out, err := list(ctx, s.db, `SELECT tap, boot, sequence, from_us, to_us FROM gaps`+w.sql.String(), w.args, func(row scanner) (g Gap, err error) {
-		var from, to int64
-		err = row.Scan(&g.Tap, &g.Boot, &g.Sequence, &from, &to)
-		g.From, g.To = database.FromMicros(from), database.FromMicros(to)
-		return g, err
-	})
+	out, err := list(ctx, s.db, `SELECT tap, boot, sequence, from_us, to_us FROM gaps`+w.sql.String(), w.args, scanGap)
 	if err != nil {
 		return nil, fmt.Errorf("listing gaps: %w", err)
 	}
 	return out, nil
+}
+
+// LastGaps returns the newest gap of each tap whose name lies behind after, up
+// to last; an empty last is no bound.
+func (s *Store) LastGaps(ctx context.Context, after, last network.TapID) (map[network.TapID]Gap, error) {
+	args := []any{string(after)}
+	bound := ""
+	if last != "" {
+		args, bound = append(args, string(last)), " AND tap <= $2"
+	}
+	all, err := list(ctx, s.db, `SELECT g.tap, g.boot, g.sequence, g.from_us, g.to_us FROM gaps g
+		JOIN (SELECT tap, MAX(to_us) AS newest FROM gaps WHERE tap > $1`+bound+` GROUP BY tap) n ON g.tap = n.tap AND g.to_us = n.newest
+		ORDER BY g.tap, g.id`, args, scanGap)
+	if err != nil {
+		return nil, fmt.Errorf("listing the newest gaps: %w", err)
+	}
+	out := make(map[network.TapID]Gap, len(all))
+	for _, g := range all {
+		out[g.Tap] = g
+	}
+	return out, nil
+}
+
+func scanGap(row scanner) (g Gap, err error) {
+	var from, to int64
+	err = row.Scan(&g.Tap, &g.Boot, &g.Sequence, &from, &to)
+	g.From, g.To = database.FromMicros(from), database.FromMicros(to)
+	return g, err
 }
 
 // micros is a time of a row; unlike database.FromMicros it keeps 1970.
