@@ -32,6 +32,7 @@ type overviewView struct {
 	Talkers        []talkerView
 	Names, Servers []store.Name
 	Taps           []tapView
+	TapsMore       int // that are not shown
 	Jobs           []fleet.Job
 	Query          string // parameters of the window, for links
 }
@@ -109,7 +110,7 @@ func (w *Web) networkOverview(ctx context.Context, v *overviewView, win ui.Windo
 	if err != nil {
 		return err
 	}
-	v.Taps = st.Taps
+	v.Taps, v.TapsMore = worstTaps(st.Taps)
 	v.Alerts = append(st.alerts(w.Now()), v.Alerts...)
 	bucket := win.Bucket()
 	points, err := w.Traffic.Traffic(ctx, win.From, win.To, bucket)

@@ -28,6 +28,11 @@ func TestTapsArePaged(t *testing.T) {
 		w.taps.taps = append(w.taps.taps, x)
 	}
 	c := w.as(t, "the-viewer")
+	_, overview, _ := c.get("/")
+	if rows := tapRow.FindAllStringSubmatch(overview, -1); len(rows) == 0 || len(rows) > 20 || rows[0][1] != "tap-229" ||
+		!strings.Contains(text(t, overview), fmt.Sprint(230-len(rows), " more")) {
+		t.Errorf("the overview shows %v", rows)
+	}
 	seen := map[string]bool{}
 	path, pages := "/taps?range=1h", 1
 	for ; ; pages++ {

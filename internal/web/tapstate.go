@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rind-project/rind/internal/network"
@@ -109,6 +110,25 @@ func newTapView(t ingest.TapInfo, l store.Loss, now time.Time) tapView {
 		v.Look, v.Word = "ok", "reporting"
 	}
 	return v
+}
+
+// worstTaps are as many as the overview shows, those that need a person first,
+// and how many more there are.
+func worstTaps(all []tapView) (shown []tapView, more int) {
+	rank := func(t tapView) int {
+		switch {
+		case t.Gone:
+			return 3
+		case t.Look == "bad":
+			return 0
+		case t.Dropped > 0:
+			return 1
+		}
+		return 2
+	}
+	shown = slices.SortedStableFunc(slices.Values(all), func(a, b tapView) int { return rank(a) - rank(b) })
+	shown = shown[:min(len(shown), overviewRows)]
+	return shown, len(all) - len(shown)
 }
 
 // count makes a sum from the database a count; a sum is never negative.
