@@ -30,10 +30,10 @@ const (
 	maxList   = 1000
 )
 
-// Audit appends an entry. ID and At are set here when they are empty. Texts
-// that are too long are cut.
+// Audit appends an entry. ID and At are set here when they are empty, and Addr
+// to the address that the Guard found. Texts that are too long are cut.
 func (s *Service) Audit(ctx context.Context, e Entry) error {
-	_, err := s.db.Exec(ctx, insertAudit, s.auditArgs(e)...)
+	_, err := s.db.Exec(ctx, insertAudit, s.auditArgs(ctx, e)...)
 	if err != nil {
 		return fmt.Errorf("writing the audit trail: %w", err)
 	}
@@ -45,13 +45,16 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
 
 // auditTx appends an entry in the transaction of what it tells about.
 func (s *Service) auditTx(ctx context.Context, tx *database.Tx, e Entry) error {
-	if _, err := tx.Exec(ctx, insertAudit, s.auditArgs(e)...); err != nil {
+	if _, err := tx.Exec(ctx, insertAudit, s.auditArgs(ctx, e)...); err != nil {
 		return fmt.Errorf("writing the audit trail: %w", err)
 	}
 	return nil
 }
 
-func (s *Service) auditArgs(e Entry) []any {
+func (s *Service) auditArgs(ctx context.Context, e Entry) []any {
+	if !e.Addr.IsValid() {
+		e.Addr, _ = ctx.Value(addrKey{}).(netip.Addr)
+	}
 	if e.ID == "" {
 		e.ID = database.NewID()
 	}

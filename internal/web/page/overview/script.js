@@ -25,7 +25,9 @@ function bits(value) {
 }
 
 function packets(value) {
-  return value == null ? "–" : `${value >= 100 ? Math.round(value) : value.toFixed(1)} pkt/s`;
+  if (value == null) return "–";
+  const text = value >= 100 ? String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, "\u202f") : value.toFixed(1);
+  return `${text} pkt/s`;
 }
 
 function range() {
