@@ -107,9 +107,9 @@ func (l *Loader) ConfigCommand(program string, fresh func() any) *cobra.Command 
 }
 
 // VersionCommand prints the version.
-func VersionCommand() *cobra.Command {
+func VersionCommand(program string) *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "print the version", Args: cobra.NoArgs,
+		Use: "version", Short: "print the version", Args: cobra.NoArgs, Example: "  " + program + " version",
 		Run: func(c *cobra.Command, _ []string) { fmt.Fprintln(c.OutOrStdout(), version.Get()) },
 	}
 }

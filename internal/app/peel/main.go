@@ -31,7 +31,7 @@ func command() *cobra.Command {
 	load.BindKey(root, "data", "data_dir", "folder of the peel's key and state")
 	fresh := func() any { c := DefaultConfig(); return &c }
 	root.AddCommand(enrollCommand(load), runCommand(load), statusCommand(load),
-		load.ConfigCommand("rind-peel", fresh), daemon.VersionCommand())
+		load.ConfigCommand("rind-peel", fresh), daemon.VersionCommand("rind-peel"))
 	return root
 }
 

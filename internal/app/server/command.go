@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -25,7 +26,9 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 	}
 	fresh := func() any { c := DefaultConfig(); return &c }
 	conf := load.ConfigCommand("rind", fresh)
+	conf.Short = capital(conf.Short)
 	for _, c := range conf.Commands() {
+		c.Short = capital(c.Short)
 		bindServerFlags(load, c)
 	}
 	return cli.Main(context.Background(), args, cli.Options{
@@ -33,6 +36,9 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 		In:    in, Out: out, Err: errOut,
 	})
 }
+
+// capital begins a line as the other commands of rind do.
+func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
 // bindServerFlags adds the flags that say how a server is configured.
 func bindServerFlags(load *daemon.Loader, cmd *cobra.Command) {

@@ -31,7 +31,7 @@ func command() *cobra.Command {
 	load.BindKey(root, "data", "data_dir", "folder of the spool and the state")
 	fresh := func() any { c := DefaultConfig(); return &c }
 	root.AddCommand(joinCommand(load), runCommand(load), parseCommand(load), readCommand(load), checkCommand(load),
-		load.ConfigCommand("rind-tap", fresh), daemon.VersionCommand())
+		load.ConfigCommand("rind-tap", fresh), daemon.VersionCommand("rind-tap"))
 	return root
 }
 
