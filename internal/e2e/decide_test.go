@@ -27,15 +27,38 @@ func TestEnrollmentDecisions(t *testing.T) {
 			t.Fatalf("exit code %d, want 3: %+v", a.code, a)
 		}
 		says(t, a.err, "waits for approval", "rind enroll approve")
-		refused(t, command(t, nil, program(t, "rind-peel"), "run", "--data", mine), "waits for approval", "rind enroll approve")
+		p := w.runPending(t, mine)
 		if a := w.rind(t, "enroll", "reject", "unwanted"); a.code != 0 {
 			t.Fatalf("reject: %+v", a)
 		}
+		eventually(t, 40*time.Second, "the agent ends and says why", func() error {
+			if !p.ended() || !strings.Contains(p.errOut.String(), "was rejected by") {
+				return errors.New(p.errOut.String())
+			}
+			return nil
+		})
 		w.unchanged(t, "asks again", func(t *testing.T) {
 			refused(t, w.enroll(t, mine, "unwanted", ""), "was rejected by", "with a new token")
 			refused(t, w.rind(t, "enroll", "approve", "unwanted"), "rejected", "with a new token")
 			refused(t, w.rind(t, "enroll", "reject", "unwanted"), "nothing waits", "rind enroll revoke")
 			refused(t, w.rind(t, "enroll", "revoke", "unwanted"), "is no peel", "rind enroll reject")
+		})
+	})
+
+	t.Run("a host that starts before it is approved", func(t *testing.T) {
+		mine := filepath.Join(dir, "early")
+		if a := w.enroll(t, mine, "early", w.token(t)); a.code != 3 {
+			t.Fatalf("exit code %d, want 3: %+v", a.code, a)
+		}
+		p := w.runPending(t, mine)
+		if a := w.rind(t, "enroll", "approve", "early"); a.code != 0 {
+			t.Fatalf("approve: %+v", a)
+		}
+		eventually(t, 40*time.Second, "it is connected", func() error {
+			if got := w.presence(t, "early"); got != "connected" {
+				return fmt.Errorf("it is %q: %s", got, p.errOut)
+			}
+			return nil
 		})
 	})
 
@@ -54,7 +77,7 @@ func TestEnrollmentDecisions(t *testing.T) {
 				t.Errorf("it does not go on waiting: %+v", a)
 			}
 		})
-		if a := w.rind(t, "*", "test.ping"); a.code != 0 {
+		if a := w.rind(t, "taken", "test.ping"); a.code != 0 {
 			t.Errorf("the first host still has the id: %+v", a)
 		}
 		if a := w.rind(t, "enroll", "approve", "--replace", "taken"); a.code != 0 {
@@ -245,4 +268,18 @@ func TestConfigTypos(t *testing.T) {
 			refused(t, command(t, nil, program(t, name), "config", "check", "--config", path, "--set", "log.level=loud"), "log.level")
 		})
 	}
+}
+
+// runPending runs the agent of a host that nobody has approved yet, until it
+// says so.
+func (w world) runPending(t *testing.T, dir string) *proc {
+	t.Helper()
+	p := start(t, "", nil, program(t, "rind-peel"), "run", "--data", dir)
+	eventually(t, 20*time.Second, "it says that it waits", func() error {
+		if !strings.Contains(p.errOut.String(), "waiting for rind enroll approve") {
+			return errors.New(p.errOut.String())
+		}
+		return nil
+	})
+	return p
 }

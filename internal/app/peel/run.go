@@ -48,6 +48,8 @@ func runEnroll(c *cobra.Command, join enroll.JoinConfig, wait time.Duration) err
 func runCommand(load *daemon.Loader) *cobra.Command {
 	return &cobra.Command{
 		Use: "run", Short: "run the agent until it is told to stop", Args: cobra.NoArgs,
+		Long: "run connects to the fleet and serves it. An enrollment that nobody has approved yet is\n" +
+			"waited for.",
 		Example: "  rind-peel run\n  rind-peel run --set log.level=debug",
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg := DefaultConfig()
@@ -60,10 +62,17 @@ func runCommand(load *daemon.Loader) *cobra.Command {
 			}
 			ctx, stop := daemon.SignalContext(c.Context())
 			defer stop()
-			group, err := compose(cfg, logger)
+			identity, err := enroll.LoadIdentity(cfg.DataDir)
+			if errors.Is(err, enroll.ErrPending) {
+				identity, err = enroll.Resume(ctx, cfg.DataDir, logger)
+				if err != nil && ctx.Err() != nil {
+					return nil // told to stop while it waited
+				}
+			}
 			if err != nil {
 				return err
 			}
+			group := compose(cfg, identity, logger)
 			if err := group.Run(ctx); err != nil {
 				return daemon.Fatal(logger, err)
 			}
@@ -73,14 +82,10 @@ func runCommand(load *daemon.Loader) *cobra.Command {
 }
 
 // compose lists the peel's components in start order.
-func compose(cfg Config, logger *slog.Logger) (*lifecycle.Group, error) {
+func compose(cfg Config, identity *enroll.Identity, logger *slog.Logger) *lifecycle.Group {
 	// An agent is a guest on its host: it trades a little of its own time for
 	// the host's memory.
 	debug.SetGCPercent(50)
-	identity, err := enroll.LoadIdentity(cfg.DataDir)
-	if err != nil {
-		return nil, err
-	}
 	reg, checks := metrics.New(), health.New()
 	runtime := cfg.Config
 	runtime.StateDir = filepath.Join(cfg.DataDir, "state")
@@ -95,5 +100,5 @@ func compose(cfg Config, logger *slog.Logger) (*lifecycle.Group, error) {
 	group.Add("peel", peel.New(runtime, peel.Deps{
 		Log: logger, Identity: identity, Version: version.Get().Version, Metrics: reg,
 	}))
-	return group, nil
+	return group
 }

@@ -1,6 +1,7 @@
 package tap
 
 import (
+	"errors"
 	"log/slog"
 	"net"
 	"os"
@@ -122,5 +123,16 @@ func TestUnprivileged(t *testing.T) {
 	}
 	if uid, _, err := unprivileged(""); err != nil || uid == 0 {
 		t.Errorf("the default user is %d (%v)", uid, err)
+	}
+}
+
+// A binary that was built in another way than ours says so, and what to do.
+func TestBuiltWithCgo(t *testing.T) {
+	t.Parallel()
+	if err := allThreads(unix.ENOTSUP); !strings.Contains(err.Error(), "CGO_ENABLED=0") {
+		t.Errorf("got %v", err)
+	}
+	if err := allThreads(unix.EPERM); !errors.Is(err, unix.EPERM) {
+		t.Errorf("got %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package tap
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -67,7 +68,7 @@ func hand(dir string, uid, gid int) error {
 // threads, except those listed, for good.
 func keepOnly(keep ...int) error {
 	if _, _, e := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0); e != 0 {
-		return fmt.Errorf("refusing new privileges: %w", e)
+		return fmt.Errorf("refusing new privileges: %w", allThreads(e))
 	}
 	if err := unbound(); err != nil {
 		return err
@@ -89,16 +90,26 @@ func unbound() error {
 	for c := range unix.CAP_LAST_CAP + 1 {
 		_, _, e := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, uintptr(c), 0, 0, 0, 0)
 		if e != 0 && e != syscall.EINVAL { // this kernel does not know it
-			return fmt.Errorf("bounding capabilities: %w", e)
+			return fmt.Errorf("bounding capabilities: %w", allThreads(e))
 		}
 	}
 	return nil
 }
 
+// allThreads words the error of a system call that is made in every thread,
+// since these rights belong to threads. Go does not make it beside C code, whose
+// threads it does not know.
+func allThreads(e syscall.Errno) error {
+	if e == syscall.ENOTSUP {
+		return errors.New("this binary was built with cgo, beside which rights cannot be given up in every thread: build it with `make build`, or with CGO_ENABLED=0")
+	}
+	return e
+}
+
 func setCapabilities(caps *[2]unix.CapUserData) error {
 	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	if _, _, e := syscall.AllThreadsSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&hdr)), uintptr(unsafe.Pointer(&caps[0])), 0); e != 0 {
-		return fmt.Errorf("dropping capabilities: %w", e)
+		return fmt.Errorf("dropping capabilities: %w", allThreads(e))
 	}
 	return nil
 }
@@ -122,10 +133,10 @@ func drop(uid, gid int) error {
 		}
 	}
 	if _, _, e := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0); e != 0 {
-		return fmt.Errorf("refusing new privileges: %w", e)
+		return fmt.Errorf("refusing new privileges: %w", allThreads(e))
 	}
 	if _, _, e := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0, 0); e != 0 {
-		return fmt.Errorf("dropping ambient capabilities: %w", e)
+		return fmt.Errorf("dropping ambient capabilities: %w", allThreads(e))
 	}
 	return setCapabilities(&[2]unix.CapUserData{})
 }

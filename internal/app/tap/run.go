@@ -103,7 +103,9 @@ func runOpener(ctx context.Context, cfg Config, logger *slog.Logger) error {
 	}
 	// CAP_KILL is for the signal that ends the other process, another user's.
 	if err := keepOnly(unix.CAP_NET_RAW, unix.CAP_KILL); err != nil {
-		return errors.Join(err, cmd.Cancel(), cmd.Wait())
+		err = errors.Join(err, cmd.Cancel())
+		_ = cmd.Wait() // it ends as it was told to
+		return err
 	}
 	logger.Debug("opener serves the parsing process", "pid", cmd.Process.Pid, "uid", uid)
 	go serveOpener(conn.(*net.UnixConn), cfg.Interfaces, logger)

@@ -39,7 +39,7 @@ func ServerURL(s string) (string, error) {
 		return "", errs.New(errs.Invalid, "the server's address %q has to be like https://rind.example.net:8443", truncate(s))
 	}
 	if u.Scheme != "https" {
-		return "", errs.New(errs.Invalid, "the server's address %q: enrollment needs https", truncate(s))
+		return "", errs.New(errs.Invalid, "the server's address %q: enrollment needs https; write it as https://host:8443", truncate(s))
 	}
 	port := u.Port()
 	if port == "" {

@@ -66,6 +66,16 @@ func Join(ctx context.Context, cfg JoinConfig) (*Identity, error) {
 	return j.accept(grant)
 }
 
+// Resume goes on with an enrollment that waits in the folder, until somebody
+// has decided or the context ends.
+func Resume(ctx context.Context, dir string, log *slog.Logger) (*Identity, error) {
+	st, err := readStored(dir)
+	if err != nil {
+		return nil, err
+	}
+	return Join(ctx, JoinConfig{Server: st.Server, ID: st.ID, Dir: dir, Wait: true, Log: log})
+}
+
 // join is a Join under way.
 type join struct {
 	cfg    JoinConfig
