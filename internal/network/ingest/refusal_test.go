@@ -1,9 +1,11 @@
 package ingest
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/tls"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -18,47 +20,75 @@ import (
 )
 
 // TestTooLargeIsAnswered sends reports that are too large over HTTP/1.1, as a
-// client that does not wait for 100 Continue: it reads the answer and is not
-// cut off.
+// client that writes all of them before it reads: it is not cut off, and reads
+// the answer.
 func TestTooLargeIsAnswered(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		server := httptest.NewTLSServer(r.svc.Handler())
 		defer server.Close()
-		client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{
-			TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // #nosec G402 -- the server is this test's
-			TLSNextProto:    map[string]func(string, *tls.Conn) http.RoundTripper{},
-		}}
-		defer client.CloseIdleConnections()
 		large := make([]byte, 3*report.DefaultLimits().Compressed)
 		before := r.counts(t)
 		for name, body := range map[string]func() io.Reader{
 			"with its length":    func() io.Reader { return bytes.NewReader(large) },
 			"without its length": func() io.Reader { return io.MultiReader(bytes.NewReader(large)) },
 		} {
-			for range 5 {
-				q, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, body())
-				if err != nil {
-					t.Fatal(err)
-				}
-				q.Header = request(r.token, nil).Header
-				resp, err := client.Do(q)
-				if err != nil {
-					t.Fatalf("%s: %v", name, err)
-				}
-				text, err := io.ReadAll(resp.Body)
-				resp.Body.Close()
-				var a struct {
-					Error struct{ Kind, Message string }
-				}
-				if resp.ProtoMajor != 1 || resp.StatusCode != http.StatusRequestEntityTooLarge || err != nil || json.Unmarshal(text, &a) != nil || a.Error.Kind != "too_large" {
-					t.Errorf("%s: %s %s %q (%v)", name, resp.Proto, resp.Status, text, err)
-				}
+			q, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, body())
+			if err != nil {
+				t.Fatal(err)
+			}
+			q.Header = request(r.token, nil).Header
+			resp, text, err := writeThenRead(server.Listener.Addr().String(), q)
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+				continue
+			}
+			var a struct {
+				Error struct{ Kind, Message string }
+			}
+			if resp.ProtoMajor != 1 || resp.StatusCode != http.StatusRequestEntityTooLarge || json.Unmarshal(text, &a) != nil || a.Error.Kind != "too_large" {
+				t.Errorf("%s: %s %s %q", name, resp.Proto, resp.Status, text)
 			}
 		}
 		if diff := cmp.Diff(before, r.counts(t)); diff != "" {
 			t.Errorf("rows (-before +after):\n%s", diff)
 		}
 	})
+}
+
+// writeThenRead sends the whole request, slower than a server hangs up that
+// does not listen, and then reads the answer.
+func writeThenRead(addr string, q *http.Request) (*http.Response, []byte, error) {
+	conn, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}}) // #nosec G402 -- the server is this test's
+	if err != nil {
+		return nil, nil, err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		return nil, nil, err
+	}
+	if err := q.Write(&slowly{conn, time.Second}); err != nil {
+		return nil, nil, fmt.Errorf("writing: %w", err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), q)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading: %w", err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	return resp, text, err
+}
+
+// slowly waits once, when the first bytes are on their way.
+type slowly struct {
+	to    io.Writer
+	pause time.Duration
+}
+
+func (s *slowly) Write(b []byte) (int, error) {
+	n, err := s.to.Write(b)
+	time.Sleep(s.pause)
+	s.pause = 0
+	return n, err
 }
 
 // TestClockOff sends good reports with clocks that are more or less wrong.
