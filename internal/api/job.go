@@ -15,6 +15,7 @@ import (
 	"github.com/rind-project/rind/internal/api/wire"
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/job/function/schema"
 	"github.com/rind-project/rind/internal/fleet/master"
 )
 
@@ -74,12 +75,18 @@ func (a *API) runJob(ctx context.Context, _ *http.Request, in wire.JobIn) (fleet
 	if err != nil {
 		return fleet.Job{}, err
 	}
+	if err := schema.Check(in.Function, in.Args); err != nil {
+		return fleet.Job{}, err
+	}
 	return m.Run(ctx, in.Request(a.deps.Now(), who(ctx)))
 }
 
 func (a *API) planJob(ctx context.Context, _ *http.Request, in wire.JobIn) (fleet.JobPlan, error) {
 	m, err := a.fleet()
 	if err != nil {
+		return fleet.JobPlan{}, err
+	}
+	if err := schema.Check(in.Function, in.Args); err != nil {
 		return fleet.JobPlan{}, err
 	}
 	return m.Plan(ctx, in.Request(a.deps.Now(), who(ctx)))

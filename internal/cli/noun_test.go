@@ -216,7 +216,7 @@ func TestFirstWordDecides(t *testing.T) {
 		"peels list":                       `unknown command "peels" for "rind"`,
 		"peels":                            `unknown command "peels" for "rind"`,
 		"nobody test.ping":                 `no peel matches "nobody"`,
-		"nobody ping":                      `no peel matches "nobody"`,
+		"nobody ping":                      "did you mean test.ping?",
 		"":                                 "Available Commands:",
 		"help run":                         "TARGET FUNCTION",
 		"completion bash":                  "__start_rind",

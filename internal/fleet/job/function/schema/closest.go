@@ -2,7 +2,9 @@ package schema
 
 import (
 	"fmt"
+	"github.com/rind-project/rind/internal/base/errs"
 	"slices"
+	"strings"
 
 	"github.com/rind-project/rind/internal/base/spelling"
 )
@@ -23,4 +25,25 @@ func DidYouMean(word string, among []string) string {
 		return ""
 	}
 	return fmt.Sprintf("; did you mean %s?", best)
+}
+
+// Check reports what is wrong with a call before it is sent to any host: an
+// unknown function, or arguments that it does not take.
+func Check(name string, args []string) error {
+	var names []string
+	for _, f := range All() {
+		if f.Name == name {
+			_, err := f.Decode(args)
+			return err
+		}
+		names = append(names, f.Name)
+	}
+	hint := DidYouMean(name, names)
+	for _, known := range names {
+		if strings.HasSuffix(known, "."+name) {
+			hint = fmt.Sprintf("; did you mean %s?", known)
+			break
+		}
+	}
+	return errs.New(errs.NotFound, "there is no function %s%s; rind web-01 sys.list names those of a host", Clip(name), hint)
 }
