@@ -78,7 +78,7 @@ func selfSign(key *ecdsa.PrivateKey, now time.Time) (*x509.Certificate, error) {
 }
 
 // signServer makes a server's certificate for hosts: names and IP addresses.
-func (ca *CA) signServer(hosts []string, key *ecdsa.PrivateKey) (*x509.Certificate, error) {
+func (ca *CA) signServer(hosts []string, usages []x509.ExtKeyUsage, key *ecdsa.PrivateKey) (*x509.Certificate, error) {
 	now := ca.now()
 	template := &x509.Certificate{
 		SerialNumber:          serial(),
@@ -86,7 +86,7 @@ func (ca *CA) signServer(hosts []string, key *ecdsa.PrivateKey) (*x509.Certifica
 		NotBefore:             now.Add(-backdate),
 		NotAfter:              now.Add(serverLife),
 		KeyUsage:              x509.KeyUsageDigitalSignature,
-		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		ExtKeyUsage:           usages,
 		BasicConstraintsValid: true,
 	}
 	if template.NotAfter.After(ca.cert.NotAfter) {

@@ -29,6 +29,12 @@ func (ca *CA) ServerCertificate(hosts []string) (tls.Certificate, error) {
 	if err != nil {
 		return tls.Certificate{}, err
 	}
+	return ca.kept(ca.path(serverFile(hosts)), hosts, x509.ExtKeyUsageServerAuth)
+}
+
+// kept takes a certificate from its file until a third of its life is left,
+// and then makes it anew.
+func (ca *CA) kept(file string, hosts []string, usages ...x509.ExtKeyUsage) (tls.Certificate, error) {
 	ca.mu.Lock()
 	defer ca.mu.Unlock()
 	unlock, err := lockFolder(ca.dir)
@@ -37,7 +43,6 @@ func (ca *CA) ServerCertificate(hosts []string) (tls.Certificate, error) {
 	}
 	defer unlock()
 
-	file := ca.path(serverFile(hosts))
 	text, err := readPrivate(file)
 	if err == nil {
 		if pair, err := tls.X509KeyPair(text, text); err == nil && ca.current(pair.Leaf) {
@@ -46,7 +51,7 @@ func (ca *CA) ServerCertificate(hosts []string) (tls.Certificate, error) {
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return tls.Certificate{}, err
 	}
-	return ca.issue(file, hosts)
+	return ca.issue(file, hosts, usages)
 }
 
 // ServerTLS returns a server's configuration whose certificate renews itself
@@ -57,7 +62,9 @@ func (ca *CA) ServerTLS(hosts []string) (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &renewer{ca: ca, hosts: slices.Clone(hosts), pair: &first, checked: ca.now()}
+	hosts = slices.Clone(hosts)
+	issue := func() (tls.Certificate, error) { return ca.ServerCertificate(hosts) }
+	r := &renewer{ca: ca, issue: issue, pair: &first, checked: ca.now()}
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: r.get}, nil
 }
 
@@ -112,7 +119,7 @@ func (ca *CA) current(leaf *x509.Certificate) bool {
 }
 
 // issue signs a certificate, keeps it, and removes files that have expired.
-func (ca *CA) issue(file string, hosts []string) (tls.Certificate, error) {
+func (ca *CA) issue(file string, hosts []string, usages []x509.ExtKeyUsage) (tls.Certificate, error) {
 	if err := inTime(ca.cert, ca.now()); err != nil {
 		return tls.Certificate{}, err
 	}
@@ -120,7 +127,7 @@ func (ca *CA) issue(file string, hosts []string) (tls.Certificate, error) {
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	cert, err := ca.signServer(hosts, key)
+	cert, err := ca.signServer(hosts, usages, key)
 	if err != nil {
 		return tls.Certificate{}, err
 	}

@@ -18,6 +18,13 @@ const (
 	metaMade     = "rind.made"     // which buckets were made once, on the keepers of that list
 )
 
+// Capacity is what the servers have that keep streams.
+type Capacity struct {
+	Servers int   // how many there are
+	Store   int64 // bytes on the disk of the smallest; 0: the account says
+	Memory  int64 // bytes in the memory of the smallest; 0: the account says
+}
+
 // Ensure makes every bucket and the stream job-events as Buckets and
 // EventsConfig say, for a cluster of clusterSize servers. What exists is
 // brought to these settings, except its size and a number of replicas that an
@@ -26,14 +33,19 @@ const (
 // When a bucket that was made once, and whose content is not made again by
 // itself, is gone, Ensure makes nothing and returns an error that says so.
 func Ensure(ctx context.Context, js jetstream.JetStream, clusterSize int) error {
-	specs, err := fitted(ctx, js)
+	return EnsureWithin(ctx, js, Capacity{Servers: clusterSize})
+}
+
+// EnsureWithin is Ensure for servers of which more is known.
+func EnsureWithin(ctx context.Context, js jetstream.JetStream, have Capacity) error {
+	specs, err := fitted(ctx, js, have)
 	if err != nil {
 		return err
 	}
 	if err := checkLost(ctx, js, specs); err != nil {
 		return err
 	}
-	replicas := min(3, max(1, clusterSize))
+	replicas := min(3, max(1, have.Servers))
 	for _, s := range specs {
 		if err := ensureStream(ctx, js, s, replicas); err != nil {
 			return err
@@ -44,7 +56,7 @@ func Ensure(ctx context.Context, js jetstream.JetStream, clusterSize int) error 
 
 // fitted returns the wanted streams, with sizes that together fit into what
 // the account may store: a stream reserves its size when it is made.
-func fitted(ctx context.Context, js jetstream.JetStream) ([]jetstream.StreamConfig, error) {
+func fitted(ctx context.Context, js jetstream.JetStream, have Capacity) ([]jetstream.StreamConfig, error) {
 	info, err := js.AccountInfo(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("asking the bus for its storage limits: %w", err)
@@ -54,9 +66,17 @@ func fitted(ctx context.Context, js jetstream.JetStream) ([]jetstream.StreamConf
 		specs = append(specs, b.StreamConfig(1))
 	}
 	specs = append(specs, EventsConfig(1))
-	shrink(specs, jetstream.FileStorage, info.Limits.MaxStore)
-	shrink(specs, jetstream.MemoryStorage, info.Limits.MaxMemory)
+	shrink(specs, jetstream.FileStorage, tighter(info.Limits.MaxStore, have.Store))
+	shrink(specs, jetstream.MemoryStorage, tighter(info.Limits.MaxMemory, have.Memory))
 	return specs, nil
+}
+
+// tighter is the smaller of two limits, of which those of zero or less are none.
+func tighter(a, b int64) int64 {
+	if a <= 0 || b > 0 && b < a {
+		return b
+	}
+	return a
 }
 
 // shrink scales the sizes of one storage to 90 % of the limit, when they are

@@ -12,17 +12,21 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/rind-project/rind/internal/base/errs"
 )
 
 // deletions is where the server says that a stream was deleted.
 const deletions = "$JS.EVENT.ADVISORY.STREAM.DELETED.>"
 
-// Keeper makes the buckets at start, and makes those that hold nothing of
-// value again when somebody deletes them. It is a lifecycle component.
+// Keeper makes the buckets at start, makes those that hold nothing of value
+// again when somebody deletes them, and spreads all of them over more servers
+// when the cluster grows. It is a lifecycle component.
 type Keeper struct {
-	conn func() *nats.Conn
-	size int
-	log  *slog.Logger
+	conn     func() *nats.Conn
+	capacity func(context.Context) (Capacity, error)
+	log      *slog.Logger
+	joined   bool
 
 	mu     sync.Mutex
 	sub    *nats.Subscription
@@ -30,11 +34,24 @@ type Keeper struct {
 	work   sync.WaitGroup
 }
 
-// NewKeeper makes a keeper for a cluster of that many servers. It asks for the
-// connection, which has every right in the fleet's account, at Start.
-func NewKeeper(conn func() *nats.Conn, clusterSize int, log *slog.Logger) *Keeper {
-	return &Keeper{conn: conn, size: clusterSize, log: log}
+// NewKeeper makes a keeper. It asks for the connection, which has every right
+// in the fleet's account, at Start, and from then on now and again for what the
+// servers of the cluster have.
+func NewKeeper(conn func() *nats.Conn, capacity func(context.Context) (Capacity, error), log *slog.Logger) *Keeper {
+	return &Keeper{conn: conn, capacity: capacity, log: log}
 }
+
+// Joined says that this server joined a fleet that there was already: it waits
+// for the buckets instead of making them, since the server that has them may
+// not be there yet.
+func (k *Keeper) Joined() { k.joined = true }
+
+// Pace of a keeper.
+const (
+	growEvery = 15 * time.Second // between looks at the size of the cluster
+	startFor  = time.Minute      // for what a cluster that has just begun cannot do yet
+	waitFor   = 5 * time.Minute  // for the buckets of the server that founded the fleet
+)
 
 // Start makes what is missing.
 func (k *Keeper) Start(ctx context.Context) error {
@@ -46,7 +63,8 @@ func (k *Keeper) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("making the buckets: %w", err)
 	}
-	if err := Ensure(ctx, js, k.size); err != nil {
+	have, err := k.begin(ctx, js)
+	if err != nil {
 		return err
 	}
 	k.mu.Lock()
@@ -58,7 +76,85 @@ func (k *Keeper) Start(ctx context.Context) error {
 		cancel()
 		return fmt.Errorf("watching the buckets: %w", err)
 	}
+	k.work.Go(func() { k.grow(running, js, have.Servers) })
 	return nil
+}
+
+// begin makes the buckets. In a cluster that has just begun, or where another
+// server makes them at the same time, it tries again for a while.
+func (k *Keeper) begin(ctx context.Context, js jetstream.JetStream) (Capacity, error) {
+	if k.joined {
+		if err := k.await(ctx, js); err != nil {
+			return Capacity{}, err
+		}
+	}
+	for began := time.Now(); ; {
+		have, err := k.ensure(ctx, js)
+		if err == nil || have.Servers == 1 || errors.Is(err, ErrLost) || time.Since(began) > startFor {
+			return have, err
+		}
+		k.log.Info("the buckets cannot be made yet", "error", err)
+		select {
+		case <-ctx.Done():
+			return have, err
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+func (k *Keeper) ensure(ctx context.Context, js jetstream.JetStream) (Capacity, error) {
+	have, err := k.capacity(ctx)
+	if err != nil {
+		return have, err
+	}
+	return have, EnsureWithin(ctx, js, have)
+}
+
+// await waits until the fleet's buckets are there.
+func (k *Keeper) await(ctx context.Context, js jetstream.JetStream) error {
+	began := time.Now()
+	var told time.Time
+	for {
+		made, err := everMade(ctx, js)
+		if made {
+			return nil
+		}
+		if time.Since(began) > waitFor {
+			return errs.New(errs.Unavailable, "the fleet's buckets are not on the bus after %s: is the server that this one joined running, with nats.cluster.listen set?", waitFor)
+		}
+		if time.Since(told) > 10*time.Second {
+			told = time.Now()
+			k.log.Warn("waiting for the server that has the fleet's buckets; does it run, with nats.cluster.listen set?", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the fleet's buckets: %w", ctx.Err())
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// grow brings the buckets to as many servers as they are to be on.
+func (k *Keeper) grow(ctx context.Context, js jetstream.JetStream, size int) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(growEvery):
+		}
+		asking, cancel := context.WithTimeout(ctx, time.Minute)
+		have, err := k.capacity(asking)
+		if err == nil && have.Servers > size {
+			if err = EnsureWithin(asking, js, have); err == nil {
+				k.log.Info("more servers keep streams; the buckets are spread over them", "servers", have.Servers, "before", size)
+				size = have.Servers
+			}
+		}
+		cancel()
+		if err != nil && ctx.Err() == nil {
+			k.log.Warn("cannot spread the buckets over the servers of the cluster yet", "error", err)
+		}
+	}
 }
 
 func (k *Keeper) deleted(ctx context.Context, js jetstream.JetStream, m *nats.Msg) {
@@ -91,7 +187,7 @@ func (k *Keeper) remake(ctx context.Context, js jetstream.JetStream, name string
 		case <-time.After(wait):
 		}
 		trying, cancel := context.WithTimeout(ctx, 10*time.Second)
-		err := Ensure(trying, js, k.size)
+		_, err := k.ensure(trying, js)
 		cancel()
 		if err == nil {
 			k.log.Warn("somebody deleted a bucket; it is made again", "bucket", name)

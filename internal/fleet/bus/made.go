@@ -29,6 +29,23 @@ func lasting() []string {
 	return names
 }
 
+// ErrLost is wrapped by the error that names what vanished.
+var ErrLost = errors.New("gone from the bus")
+
+// everMade reports whether the buckets were made, by any server.
+func everMade(ctx context.Context, js jetstream.JetStream) (bool, error) {
+	for _, name := range keepers() {
+		s, err := js.Stream(ctx, name)
+		if err != nil {
+			return false, err
+		}
+		if s.CachedInfo().Config.Metadata[metaMade] != "" {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 // checkLost returns an error that names each lasting stream which was made
 // once and is not there any more.
 func checkLost(ctx context.Context, js jetstream.JetStream, specs []jetstream.StreamConfig) error {
@@ -53,7 +70,7 @@ func checkLost(ctx context.Context, js jetstream.JetStream, specs []jetstream.St
 		}
 	}
 	if len(lost) > 0 {
-		return errs.New(errs.Unavailable, "gone from the bus: %s; nothing is written until it is brought back with rind restore", strings.Join(lost, ", "))
+		return errs.New(errs.Unavailable, "%w: %s; nothing is written until it is brought back with rind restore", ErrLost, strings.Join(lost, ", "))
 	}
 	return nil
 }

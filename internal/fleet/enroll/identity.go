@@ -187,7 +187,7 @@ func (i *Identity) lifetime() (issued, expires time.Time) {
 // BusConfig is how this peel connects to the bus. The permission is asked for
 // at each connect, so that a renewed one is used.
 func (i *Identity) BusConfig(log *slog.Logger) (bus.ConnConfig, error) {
-	tlsConfig, err := pki.PoolTLS(i.CAPEM)
+	tlsConfig, err := pki.BusTLS(i.CAPEM)
 	if err != nil {
 		return bus.ConnConfig{}, fmt.Errorf("the CA of the bus: %w", err)
 	}

@@ -20,22 +20,32 @@ import (
 const MaxPeelLife = 24 * time.Hour
 
 // account is the account of masters and peels: its claims, and the file that
-// is the truth about them. The server's own copy is made again from it.
+// is the truth about them. The server's own copy is made again from it. In a
+// cluster every server has such a file, and they are merged: see merge.
 type account struct {
 	keys   *Keys
 	path   string
 	claims *jwt.AccountClaims
+	signed string // the claims, as they were signed last
 	now    func() time.Time
 	stale  bool // the server has not got the claims as they are
 }
 
 // openAccount reads what was revoked and which templates were in use, and
-// states everything else anew.
-func openAccount(keys *Keys, limits jwt.JetStreamLimits, now func() time.Time) (*account, error) {
+// states everything else anew. Held is the account as the server's own copy
+// has it, "" when there is none. When nothing has changed, the signature stays
+// too: a new one would look to other servers like news.
+func openAccount(keys *Keys, limits jwt.JetStreamLimits, now func() time.Time, held string) (*account, error) {
 	a := &account{keys: keys, path: filepath.Join(keys.Store.Dir(), "account.jwt"), now: now}
 	old, err := a.read()
 	if err != nil {
 		return nil, err
+	}
+	if theirs, err := a.decode(held); err == nil {
+		if old == nil || theirs.IssuedAt >= old.IssuedAt {
+			a.signed = held
+		}
+		old = mergeClaims(old, theirs)
 	}
 	a.claims = jwt.NewAccountClaims(public(keys.Account))
 	a.claims.Name = "rind"
@@ -43,14 +53,19 @@ func openAccount(keys *Keys, limits jwt.JetStreamLimits, now func() time.Time) (
 	a.claims.Limits.DisallowBearer = true
 	a.claims.Limits.LeafNodeConn = 0
 	if old != nil {
-		a.claims.Revocations = old.Revocations
+		a.claims.Revocations, a.claims.Tags = old.Revocations, old.Tags
 	}
 	if err := a.scope(old); err != nil {
 		return nil, err
 	}
+	a.forget()
+	if before, err := a.decode(a.signed); err == nil && sameClaims(before, a.claims) {
+		return a, disk.WriteFile(a.path, []byte(a.signed))
+	}
 	return a, a.save()
 }
 
+// read takes the account from its file. There is none at the first start.
 func (a *account) read() (*jwt.AccountClaims, error) {
 	token, err := os.ReadFile(a.path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -66,44 +81,53 @@ func (a *account) read() (*jwt.AccountClaims, error) {
 	if claims.Subject != public(a.keys.Account) {
 		return nil, fmt.Errorf("the bus account in %s belongs to another account key; put back the keys folder as a whole", a.path)
 	}
+	a.signed = string(token)
+	return claims, nil
+}
+
+// decode reads an account that was signed by the fleet's operator.
+func (a *account) decode(token string) (*jwt.AccountClaims, error) {
+	claims, err := jwt.DecodeAccountClaims(token)
+	if err != nil {
+		return nil, err
+	}
+	if claims.Subject != public(a.keys.Account) || claims.Issuer != public(a.keys.Operator) {
+		return nil, errors.New("the account is another one, or somebody else signed it")
+	}
 	return claims, nil
 }
 
 // scope states the template of each scoped key. A key keeps the template that
 // it was made with, since editing it closes every connection under it: a new
 // template goes with a new key, and an old key goes when the last permission
-// that it signed has expired.
+// that it signed has expired. A server of another version has another key, and
+// states it again itself as long as it uses it.
 func (a *account) scope(old *jwt.AccountClaims) error {
-	before := map[string]*jwt.UserScope{}
-	if old != nil {
-		for pub, s := range old.SigningKeys {
-			if us, ok := s.(*jwt.UserScope); ok {
-				before[pub] = us
-			}
-		}
-	}
+	before := scopes(old)
 	newest := before[public(a.keys.Scoped[len(a.keys.Scoped)-1])]
 	if newest != nil && !sameTemplate(newest.Template, bus.PeelPermissions()) {
-		if err := a.keys.addScoped(); err != nil {
+		if err := a.keys.addScoped(bus.PeelPermissions()); err != nil {
 			return err
 		}
-		newest = nil
+		newest = before[public(a.keys.Scoped[len(a.keys.Scoped)-1])]
 	}
-	last := len(a.keys.Scoped) - 1
 	if newest == nil {
-		newest = a.newScope(public(a.keys.Scoped[last]))
+		newest = a.newScope(public(a.keys.Scoped[len(a.keys.Scoped)-1]))
 	}
 	a.claims.SigningKeys.AddScopedSigner(newest)
-	made, err := time.Parse(time.RFC3339, newest.Description)
-	if err == nil && a.now().Sub(made) > MaxPeelLife+time.Hour {
-		return nil
-	}
-	for _, kp := range a.keys.Scoped[:last] {
-		if s := before[public(kp)]; s != nil {
+	for _, s := range before {
+		if s.Key != newest.Key && !(a.settled(newest) && s.Description < newest.Description) {
 			a.claims.SigningKeys.AddScopedSigner(s)
 		}
 	}
 	return nil
+}
+
+// settled reports whether a scope is so old that every permission signed
+// before it has expired.
+func (a *account) settled(s *jwt.UserScope) bool {
+	made, err := time.Parse(time.RFC3339, s.Description)
+	return err == nil && a.now().Sub(made) > MaxPeelLife+time.Hour
 }
 
 func (a *account) newScope(pub string) *jwt.UserScope {
@@ -124,45 +148,60 @@ func sameTemplate(a, b jwt.UserPermissionLimits) bool {
 // The moment lies ahead by the longest life, so that a permission issued by a
 // clock that was wrong is covered too. It reports whether that is new.
 func (a *account) revoke(pub string) bool {
-	if at, ok := a.claims.Revocations[pub]; ok && at > a.now().Unix() {
+	back, _ := taken(a.claims, pub)
+	if at, ok := a.claims.Revocations[pub]; ok && back == 0 && at > a.now().Unix() {
 		return false
 	}
+	setTaken(a.claims, pub, 0)
+	a.claims.ClearRevocation(pub)
 	a.claims.RevokeAt(pub, a.now().Add(MaxPeelLife))
 	return true
 }
 
-// unrevoke takes that back, and reports whether there was anything to.
+// unrevoke takes that back, and reports whether there was anything to. What was
+// issued before stays refused. That it was taken back is remembered as long as
+// the revocation would have been: a server that was away has it still.
 func (a *account) unrevoke(pub string) bool {
-	_, ok := a.claims.Revocations[pub]
+	back, _ := taken(a.claims, pub)
+	if _, ok := a.claims.Revocations[pub]; !ok || back != 0 {
+		return false
+	}
+	now := a.now()
 	a.claims.ClearRevocation(pub)
-	return ok
+	a.claims.RevokeAt(pub, now.Add(-time.Second))
+	setTaken(a.claims, pub, now.Unix())
+	return true
 }
 
 // forget drops the revocations that outlived every permission they concern.
 func (a *account) forget() {
 	oldest := a.now().Add(-2 * time.Hour).Unix()
 	for pub, at := range a.claims.Revocations {
+		if back, ok := taken(a.claims, pub); ok {
+			at = back + int64(MaxPeelLife/time.Second)
+		}
 		if at < oldest {
 			delete(a.claims.Revocations, pub)
+			setTaken(a.claims, pub, 0)
 		}
 	}
 }
 
-// token signs the claims.
-func (a *account) token() (string, error) {
+// sign signs the claims anew.
+func (a *account) sign() error {
 	a.forget()
 	token, err := a.claims.Encode(a.keys.Operator)
 	if err != nil {
-		return "", fmt.Errorf("signing the bus account: %w", err)
+		return fmt.Errorf("signing the bus account: %w", err)
 	}
-	return token, nil
+	a.signed = token
+	return nil
 }
 
 // save signs the claims and writes them to the file.
 func (a *account) save() error {
-	token, err := a.token()
-	if err != nil {
+	if err := a.sign(); err != nil {
 		return err
 	}
-	return disk.WriteFile(a.path, []byte(token))
+	return disk.WriteFile(a.path, []byte(a.signed))
 }

@@ -141,7 +141,7 @@ func TestKeeperMakesADeletedBucketAgain(t *testing.T) {
 	t.Parallel()
 	b := startBus(t, t.TempDir())
 	nc := b.master()
-	k := bus.NewKeeper(func() *nats.Conn { return nc }, 1, slog.New(slog.NewTextHandler(b.log, nil)))
+	k := bus.NewKeeper(func() *nats.Conn { return nc }, b.Capacity, slog.New(slog.NewTextHandler(b.log, nil)))
 	if err := k.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +162,11 @@ func TestKeeperMakesADeletedBucketAgain(t *testing.T) {
 func (b *fleetBus) ensured() jetstream.JetStream {
 	b.t.Helper()
 	js := b.js(b.master())
-	if err := bus.Ensure(b.t.Context(), js, 1); err != nil {
+	have, err := b.Capacity(b.t.Context())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if err := bus.EnsureWithin(b.t.Context(), js, have); err != nil {
 		b.t.Fatal(err)
 	}
 	return js

@@ -6,7 +6,6 @@ package natsd
 import (
 	"fmt"
 	"math"
-	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -22,15 +21,18 @@ type Config struct {
 	MaxPayload     config.Size   `yaml:"max_payload" help:"largest message"`
 	WriteDeadline  time.Duration `yaml:"write_deadline" help:"a client that takes longer to read is disconnected"`
 	ReadyTimeout   time.Duration `yaml:"ready_timeout" help:"how long the bus may take to start"`
+	Advertise      string        `yaml:"advertise" help:"host:port under which peels reach the bus of this server; empty: where it listens"`
 	JetStream      JetStream     `yaml:"jetstream"`
+	Cluster        Cluster       `yaml:"cluster"`
 }
 
 // JetStream is the configuration of what the bus stores.
 type JetStream struct {
+	Enabled      bool   `yaml:"enabled" help:"whether this server keeps streams; in a cluster one or three do, and the others carry connections only"`
 	MaxMemStore  string `yaml:"max_mem_store" help:"memory for streams: a size, or a share of the machine's"`
 	MaxFileStore string `yaml:"max_file_store" help:"disk for streams: a size, or a share of what is free"`
 	Domain       string `yaml:"domain" help:"JetStream domain, for leaf nodes"`
-	SyncInterval string `yaml:"sync_interval" help:"always, or how often writes are synced to disk; empty: always on a single server"`
+	SyncInterval string `yaml:"sync_interval" help:"always, or how often writes are synced to disk; empty: always on a single server, 2m in a cluster"`
 	Limits       Limits `yaml:"limits"`
 }
 
@@ -46,9 +48,10 @@ func DefaultConfig() Config {
 		Listen: "0.0.0.0:4222", MaxConnections: 65536, MaxPayload: 1 << 20,
 		WriteDeadline: 2 * time.Second, ReadyTimeout: 10 * time.Second,
 		JetStream: JetStream{
-			MaxMemStore: "75%", MaxFileStore: "75%",
+			Enabled: true, MaxMemStore: "75%", MaxFileStore: "75%",
 			Limits: Limits{MaxAckPending: 65536, DuplicateWindow: 2 * time.Minute},
 		},
+		Cluster: Cluster{Name: "rind", LeaderTimeout: 5 * time.Minute},
 	}
 }
 
@@ -75,26 +78,34 @@ func (c Config) Validate() error {
 	if _, err := storeSize("nats.jetstream.max_file_store", c.JetStream.MaxFileStore, 1<<30); err != nil {
 		return err
 	}
-	_, _, err := c.syncInterval()
-	return err
+	if _, _, err := c.syncInterval(); err != nil {
+		return err
+	}
+	if c.Advertise != "" {
+		if host, _, err := hostPort("nats.advertise", c.Advertise, "bus1.example.net:4222"); err != nil || host == "" {
+			return errs.New(errs.Invalid, "nats.advertise is %.100q; it has to be HOST:PORT, such as bus1.example.net:4222", c.Advertise)
+		}
+	}
+	return c.Cluster.validate(c.JetStream.Enabled)
 }
 
 func (c Config) hostPort() (host string, port int, err error) {
-	host, text, err := net.SplitHostPort(c.Listen)
-	if err != nil {
-		return "", 0, errs.New(errs.Invalid, "nats.listen is %q; it has to be ADDRESS:PORT, such as 0.0.0.0:4222", c.Listen)
-	}
-	port, err = strconv.Atoi(text)
-	if err != nil || port < 0 || port > 65535 {
-		return "", 0, errs.New(errs.Invalid, "nats.listen is %q; %q is no port", c.Listen, text)
-	}
-	return host, port, nil
+	return hostPort("nats.listen", c.Listen, "0.0.0.0:4222")
 }
+
+// clusterSync is how often the servers of a cluster sync what they store: what
+// one of them has not synced when its power fails, the other two have.
+const clusterSync = 2 * time.Minute
 
 // syncInterval returns whether each write is synced, and how often otherwise.
 func (c Config) syncInterval() (always bool, every time.Duration, err error) {
 	switch text := c.JetStream.SyncInterval; text {
-	case "", "always":
+	case "":
+		if c.Clustered() {
+			return false, clusterSync, nil
+		}
+		return true, 0, nil
+	case "always":
 		return true, 0, nil
 	default:
 		every, err := time.ParseDuration(text)

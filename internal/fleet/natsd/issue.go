@@ -10,7 +10,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 
-	"github.com/rind-project/rind/internal/base/disk"
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
@@ -94,37 +93,22 @@ func (s *Server) Unrevoke(ctx context.Context, pub string) error {
 	return s.amend(ctx, func(a *account) bool { return a.unrevoke(pub) })
 }
 
-// amend changes the account and, if that changed anything, writes it to its file, and gives it to the
-// server, in this order: after a crash in between, the next start applies it.
+// amend changes the account, as all servers state it by now, and if that
+// changed anything gives it to them.
 func (s *Server) amend(ctx context.Context, change func(*account) bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.srv == nil {
 		return errs.New(errs.Unavailable, "the bus does not run")
 	}
-	if err := s.connectSystem(ctx); err != nil {
+	more, err := s.takeIn()
+	if err != nil {
 		return err
 	}
-	if !change(s.account) && !s.account.stale {
+	if !change(s.account) && !more {
 		return nil
 	}
-	s.account.stale = true
-	token, err := s.account.token()
-	if err != nil {
-		return err
-	}
-	if err := disk.WriteFile(s.account.path, []byte(token)); err != nil {
-		return err
-	}
-	msg, err := s.system.RequestWithContext(ctx, claimsUpdate, []byte(token))
-	if err != nil {
-		return fmt.Errorf("giving the changed account to the bus: %w", err)
-	}
-	if err := updateError(msg); err != nil {
-		return err
-	}
-	s.account.stale = false
-	return nil
+	return s.publish(ctx)
 }
 
 // updateError reads the server's answer to a claims update.

@@ -2,8 +2,12 @@ package natsd
 
 import (
 	"crypto/ed25519"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 
+	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nkeys"
 
 	"github.com/rind-project/rind/internal/fleet/bus/keystore"
@@ -71,13 +75,30 @@ func (k *Keys) openScoped() error {
 	return nil
 }
 
-// addScoped makes the next scoped key, under which new permissions go.
-func (k *Keys) addScoped() error {
+// addScoped makes the next scoped key, under which new permissions go. It
+// comes from the account's key and the template, so that each server of a
+// cluster makes the same one by itself.
+func (k *Keys) addScoped(template jwt.UserPermissionLimits) error {
 	if len(k.Scoped) >= maxScoped {
 		return fmt.Errorf("there are %d scoped signing keys already, which is the limit", maxScoped)
 	}
-	kp, err := k.Store.NKey(scopedName(len(k.Scoped)+1), nkeys.PrefixByteAccount)
+	seed, err := k.Account.Seed()
 	if err != nil {
+		return fmt.Errorf("making a scoped key: %w", err)
+	}
+	text, err := json.Marshal(template)
+	if err != nil {
+		return fmt.Errorf("making a scoped key: %w", err)
+	}
+	raw, err := hkdf.Key(sha256.New, seed, nil, "rind scoped key\n"+string(text), 32)
+	if err != nil {
+		return fmt.Errorf("making a scoped key: %w", err)
+	}
+	kp, err := nkeys.FromRawSeed(nkeys.PrefixByteAccount, raw)
+	if err != nil {
+		return fmt.Errorf("making a scoped key: %w", err)
+	}
+	if err := k.Store.KeepNKey(scopedName(len(k.Scoped)+1), kp); err != nil {
 		return err
 	}
 	k.Scoped = append(k.Scoped, kp)

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
@@ -30,6 +31,10 @@ type Deps struct {
 	TLS     *tls.Config           // with the server's certificate
 	Metrics prometheus.Registerer // optional
 	Now     func() time.Time      // optional
+
+	// RouteTLS is for connections between the servers of a cluster, in both
+	// directions. It verifies the other side against the fleet's CA.
+	RouteTLS *tls.Config
 }
 
 // Server is the embedded bus.
@@ -38,13 +43,15 @@ type Server struct {
 	deps Deps
 	died chan error
 
-	mu      sync.Mutex // guards what follows
-	srv     *server.Server
-	keys    *Keys
-	account *account
-	logger  *logger
-	system  *nats.Conn // made when it is first needed
-	stopped bool
+	mu       sync.Mutex // guards what follows
+	srv      *server.Server
+	keys     *Keys
+	account  *account
+	resolver *server.DirAccResolver
+	logger   *logger
+	system   *nats.Conn // made when it is first needed
+	stopped  bool
+	unwatch  context.CancelFunc // ends what goes on in the background
 }
 
 // New makes a bus that is not started.
@@ -77,6 +84,11 @@ func (s *Server) Start(ctx context.Context) error {
 	s.stopped = false
 	s.warnFiles()
 	go s.watch(s.srv)
+	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	s.unwatch = cancel
+	if s.cfg.Clustered() {
+		go s.follow(background)
+	}
 	s.deps.Log.Info("the bus listens", "address", s.srv.Addr().String())
 	return nil
 }
@@ -114,18 +126,26 @@ func (s *Server) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.account, err = openAccount(s.keys, size.limits(s.cfg), s.deps.Now); err != nil {
+	if s.resolver, err = openResolver(filepath.Join(dir, "accounts")); err != nil {
 		return err
 	}
-	if err := s.probe(ctx); err != nil {
+	held, _ := s.resolver.LoadAcc(public(s.keys.Account)) // there is none at the first start
+	if s.account, err = openAccount(s.keys, size.limits(s.cfg), s.deps.Now, held); err != nil {
 		return err
 	}
-	return s.build(size, dir)
+	host, port, err := s.cfg.hostPort()
+	if err != nil {
+		return err
+	}
+	if _, err := probe(ctx, "nats.listen", "the bus", host, port); err != nil {
+		return err
+	}
+	return s.build(ctx, size, dir)
 }
 
 // build makes the server with its operator and its accounts.
-func (s *Server) build(size storage, dir string) error {
-	opts, err := s.options(size, dir)
+func (s *Server) build(ctx context.Context, size storage, dir string) error {
+	opts, err := s.options(ctx, size, dir)
 	if err != nil {
 		return err
 	}
@@ -140,9 +160,10 @@ func (s *Server) build(size storage, dir string) error {
 		return fmt.Errorf("reading the operator back: %w", err)
 	}
 	opts.TrustedOperators = []*jwt.OperatorClaims{operator}
-	if opts.AccountResolver, err = s.resolver(filepath.Join(dir, "accounts")); err != nil {
+	if err := s.storeAccounts(); err != nil {
 		return err
 	}
+	opts.AccountResolver = s.resolver
 	srv, err := server.NewServer(opts)
 	if err != nil {
 		return fmt.Errorf("making the bus: %w", err)
@@ -154,39 +175,19 @@ func (s *Server) build(size storage, dir string) error {
 	return nil
 }
 
-// resolver is the folder of accounts that the server asks, with the accounts
-// as they stand now in it.
-func (s *Server) resolver(dir string) (server.AccountResolver, error) {
-	res, err := server.NewDirAccResolver(dir, 16, time.Minute, server.NoDelete)
-	if err != nil {
-		return nil, fmt.Errorf("opening the accounts of the bus: %w", err)
-	}
-	system := jwt.NewAccountClaims(public(s.keys.System))
-	system.Name = "system"
-	token, err := system.Encode(s.keys.Operator)
-	if err != nil {
-		return nil, fmt.Errorf("signing the system account: %w", err)
-	}
-	if err := res.Store(system.Subject, token); err != nil {
-		return nil, fmt.Errorf("keeping the system account: %w", err)
-	}
-	if token, err = s.account.token(); err != nil {
-		return nil, err
-	}
-	if err := res.Store(s.account.claims.Subject, token); err != nil {
-		return nil, fmt.Errorf("keeping the account: %w", err)
-	}
-	return res, nil
-}
-
 // probe listens for a moment where the server will, since the server itself
-// reports a port in use only in its log.
-func (s *Server) probe(ctx context.Context) error {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.cfg.Listen)
+// reports a port in use only in its log. It returns the port, which the system
+// has chosen when it was 0.
+func probe(ctx context.Context, key, who, host string, port int) (int, error) {
+	addr := net.JoinHostPort(host, strconv.Itoa(port))
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
-		return errs.New(errs.Unavailable, "the bus cannot listen on %s: set nats.listen to a free address, or stop what uses it: %w", s.cfg.Listen, err)
+		return 0, errs.New(errs.Unavailable, "%s cannot listen on %s: set %s to a free address, or stop what uses it: %w", who, addr, key, err)
 	}
-	return l.Close()
+	if a, ok := l.Addr().(*net.TCPAddr); ok {
+		port = a.Port
+	}
+	return port, l.Close()
 }
 
 // ready waits until the server takes connections. It ends at once when the
@@ -230,12 +231,13 @@ func (s *Server) watch(srv *server.Server) {
 // Stop ends the bus.
 func (s *Server) Stop(ctx context.Context) error {
 	s.mu.Lock()
-	srv, system := s.srv, s.system
+	srv, system, unwatch := s.srv, s.system, s.unwatch
 	s.srv, s.system, s.stopped = nil, nil, true
 	s.mu.Unlock()
 	if srv == nil {
 		return nil
 	}
+	unwatch()
 	if system != nil {
 		system.Close()
 	}

@@ -1,6 +1,7 @@
 package natsd
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
 	"io/fs"
@@ -52,7 +53,15 @@ func sizeOf(dir string) int64 {
 	return sum
 }
 
+// limits are what the account may store. In a cluster each server bounds that
+// by itself: every one of them has to sign the same account.
 func (s storage) limits(c Config) jwt.JetStreamLimits {
+	if c.Clustered() {
+		return jwt.JetStreamLimits{
+			MemoryStorage: jwt.NoLimit, DiskStorage: jwt.NoLimit,
+			Streams: 64, Consumer: 10_000, MaxAckPending: jwt.NoLimit, MaxBytesRequired: true,
+		}
+	}
 	return jwt.JetStreamLimits{
 		MemoryStorage: s.mem, DiskStorage: s.disk,
 		Streams: 64, Consumer: 10_000,
@@ -61,8 +70,8 @@ func (s storage) limits(c Config) jwt.JetStreamLimits {
 	}
 }
 
-// options are nats-server's options for one server that stands alone.
-func (s *Server) options(size storage, dir string) (*server.Options, error) {
+// options are nats-server's options.
+func (s *Server) options(ctx context.Context, size storage, dir string) (*server.Options, error) {
 	host, port, err := s.cfg.hostPort()
 	if err != nil {
 		return nil, err
@@ -74,9 +83,16 @@ func (s *Server) options(size storage, dir string) (*server.Options, error) {
 	if err != nil {
 		return nil, err
 	}
+	name, err := s.serverName(dir)
+	if err != nil {
+		return nil, fmt.Errorf("keeping this server's name: %w", err)
+	}
+	if err := s.found(dir, name); err != nil {
+		return nil, err
+	}
 	js := s.cfg.JetStream
-	return &server.Options{
-		ServerName: "rind-" + public(s.keys.Operator)[:12],
+	opts := &server.Options{
+		ServerName: name,
 		Host:       host, Port: port,
 		NoSigs: true, NoLog: true,
 		MaxConn:       s.cfg.MaxConnections,
@@ -88,13 +104,15 @@ func (s *Server) options(size storage, dir string) (*server.Options, error) {
 		// A whole fleet that comes back at once keeps the processors busy for
 		// a while; the handshake of the last one must not time out.
 		TLSTimeout: 30, AuthTimeout: 60,
-		JetStream: true, StoreDir: dir,
+		ClientAdvertise: s.cfg.Advertise,
+		JetStream:       js.Enabled, StoreDir: dir,
 		JetStreamMaxMemory: size.mem, JetStreamMaxStore: size.disk,
 		JetStreamDomain: js.Domain,
 		JetStreamLimits: server.JSLimitOpts{MaxAckPending: js.Limits.MaxAckPending, Duplicates: js.Limits.DuplicateWindow},
 		SyncAlways:      always, SyncInterval: every,
 		SystemAccount: public(s.keys.System),
-	}, nil
+	}
+	return opts, s.clusterOptions(ctx, opts)
 }
 
 // tls13 is the server's TLS with nothing below 1.3.

@@ -14,7 +14,7 @@ func open(t *testing.T, dir string, at time.Time) (*account, *Keys) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := openAccount(keys, jwt.JetStreamLimits{DiskStorage: 1}, func() time.Time { return at })
+	a, err := openAccount(keys, jwt.JetStreamLimits{DiskStorage: 1}, func() time.Time { return at }, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -68,6 +68,19 @@ func createNKey(path string, prefix nkeys.PrefixByte) (nkeys.KeyPair, error) {
 	return kp, disk.WriteFile(path, append(seed, '\n'))
 }
 
+// KeepNKey keeps a NATS key that was made elsewhere.
+func (s *Store) KeepNKey(name string, kp nkeys.KeyPair) error {
+	path, err := s.path(name, ".nk")
+	if err != nil {
+		return err
+	}
+	seed, err := kp.Seed()
+	if err != nil {
+		return fmt.Errorf("keeping the key %s: %w", name, err)
+	}
+	return disk.WriteFile(path, append(seed, '\n'))
+}
+
 // Ed25519 loads the signing key of that name, or makes it.
 func (s *Store) Ed25519(name string) (ed25519.PrivateKey, error) {
 	path, err := s.path(name, ".ed25519")
