@@ -12,11 +12,16 @@ func (s *Server) URL() string {
 	if s.cfg.PublicURL != "" {
 		return s.cfg.PublicURL
 	}
-	return localURL(s.edges.addr())
+	return localURL(s.Addr())
 }
 
 // Addr is where the server listens for HTTPS.
-func (s *Server) Addr() string { return s.edges.addr() }
+func (s *Server) Addr() string {
+	if s.edges == nil {
+		return s.health.addr()
+	}
+	return s.edges.addr()
+}
 
 // BusAddr is where the bus listens; "" without that role.
 func (s *Server) BusAddr() string {

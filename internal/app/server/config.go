@@ -80,8 +80,11 @@ func (c *Config) Validate() error {
 			return config.Bad("roles", "%q is no role: choose among bus, master and node", r)
 		}
 	}
-	if c.has(RoleBus) != c.has(RoleMaster) {
-		return config.Bad("roles", "bus and master run in one process in this version: name both or neither")
+	if c.has(RoleMaster) && !c.has(RoleBus) {
+		return config.Bad("roles", "a master runs beside a bus in one process: name bus too")
+	}
+	if c.has(RoleBus) && !c.serves() && !c.NATS.Clustered() {
+		return config.Bad("nats.cluster.listen", "a server with the role bus alone carries connections for others: say where they reach it, such as 0.0.0.0:6222, and name them in nats.cluster.routes")
 	}
 	if err := listenable("listen", c.Listen); err != nil {
 		return err
@@ -113,6 +116,10 @@ func listenable(key, addr string) error {
 	}
 	return nil
 }
+
+// serves reports whether the server has what people and programs ask for, and
+// so needs the database.
+func (c *Config) serves() bool { return c.has(RoleMaster) || c.has(RoleNode) }
 
 func (c *Config) has(role string) bool { return slices.Contains(c.Roles, role) }
 

@@ -7,6 +7,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/rind-project/rind/internal/fleet/natsd"
 )
 
 // certificateHosts lists every name and address by which this server may be
@@ -74,20 +76,45 @@ func outwardAddress() string {
 	return ""
 }
 
-// busURLs says under which address a peel that reached the HTTPS server as
-// host reaches the bus.
-func busURLs(busAddr func() string) func(string) []string {
+// busURLs says under which addresses a peel that reached the HTTPS server as
+// host reaches the bus: first this server's, then those of the others in its
+// cluster, of which the bus tells it more when they come.
+func busURLs(cfg natsd.Config, daemon *natsd.Server) func(string) []string {
 	return func(host string) []string {
-		bind, port, err := net.SplitHostPort(busAddr())
-		if err != nil {
+		first := cfg.Advertise
+		if first == "" {
+			first = ownBus(host, daemon.Addr())
+		}
+		if first == "" {
 			return nil
 		}
-		if h, _, err := net.SplitHostPort(host); err == nil {
-			host = h
+		urls := []string{"tls://" + first}
+		if !cfg.Clustered() {
+			return urls
 		}
-		if ip := net.ParseIP(bind); ip != nil && !ip.IsUnspecified() && !ip.IsLoopback() {
-			host = bind
+		for _, addr := range daemon.ClientURLs() {
+			if u := "tls://" + addr; len(urls) < maxBusURLs && !slices.Contains(urls, u) {
+				urls = append(urls, u)
+			}
 		}
-		return []string{"tls://" + net.JoinHostPort(strings.Trim(host, "[]"), port)}
+		return urls
 	}
+}
+
+// maxBusURLs is how many addresses a peel takes.
+const maxBusURLs = 64
+
+// ownBus is this server's bus as seen by a peel that reached it as host.
+func ownBus(host, addr string) string {
+	bind, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return ""
+	}
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	if ip := net.ParseIP(bind); ip != nil && !ip.IsUnspecified() && !ip.IsLoopback() {
+		host = bind
+	}
+	return net.JoinHostPort(strings.Trim(host, "[]"), port)
 }

@@ -25,7 +25,6 @@ import (
 	"github.com/rind-project/rind/internal/base/metrics"
 	"github.com/rind-project/rind/internal/base/pki"
 	"github.com/rind-project/rind/internal/base/version"
-	"github.com/rind-project/rind/internal/fleet/bus"
 	"github.com/rind-project/rind/internal/fleet/enroll/registrar"
 	"github.com/rind-project/rind/internal/fleet/job"
 	"github.com/rind-project/rind/internal/fleet/master"
@@ -47,6 +46,7 @@ type Server struct {
 	db     *database.DB
 	people *access.Service
 	edges  *edges
+	health *healthOnly // instead of edges, with the role bus alone
 
 	// of the roles bus and master
 	daemon    *natsd.Server
@@ -87,6 +87,9 @@ func (s *Server) Start(ctx context.Context) (err error) {
 	if err := s.group.Start(ctx); err != nil {
 		return err
 	}
+	if s.people == nil {
+		return nil
+	}
 	// Last, since nobody would be shown the password of a start that failed.
 	if s.password, err = s.people.Bootstrap(ctx); err != nil {
 		return errors.Join(fmt.Errorf("making the first administrator: %w", err), s.group.Stop(context.WithoutCancel(ctx)))
@@ -119,6 +122,9 @@ func (s *Server) open(ctx context.Context) error {
 	if s.ca, err = pki.OpenCA(filepath.Join(s.cfg.DataDir, "pki")); err != nil {
 		return err
 	}
+	if !s.cfg.serves() {
+		return nil
+	}
 	if s.db, err = openDatabase(ctx, s.cfg); err != nil {
 		return err
 	}
@@ -149,6 +155,14 @@ func openDatabase(ctx context.Context, cfg Config) (*database.DB, error) {
 
 // compose lists the components in start order.
 func (s *Server) compose() error {
+	if s.cfg.has(RoleBus) {
+		if err := s.composeBus(); err != nil {
+			return err
+		}
+	}
+	if !s.cfg.serves() {
+		return s.composeHealth()
+	}
 	s.checks.Add("database", s.db.Ping)
 	s.group.Add("access", s.people)
 	if s.cfg.has(RoleMaster) {
@@ -164,12 +178,8 @@ func (s *Server) compose() error {
 	return s.composeEdges()
 }
 
-// composeMaster lists the bus and what lives on it.
+// composeMaster lists what lives on the bus.
 func (s *Server) composeMaster() error {
-	tls, err := s.ca.ServerTLS(certificateHosts(s.cfg))
-	if err != nil {
-		return err
-	}
 	keys, err := natsd.OpenKeys(filepath.Join(s.cfg.DataDir, "keys"))
 	if err != nil {
 		return err
@@ -180,12 +190,11 @@ func (s *Server) composeMaster() error {
 	if err != nil {
 		return fmt.Errorf("delegating to this master's key: %w", err)
 	}
-	s.daemon = natsd.New(s.cfg.NATS, natsd.Deps{Log: s.log, DataDir: s.cfg.DataDir, TLS: tls, Metrics: s.reg})
 	s.client = &busClient{daemon: s.daemon, log: s.log}
 	s.registrar = registrar.New(s.cfg.Enroll, registrar.Deps{
 		DB: s.db, Issuer: s.daemon, CAPEM: s.ca.CertPEM(), Pin: s.ca.Pin(),
 		JS:        func() (jetstream.JetStream, error) { return s.client.js, nil },
-		BusURLs:   busURLs(s.daemon.Addr),
+		BusURLs:   busURLs(s.cfg.NATS, s.daemon),
 		FleetRoot: keys.Root.Public().(ed25519.PublicKey),
 		Forget:    s.forget,
 		Log:       s.log, Metrics: s.reg,
@@ -197,9 +206,9 @@ func (s *Server) composeMaster() error {
 		System:   func() *nats.Conn { return s.client.system },
 		Enrolled: s.registrar.Enrolled,
 	})
-	s.group.Add("bus", s.daemon)
 	s.group.Add("bus client", s.client)
-	s.group.Add("buckets", bus.NewKeeper(func() *nats.Conn { return s.client.nc }, 1, s.log))
+	s.group.Add("bus leader", leader{s.daemon})
+	s.group.Add("buckets", s.keeper())
 	s.group.Add("registrar", s.registrar)
 	s.group.Add("master", s.master)
 	s.checks.Add("bus", func(context.Context) error {

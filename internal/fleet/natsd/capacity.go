@@ -51,12 +51,14 @@ func (s *Server) Capacity(ctx context.Context) (bus.Capacity, error) {
 	return c, err
 }
 
-// ask asks the servers, and returns the name of the one that leads.
+// ask asks the servers, and returns the name of the one that leads. Without it
+// the number is that of the servers that answer.
 func (s *Server) ask(ctx context.Context) (c bus.Capacity, leader string, err error) {
 	answers, err := s.gather(ctx, askStreams)
 	if err != nil {
 		return c, "", err
 	}
+	keeping := 0
 	for _, msg := range answers {
 		var a streams
 		if err := json.Unmarshal(msg.Data, &a); err != nil {
@@ -65,11 +67,15 @@ func (s *Server) ask(ctx context.Context) (c bus.Capacity, leader string, err er
 		if a.Data.Disabled || a.Data.Meta == nil {
 			continue
 		}
+		keeping++
 		if a.Data.Meta.Leader != "" {
 			leader = a.Data.Meta.Leader
+			c.Servers = max(c.Servers, a.Data.Meta.Size)
 		}
-		c.Servers = max(c.Servers, a.Data.Meta.Size)
 		c.Store, c.Memory = smaller(c.Store, a.Data.Config.Store), smaller(c.Memory, a.Data.Config.Memory)
+	}
+	if leader == "" {
+		c.Servers = keeping
 	}
 	return c, leader, nil
 }
@@ -160,10 +166,7 @@ func (s *Server) missing(c bus.Capacity, err error) string {
 	if srv := s.running(); srv != nil {
 		routes = srv.NumRemotes()
 	}
-	if c.Servers == 0 {
-		return fmt.Sprintf("no server that keeps streams answers, and %d others are connected; start them, and check nats.cluster.routes and the firewall", routes)
-	}
-	return fmt.Sprintf("%d of the %d servers that keep streams are needed, and this server is connected to %d others; start them, and check nats.cluster.routes and the firewall", c.Servers/2+1, c.Servers, routes)
+	return fmt.Sprintf("most of the servers that keep streams have to be there, and %d answer; this server is connected to %d others. Start the others, check nats.cluster.routes and the firewall; in a new cluster one server has to begin, with nats.cluster.routes empty", c.Servers, routes)
 }
 
 // ClientURLs are the addresses, host:port, under which clients reach the bus:

@@ -106,10 +106,7 @@ func (s *Server) clusterOptions(ctx context.Context, opts *server.Options) error
 	if len(opts.Routes) == 0 {
 		// The first server of a cluster. Without any route there would be no
 		// cluster that others could join; one to itself is recognised as that.
-		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-			host = "127.0.0.1"
-		}
-		opts.Routes = []*url.URL{{Scheme: "tls", Host: net.JoinHostPort(host, strconv.Itoa(port))}}
+		opts.Routes = []*url.URL{{Scheme: "tls", Host: reachable(host, port)}}
 	}
 	return nil
 }

@@ -9,10 +9,15 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/rind-project/rind/internal/base/pki"
+	"github.com/rind-project/rind/internal/fleet/bus"
 	"github.com/rind-project/rind/internal/fleet/natsd"
 )
 
@@ -56,10 +61,11 @@ func newCluster(t *testing.T, n, stores int) *cluster {
 	}
 	for i := range n {
 		cfg := testConfig()
+		cfg.Cluster.LeaderTimeout = time.Minute
 		cfg.JetStream.Enabled = i < stores
 		cfg.Cluster.Listen = addrs[i]
 		for j := range stores {
-			if j != i {
+			if i > 0 && j != i { // the first one is told of nobody: it begins
 				cfg.Cluster.Routes = append(cfg.Cluster.Routes, addrs[j])
 			}
 		}
@@ -151,6 +157,9 @@ func (c *cluster) lead() {
 			if err := b.WaitLeader(c.t.Context()); err != nil {
 				c.t.Fatal(err)
 			}
+			if err := b.BringIn(c.t.Context()); err != nil {
+				c.t.Fatal(err)
+			}
 		}
 	}
 }
@@ -199,4 +208,92 @@ func TestOneServerWithStreamsAndACarrier(t *testing.T) {
 	c.start(1)
 	c.lead()
 	stream(t, c.servers[1].js(c.servers[1].master()), "KV_jobs")
+}
+
+func TestOneServerAloneInItsCluster(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 1, 1)
+	for range 2 {
+		began := time.Now()
+		c.startAll()
+		t.Logf("leads after %s", time.Since(began))
+		stream(t, c.servers[0].ensured(), "KV_jobs")
+		c.stop(0)
+	}
+}
+
+func TestFromOneServerToThree(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, 3)
+	alone := startBusWith(t, c.dirs[0], testConfig())
+	kv, err := alone.ensured().KeyValue(t.Context(), bus.Jobs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var revision uint64
+	for i := range 2000 {
+		if revision, err = kv.PutString(t.Context(), "j"+strconv.Itoa(i%100), strings.Repeat(strconv.Itoa(i)+" ", 300)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first, err := kv.Get(t.Context(), "j0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := alone.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+
+	b := c.start(0)
+	c.lead()
+	js := b.ensured()
+	check := func(js jetstream.JetStream) {
+		t.Helper()
+		kv, err := js.KeyValue(t.Context(), bus.Jobs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := kv.Get(t.Context(), "j0")
+		if err != nil || string(got.Value()) != string(first.Value()) || got.Revision() != first.Revision() || !got.Created().Equal(first.Created()) {
+			t.Fatalf("j0: %v, %v", got, err)
+		}
+		last, err := kv.Get(t.Context(), "j99")
+		if err != nil || last.Revision() != revision {
+			t.Fatalf("j99: %v, %v, want revision %d", last, err, revision)
+		}
+		history, err := kv.History(t.Context(), "j5")
+		if err != nil || len(history) != 10 {
+			t.Fatalf("the history of j5 has %d entries, %v", len(history), err)
+		}
+	}
+	check(js)
+
+	nc := b.master()
+	k := bus.NewKeeper(func() *nats.Conn { return nc }, b.Capacity, slog.New(slog.NewTextHandler(b.log, nil)))
+	if err := k.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer k.Stop(t.Context())
+	c.start(1)
+	c.start(2)
+	c.lead()
+	eventually(t, "three replicas of each", func() bool {
+		list := js.ListStreams(t.Context())
+		n := 0
+		for info := range list.Info() {
+			if info.Config.Replicas != 3 || info.Cluster == nil || info.Cluster.Leader == "" || len(info.Cluster.Replicas) != 2 {
+				return false
+			}
+			for _, r := range info.Cluster.Replicas {
+				if !r.Current {
+					return false
+				}
+			}
+			n++
+		}
+		return n == 14 && list.Err() == nil
+	})
+	c.stop(0) // the only one that had them
+	c.lead()
+	check(c.servers[1].js(c.servers[1].master()))
 }

@@ -118,7 +118,10 @@ func sameClaims(a, b *jwt.AccountClaims) bool {
 }
 
 func stated(c *jwt.AccountClaims) (string, error) {
-	revoked, _ := json.Marshal(c.Revocations) // a map of strings to numbers always can be
+	revoked, _ := json.Marshal(map[string]int64(c.Revocations)) // which always can be
+	if len(c.Revocations) == 0 {
+		revoked = nil
+	}
 	limits, err := json.Marshal(c.Limits)
 	if err != nil {
 		return "", err

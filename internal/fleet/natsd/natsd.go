@@ -35,6 +35,9 @@ type Deps struct {
 	// RouteTLS is for connections between the servers of a cluster, in both
 	// directions. It verifies the other side against the fleet's CA.
 	RouteTLS *tls.Config
+	// Joined says that this server joined a fleet that there was before it, and
+	// so never begins a cluster.
+	Joined bool
 }
 
 // Server is the embedded bus.
@@ -45,6 +48,7 @@ type Server struct {
 
 	mu       sync.Mutex // guards what follows
 	srv      *server.Server
+	opts     *server.Options
 	keys     *Keys
 	account  *account
 	resolver *server.DirAccResolver
@@ -75,17 +79,21 @@ func (s *Server) Start(ctx context.Context) error {
 	if err := s.prepare(ctx); err != nil {
 		return err
 	}
+	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	s.unwatch = cancel
 	begun := make(chan struct{})
 	go func() { s.srv.Start(); close(begun) }()
 	if err := s.ready(ctx); err != nil {
 		s.abandon(begun)
 		return err
 	}
+	if err := s.accompany(background, s.opts); err != nil {
+		s.abandon(begun)
+		return err
+	}
 	s.stopped = false
 	s.warnFiles()
 	go s.watch(s.srv)
-	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	s.unwatch = cancel
 	if s.cfg.Clustered() {
 		go s.follow(background)
 	}
@@ -96,6 +104,7 @@ func (s *Server) Start(ctx context.Context) error {
 // abandon ends a server that did not become ready. It may still be starting,
 // and would go on to open what Shutdown has not seen yet.
 func (s *Server) abandon(begun <-chan struct{}) {
+	s.unwatch()
 	s.srv.Shutdown()
 	select {
 	case <-begun:
@@ -120,6 +129,9 @@ func (s *Server) prepare(ctx context.Context) error {
 	}
 	var err error
 	if s.keys, err = OpenKeys(filepath.Join(s.deps.DataDir, "keys")); err != nil {
+		return err
+	}
+	if err := s.setAside(dir); err != nil {
 		return err
 	}
 	size, err := s.cfg.storage(dir)
@@ -171,7 +183,7 @@ func (s *Server) build(ctx context.Context, size storage, dir string) error {
 	// With debugging on, since that is where a client shows that speaks another
 	// protocol; the logger drops the rest.
 	srv.SetLoggerV2(s.logger, true, false, false)
-	s.srv = srv
+	s.srv, s.opts = srv, opts
 	return nil
 }
 

@@ -87,7 +87,7 @@ func (s *Server) options(ctx context.Context, size storage, dir string) (*server
 	if err != nil {
 		return nil, fmt.Errorf("keeping this server's name: %w", err)
 	}
-	if err := s.found(dir, name); err != nil {
+	if err := s.enlist(dir, name); err != nil {
 		return nil, err
 	}
 	js := s.cfg.JetStream
