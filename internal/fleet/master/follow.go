@@ -2,7 +2,6 @@ package master
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -14,8 +13,7 @@ import (
 
 // Pace of what a master does by itself.
 const (
-	beatEvery  = 5 * time.Second
-	sweepEvery = 5 * time.Second
+	sweepEvery = time.Second
 	askEvery   = time.Minute
 	keepJobs   = 7 * 24 * time.Hour // the life of the bucket jobs
 )
@@ -114,10 +112,8 @@ func (l *live) watchOnce(kv jetstream.KeyValue, keys string, fn func(jetstream.K
 // keeps the list of enrolled peels current.
 func (m *Master) sweepLoop(l *live) {
 	asked := time.Now()
-	for l.sleep(sweepEvery) {
-		if err := m.sweep(l); err != nil && l.ctx.Err() == nil {
-			m.log.Warn("cannot look for jobs to take up", "error", err)
-		}
+	for l.sleepUntil(sweepEvery, l.masters.left) {
+		m.sweep(l)
 		if time.Since(asked) >= askEvery {
 			asked = time.Now()
 			ctx, cancel := context.WithTimeout(l.ctx, askEvery)
@@ -132,65 +128,37 @@ func (m *Master) sweepLoop(l *live) {
 	}
 }
 
-func (m *Master) sweep(l *live) error {
+// sweep takes up what nobody collects.
+func (m *Master) sweep(l *live) {
+	if !l.masters.named() {
+		return
+	}
 	for _, rec := range l.board.open(time.Now()) {
 		if rec.Master != m.name {
-			alive, err := l.alive(rec.Master)
-			if err != nil || alive {
-				return err
+			if l.masters.alive(rec.Master) {
+				continue
 			}
 		} else if time.Since(rec.Created) < time.Minute {
 			continue // it is being sent, or was closed a moment ago
 		}
-		if l.board.run(rec.JID) == nil {
-			l.wg.Go(func() { m.adopt(l, rec) })
-		}
-	}
-	return nil
-}
-
-// alive reports whether a master's heartbeat is in its bucket.
-func (l *live) alive(name string) (bool, error) {
-	ctx, cancel := context.WithTimeout(l.ctx, 5*time.Second)
-	defer cancel()
-	kv, err := l.js.KeyValue(ctx, bus.MasterHeartbeat)
-	if err != nil {
-		return false, bus.Explain(bus.MasterHeartbeat, err)
-	}
-	if _, err := kv.Get(ctx, name); errors.Is(err, jetstream.ErrKeyNotFound) {
-		return false, nil
-	} else if err != nil {
-		return false, bus.Explain(bus.MasterHeartbeat, err)
-	}
-	return true, nil
-}
-
-// beatLoop says that this master lives. The bucket is asked for each time: it
-// is made again when somebody deletes it.
-func (m *Master) beatLoop(l *live) {
-	started := time.Now().UTC()
-	for {
-		if err := m.beat(l, started); err != nil && l.ctx.Err() == nil {
-			m.log.Warn("cannot write this master's heartbeat", "error", err)
-		}
-		if !l.sleep(beatEvery) {
-			return
+		if l.board.run(rec.JID) == nil && l.masters.begin(rec.JID) {
+			l.wg.Go(func() {
+				defer l.masters.end(rec.JID)
+				m.adopt(l, rec)
+			})
 		}
 	}
 }
 
-func (m *Master) beat(l *live, started time.Time) error {
-	b, err := json.Marshal(struct {
-		Name    string    `json:"name"`
-		Version string    `json:"version,omitempty"`
-		Started time.Time `json:"started"`
-		At      time.Time `json:"at"`
-	}{m.cfg.Name, m.deps.Version, started, time.Now().UTC()})
-	if err != nil {
-		return err
+// sleepUntil is sleep that a token on the channel ends early.
+func (l *live) sleepUntil(d time.Duration, early <-chan struct{}) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-early:
+	case <-l.ctx.Done():
+		return false
 	}
-	ctx, cancel := context.WithTimeout(l.ctx, 5*time.Second)
-	defer cancel()
-	_, err = l.js.Publish(ctx, "$KV."+bus.MasterHeartbeat+"."+m.name, b)
-	return bus.Explain(bus.MasterHeartbeat, err)
+	return l.ctx.Err() == nil
 }

@@ -126,10 +126,20 @@ func (w *world) connect(user func() (string, func([]byte) ([]byte, error), error
 // master starts a master.
 func (w *world) master(name string) (*master.Master, *prometheus.Registry) {
 	w.t.Helper()
+	return w.masterOn(name, w.nc, w.sys)
+}
+
+// masterOn starts a master on connections of its own.
+func (w *world) masterOn(name string, nc, sys *nats.Conn) (*master.Master, *prometheus.Registry) {
+	w.t.Helper()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	reg := prometheus.NewRegistry()
 	m := master.New(master.Config{Name: name}, master.Deps{
 		Log: testLog(), Signer: w.sign, Metrics: reg, Version: "test",
-		NC: func() *nats.Conn { return w.nc }, JS: func() jetstream.JetStream { return w.js }, System: func() *nats.Conn { return w.sys },
+		NC: func() *nats.Conn { return nc }, JS: func() jetstream.JetStream { return js }, System: func() *nats.Conn { return sys },
 		Enrolled: func(context.Context) ([]fleet.PeelID, error) {
 			w.mu.Lock()
 			defer w.mu.Unlock()

@@ -45,6 +45,7 @@ type live struct {
 	roster    *roster
 	presence  *presence
 	board     *board
+	masters   *masters
 	returning *pace // of peels that ask what they missed
 	subs      []*nats.Subscription
 }
@@ -126,7 +127,9 @@ func (m *Master) open(ctx context.Context, l *live) error {
 	if err := m.answerAsks(l); err != nil {
 		return fmt.Errorf("answering what peels ask: %w", err)
 	}
-	m.takeUp(l)
+	if err := m.followMasters(ctx, l); err != nil {
+		return err
+	}
 	l.wg.Go(func() { m.beatLoop(l) })
 	l.wg.Go(func() { m.sweepLoop(l) })
 	return nil

@@ -1,0 +1,157 @@
+package master_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rind-project/rind/internal/fleet"
+)
+
+// oneWins starts a slow job on the first of two masters, ends that one in some
+// way, and expects the other one to finish the job within a time.
+func oneWins(t *testing.T, within time.Duration, end func(stop func(), cut func())) {
+	t.Helper()
+	w := newWorld(t)
+	nc, sys := w.connect(w.bus.ServerUser), w.connect(w.bus.SystemUser)
+	first, _ := w.masterOn("first", nc, sys)
+	second, reg := w.master("second")
+	slow, begun, open := gate("test.slow")
+	w.peel(w.enroll("web-1"), t.TempDir(), slow)
+	w.peel(w.enroll("web-2"), t.TempDir())
+	eventually(t, "both connect", online(second, 2))
+	eventually(t, "the first has its name", func() error {
+		if w.heartbeat(t, "first") == "" {
+			return errors.New("no heartbeat")
+		}
+		return nil
+	})
+	j, err := first.Run(t.Context(), fleet.JobRequest{Target: "*", Function: "test.slow", Timeout: 60 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-begun
+	began := time.Now()
+	end(func() { stop(t, first) }, func() { nc.Close(); sys.Close() })
+	open()
+	done, returns := follow(t, second, j.JID)
+	took := time.Since(began)
+	t.Logf("finished by the other one after %s", took)
+	if done.Summary.Answered != 2 || len(returns) != 2 || !returns["web-1"].OK {
+		t.Errorf("%+v, %v", done.Summary, returns)
+	}
+	if took > within {
+		t.Errorf("it took %s, more than %s", took, within)
+	}
+	if n := counter(t, reg, "rind_master_jobs_running", ""); n != 0 {
+		t.Errorf("%v jobs run still", n)
+	}
+}
+
+func TestJobOfAKilledMasterIsFinishedByAnother(t *testing.T) {
+	t.Parallel()
+	oneWins(t, 20*time.Second, func(_, cut func()) { cut() })
+}
+
+func TestStoppedMasterHandsItsJobsOver(t *testing.T) {
+	t.Parallel()
+	oneWins(t, 6*time.Second, func(stop, _ func()) { stop() })
+}
+
+// heartbeat is what stands in the bucket under a master's name.
+func (w *world) heartbeat(t *testing.T, name string) string {
+	t.Helper()
+	kv, err := w.js.KeyValue(t.Context(), "master-heartbeat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := kv.Get(t.Context(), name)
+	if err != nil {
+		return ""
+	}
+	return string(e.Value())
+}
+
+func TestTwoMastersOfOneName(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first, _ := w.master("same")
+	eventually(t, "it has beaten twice", func() error {
+		if beat := w.heartbeat(t, "same"); !strings.Contains(beat, `"beat":2`) {
+			return fmt.Errorf("it says %s", beat)
+		}
+		return nil
+	})
+	second, _ := w.masterOn("same", w.connect(w.bus.ServerUser), w.connect(w.bus.SystemUser))
+	select {
+	case err := <-second.Died():
+		for _, part := range []string{"master.name", `"same"`, "another master"} {
+			if !strings.Contains(err.Error(), part) {
+				t.Errorf("%q does not say %q", err, part)
+			}
+		}
+	case err := <-first.Died():
+		t.Fatalf("the one that was there first gave up: %v", err)
+	case <-time.After(60 * time.Second):
+		t.Fatal("neither gave up")
+	}
+	stop(t, second)
+	if w.heartbeat(t, "same") == "" {
+		t.Error("the second took the first one's heartbeat with it")
+	}
+	if len(first.Died()) > 0 {
+		t.Error("the first one gave up too")
+	}
+}
+
+// TestBusThatTakesNothingKillsNobody: while no heartbeat is stored, as during
+// an election, no master takes another one for dead.
+func TestBusThatTakesNothingKillsNobody(t *testing.T) {
+	t.Parallel()
+	w := newWorldOn(t, freePort(t))
+	first, _ := w.masterOn("first", w.connect(w.bus.ServerUser), w.connect(w.bus.SystemUser))
+	second, _ := w.master("second")
+	slow, begun, open := gate("test.slow")
+	w.peel(w.enroll("web-1"), t.TempDir(), slow)
+	eventually(t, "it connects", online(first, 1))
+	eventually(t, "both beat", func() error {
+		if w.heartbeat(t, "first") == "" || w.heartbeat(t, "second") == "" {
+			return errors.New("no heartbeat")
+		}
+		return nil
+	})
+	j, err := first.Run(t.Context(), fleet.JobRequest{Target: "*", Function: "test.slow", Timeout: 60 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-begun
+	stop(t, w.bus)
+	time.Sleep(12 * time.Second) // longer than a master may be silent
+	if err := w.bus.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	open()
+	done, _ := follow(t, second, j.JID)
+	if done.Summary.Answered != 1 {
+		t.Errorf("%+v", done.Summary)
+	}
+	if rec := w.record(t, j.JID); !strings.Contains(rec, `"master":"first"`) {
+		t.Errorf("another one took the job: %s", rec)
+	}
+}
+
+// record is a job's record as its bucket has it.
+func (w *world) record(t *testing.T, jid string) string {
+	t.Helper()
+	kv, err := w.js.KeyValue(t.Context(), "jobs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := kv.Get(t.Context(), jid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(e.Value())
+}
