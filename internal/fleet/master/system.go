@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -21,7 +22,9 @@ const (
 	listPage   = 256
 	listIdle   = 300 * time.Millisecond // after the last server's answer
 	listWait   = 3 * time.Second        // for the first
-	missLists  = 2                      // a server that is missing in so many lists is gone
+	callEvery  = 5 * time.Second        // between calls of the servers
+	callWait   = 3 * time.Second        // for the last of those that are known
+	missCalls  = 3                      // a server that does not answer so many is gone
 	maxServers = 1024
 )
 
@@ -95,7 +98,9 @@ func (m *Master) listenSystem(l *live, sys *nats.Conn) error {
 	if err := sys.FlushTimeout(10 * time.Second); err != nil {
 		return fmt.Errorf("subscribing to the system account: %w", err)
 	}
-	l.wg.Go(func() { m.listLoop(l, sys) })
+	soon := make(chan struct{}, 1)
+	l.wg.Go(func() { m.listLoop(l, sys, soon) })
+	l.wg.Go(func() { m.callLoop(l, sys, soon) })
 	return nil
 }
 
@@ -142,24 +147,21 @@ func (m *Master) onBeat(l *live, msg *nats.Msg) {
 }
 
 // listLoop compares with the servers' lists at start, every minute, and soon
-// after the connection came back or a server did not answer: a server that
-// died has told nobody of the connections that ended with it.
-func (m *Master) listLoop(l *live, sys *nats.Conn) {
+// after the connection came back, a list failed, or a server came that was not
+// there.
+func (m *Master) listLoop(l *live, sys *nats.Conn, soon <-chan struct{}) {
 	back := sys.StatusChanged(nats.CONNECTED)
-	missed := map[string]int{}
 	for {
 		wait := listEvery
-		if err := m.list(l, sys, missed); err != nil && l.ctx.Err() == nil {
+		if err := m.list(l, sys); err != nil && l.ctx.Err() == nil {
 			m.log.Warn("cannot read the list of connections; presence goes by events until the next try", "error", err)
-			wait = listSoon
-		}
-		if len(missed) > 0 {
 			wait = listSoon
 		}
 		next := time.NewTimer(wait)
 		select {
 		case <-next.C:
 		case <-back:
+		case <-soon:
 		case <-l.ctx.Done():
 		}
 		next.Stop()
@@ -167,6 +169,87 @@ func (m *Master) listLoop(l *live, sys *nats.Conn) {
 			return
 		}
 	}
+}
+
+// callLoop asks every few seconds which servers are there: one that died has
+// told nobody of the connections that ended with it. Its peels are away until
+// another server tells of them.
+func (m *Master) callLoop(l *live, sys *nats.Conn, soon chan<- struct{}) {
+	missed, gone := map[string]int{}, map[string]bool{}
+	for l.sleep(callEvery) {
+		known := l.presence.servers()
+		here, err := call(l.ctx, sys, known)
+		if err != nil {
+			continue // this master's own connection is down, which says nothing of others
+		}
+		for server := range here {
+			delete(missed, server)
+			if gone[server] {
+				delete(gone, server)
+				select {
+				case soon <- struct{}{}:
+				default:
+				}
+			}
+		}
+		lost := false
+		for server := range known {
+			if here[server] {
+				continue
+			}
+			if missed[server]++; missed[server] >= missCalls {
+				delete(missed, server)
+				delete(known, server)
+				gone[server], lost = true, true
+				m.log.Warn("a server of the bus is gone; its peels are away until another one has them", "server", server)
+			}
+		}
+		if lost && l.presence.lost(known) {
+			m.changes.notify()
+		}
+	}
+}
+
+// call returns the servers that answer. It waits for all that are known, for
+// some seconds.
+func call(ctx context.Context, sys *nats.Conn, known map[string]bool) (map[string]bool, error) {
+	inbox := sys.NewInbox()
+	answers := make(chan *nats.Msg, maxServers)
+	sub, err := sys.ChanSubscribe(inbox, answers)
+	if err != nil {
+		return nil, fmt.Errorf("calling the servers: %w", err)
+	}
+	defer func() { _ = sub.Unsubscribe() }() // fails only when the connection is gone
+	if err := sys.PublishRequest("$SYS.REQ.SERVER.PING.IDZ", inbox, nil); err != nil {
+		return nil, fmt.Errorf("calling the servers: %w", err)
+	}
+	here := map[string]bool{}
+	left := len(known)
+	wait := time.NewTimer(callWait)
+	defer wait.Stop()
+	for left > 0 || len(here) == 0 {
+		select {
+		case msg := <-answers:
+			var who struct {
+				ID string `json:"id"`
+			}
+			if err := json.Unmarshal(msg.Data, &who); err != nil || who.ID == "" || here[who.ID] {
+				continue
+			}
+			here[who.ID] = true
+			if known[who.ID] {
+				left--
+			}
+		case <-wait.C:
+			if len(here) == 0 {
+				return nil, fmt.Errorf("calling the servers: none answered within %s", callWait)
+			}
+			return here, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return here, nil
 }
 
 // page is one server's answer.
@@ -181,37 +264,26 @@ type page struct {
 }
 
 // list asks all servers for their first page, and each for the others.
-func (m *Master) list(l *live, sys *nats.Conn, missed map[string]int) error {
+func (m *Master) list(l *live, sys *nats.Conn) error {
 	began := time.Now()
 	firsts, err := firstPages(l.ctx, sys)
 	if err != nil {
 		return err
 	}
-	alive := map[string]bool{}
 	changed := false
+	var failed []error
 	for _, p := range firsts {
-		alive[p.Server.ID] = true
 		all, err := restPages(l.ctx, sys, p)
 		if err != nil {
-			return err
+			failed = append(failed, err)
+			continue
 		}
 		changed = l.presence.reconcile(p.Server.ID, all, began) || changed
 	}
-	for server := range l.presence.servers() {
-		if alive[server] {
-			delete(missed, server)
-			continue
-		}
-		if missed[server]++; missed[server] < missLists {
-			alive[server] = true
-		} else {
-			delete(missed, server)
-		}
-	}
-	if l.presence.lost(alive) || changed {
+	if changed {
 		m.changes.notify()
 	}
-	return nil
+	return errors.Join(failed...)
 }
 
 func listRequest(offset int) []byte {
