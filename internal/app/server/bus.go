@@ -88,7 +88,7 @@ func (s *Server) composeHealth() error {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /healthz", s.checks.Healthz())
-	mux.Handle("GET /readyz", s.checks.Readyz())
+	mux.Handle("GET /readyz", s.checks.Readyz(fromHere))
 	mux.Handle("GET /metrics", localOnly(metrics.Handler(s.reg)))
 	s.health = &healthOnly{https: httpserver.New(httpserver.Defaults(s.cfg.Listen), httpserver.Deps{
 		Log: s.log, TLS: tls, Handler: guarded(mux), Key: "listen",
@@ -100,12 +100,17 @@ func (s *Server) composeHealth() error {
 // localOnly refuses who asks from another machine.
 func localOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		host, _, err := net.SplitHostPort(r.RemoteAddr)
-		addr, errAddr := netip.ParseAddr(host)
-		if err != nil || errAddr != nil || !addr.Unmap().IsLoopback() {
+		if !fromHere(r) {
 			http.Error(w, "a server with the role bus alone has no users who could sign in; ask for its metrics on the machine itself, over the loopback address", http.StatusForbidden)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// fromHere reports whether a request comes from this machine.
+func fromHere(r *http.Request) bool {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	addr, errAddr := netip.ParseAddr(host)
+	return err == nil && errAddr == nil && addr.Unmap().IsLoopback()
 }
