@@ -46,7 +46,8 @@ type live struct {
 	presence  *presence
 	board     *board
 	masters   *masters
-	returning *pace // of peels that ask what they missed
+	names     sync.Map // of the bus's servers, by their ids
+	returning *pace    // of peels that ask what they missed
 	subs      []*nats.Subscription
 }
 

@@ -63,11 +63,16 @@ func (c *connection) peel() (fleet.PeelID, bool) {
 	return id, err == nil
 }
 
+// broker is a server of the bus. Its id is another one after each start, its
+// name is not.
+type broker struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
 // event is a connect or disconnect event of the system account.
 type event struct {
-	Server struct {
-		ID string `json:"id"`
-	} `json:"server"`
+	Server broker     `json:"server"`
 	Client connection `json:"client"`
 }
 
@@ -75,7 +80,7 @@ type event struct {
 // lists, so that nothing falls in between.
 func (m *Master) listenSystem(l *live, sys *nats.Conn) error {
 	err := l.subscribe(sys, "$SYS.ACCOUNT.*.CONNECT", func(msg *nats.Msg) {
-		if e, id, ok := m.parseEvent(msg); ok {
+		if e, id, ok := m.parseEvent(l, msg); ok {
 			l.known(m, id)
 			if l.presence.connected(id, conn{e.Server.ID, e.Client.ID}, e.Client.Host, time.Now()) {
 				m.log.Debug("peel connected", "peel", id, "address", e.Client.Host)
@@ -87,7 +92,7 @@ func (m *Master) listenSystem(l *live, sys *nats.Conn) error {
 		return err
 	}
 	err = l.subscribe(sys, "$SYS.ACCOUNT.*.DISCONNECT", func(msg *nats.Msg) {
-		if e, id, ok := m.parseEvent(msg); ok && l.presence.disconnected(id, conn{e.Server.ID, e.Client.ID}, time.Now()) {
+		if e, id, ok := m.parseEvent(l, msg); ok && l.presence.disconnected(id, conn{e.Server.ID, e.Client.ID}, time.Now()) {
 			m.log.Debug("peel is away", "peel", id)
 			m.changes.notify()
 		}
@@ -104,11 +109,12 @@ func (m *Master) listenSystem(l *live, sys *nats.Conn) error {
 	return nil
 }
 
-func (m *Master) parseEvent(msg *nats.Msg) (e event, id fleet.PeelID, ok bool) {
+func (m *Master) parseEvent(l *live, msg *nats.Msg) (e event, id fleet.PeelID, ok bool) {
 	if err := json.Unmarshal(msg.Data, &e); err != nil {
 		m.log.Warn("cannot read an event of the system account", "subject", msg.Subject, "error", err)
 		return e, "", false
 	}
+	l.names.Store(e.Server.ID, e.Server.Name)
 	id, ok = e.Client.peel()
 	return e, id, ok
 }
@@ -182,7 +188,10 @@ func (m *Master) callLoop(l *live, sys *nats.Conn, soon chan<- struct{}) {
 		if err != nil {
 			continue // this master's own connection is down, which says nothing of others
 		}
-		for server := range here {
+		follows := map[string]bool{} // names of the servers that are there
+		for server, name := range here {
+			l.names.Store(server, name)
+			follows[name] = true
 			delete(missed, server)
 			if gone[server] {
 				delete(gone, server)
@@ -194,11 +203,15 @@ func (m *Master) callLoop(l *live, sys *nats.Conn, soon chan<- struct{}) {
 		}
 		lost := false
 		for server := range known {
-			if here[server] {
+			if here[server] != "" {
 				continue
 			}
-			if missed[server]++; missed[server] >= missCalls {
+			// One that was started again has the name of the one that was.
+			name, _ := l.names.Load(server)
+			again, _ := name.(string)
+			if missed[server]++; missed[server] >= missCalls || follows[again] {
 				delete(missed, server)
+				l.names.Delete(server)
 				delete(known, server)
 				gone[server], lost = true, true
 				m.log.Warn("a server of the bus is gone; its peels are away until another one has them", "server", server)
@@ -210,9 +223,9 @@ func (m *Master) callLoop(l *live, sys *nats.Conn, soon chan<- struct{}) {
 	}
 }
 
-// call returns the servers that answer. It waits for all that are known, for
-// some seconds.
-func call(ctx context.Context, sys *nats.Conn, known map[string]bool) (map[string]bool, error) {
+// call returns the servers that answer, with their names. It waits for all
+// that are known, for some seconds.
+func call(ctx context.Context, sys *nats.Conn, known map[string]bool) (map[string]string, error) {
 	inbox := sys.NewInbox()
 	answers := make(chan *nats.Msg, maxServers)
 	sub, err := sys.ChanSubscribe(inbox, answers)
@@ -223,20 +236,18 @@ func call(ctx context.Context, sys *nats.Conn, known map[string]bool) (map[strin
 	if err := sys.PublishRequest("$SYS.REQ.SERVER.PING.IDZ", inbox, nil); err != nil {
 		return nil, fmt.Errorf("calling the servers: %w", err)
 	}
-	here := map[string]bool{}
+	here := map[string]string{}
 	left := len(known)
 	wait := time.NewTimer(callWait)
 	defer wait.Stop()
 	for left > 0 || len(here) == 0 {
 		select {
 		case msg := <-answers:
-			var who struct {
-				ID string `json:"id"`
-			}
-			if err := json.Unmarshal(msg.Data, &who); err != nil || who.ID == "" || here[who.ID] {
+			var who struct{ ID, Name string }
+			if err := json.Unmarshal(msg.Data, &who); err != nil || who.ID == "" || who.Name == "" || here[who.ID] != "" {
 				continue
 			}
-			here[who.ID] = true
+			here[who.ID] = who.Name
 			if known[who.ID] {
 				left--
 			}
@@ -254,10 +265,8 @@ func call(ctx context.Context, sys *nats.Conn, known map[string]bool) (map[strin
 
 // page is one server's answer.
 type page struct {
-	Server struct {
-		ID string `json:"id"`
-	} `json:"server"`
-	Data struct {
+	Server broker `json:"server"`
+	Data   struct {
 		Total int          `json:"total"`
 		Conns []connection `json:"connections"`
 	} `json:"data"`
@@ -278,6 +287,7 @@ func (m *Master) list(l *live, sys *nats.Conn) error {
 			failed = append(failed, err)
 			continue
 		}
+		l.names.Store(p.Server.ID, p.Server.Name)
 		changed = l.presence.reconcile(p.Server.ID, all, began) || changed
 	}
 	if changed {
