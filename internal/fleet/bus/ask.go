@@ -17,6 +17,13 @@ import (
 // wraps ErrRefused is final, any other one makes the peel ask again.
 type Answerer func(ctx context.Context, id fleet.PeelID, data []byte) ([]byte, error)
 
+// OwnReply reports whether the answer to a message goes to the inbox of the
+// peel that its subject names. A message with another reply is not answered:
+// the answer would be written there with a master's rights.
+func OwnReply(msg *nats.Msg, id fleet.PeelID) bool {
+	return strings.HasPrefix(msg.Reply, InboxPrefix(id)+".")
+}
+
 // Ask asks the masters and returns what one of them answers. An error that
 // wraps ErrRefused is final; after any other one it may be asked again.
 func Ask(ctx context.Context, nc *nats.Conn, subject string, data []byte, limit time.Duration) ([]byte, error) {

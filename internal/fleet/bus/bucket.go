@@ -25,6 +25,10 @@ const (
 	EventsStream = "job-events"
 )
 
+// ByPeople stands for a peel's id in the subject of an event that a person or
+// a program sent. No peel can be called so.
+const ByPeople = "@"
+
 // DuplicateWindow is how long a stream remembers message ids, at most.
 const DuplicateWindow = 2 * time.Minute
 
@@ -112,7 +116,7 @@ func (b BucketSpec) StreamConfig(replicas int) jetstream.StreamConfig {
 func EventsConfig(replicas int) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name:         EventsStream,
-		Subjects:     []string{JobEvents},
+		Subjects:     []string{JobEvents, StoredEvents},
 		Storage:      jetstream.FileStorage,
 		Replicas:     replicas,
 		Retention:    jetstream.LimitsPolicy,

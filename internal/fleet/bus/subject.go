@@ -32,7 +32,8 @@ const (
 	AllEvents     = "evt.>"
 	AllAsks       = "ask.>"
 	AllCatchUps   = "ask.*." + CatchUpAsk
-	JobEvents     = "jobevt.>" // the subjects of the stream job-events
+	JobEvents     = "jobevt.>" // the subjects of the stream job-events,
+	StoredEvents  = "event.>"  // which masters alone write
 )
 
 // CatchUpAsk is what a peel asks when it has connected: the jobs that it
@@ -136,4 +137,9 @@ func ParseEvent(subject string) (id fleet.PeelID, name string, ok bool) {
 	peel, name, both := strings.Cut(rest, ".")
 	id, err := fleet.ParsePeelID(peel)
 	return id, name, found && both && name != "" && err == nil
+}
+
+// StoredEventSubject is where masters keep an event of a peel, or of ByPeople.
+func StoredEventSubject(id fleet.PeelID, name string) string {
+	return "event." + string(id) + "." + name
 }

@@ -3,14 +3,12 @@ package master
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"golang.org/x/time/rate"
 
-	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
+	"github.com/rind-project/rind/internal/fleet/pace"
 )
 
 // Bounds of what peels may ask.
@@ -29,11 +27,11 @@ type asks struct {
 	l    *live
 	by   map[string]bus.Answerer
 	slot chan struct{}
-	pace *pace
+	pace *pace.Pace
 }
 
 func (m *Master) answerAsks(l *live) error {
-	a := &asks{m: m, l: l, by: map[string]bus.Answerer{}, slot: make(chan struct{}, askWorkers), pace: newPace(askRate, askBurst)}
+	a := &asks{m: m, l: l, by: map[string]bus.Answerer{}, slot: make(chan struct{}, askWorkers), pace: pace.New(askRate, askBurst)}
 	for what, fn := range m.deps.Answers {
 		a.by[what] = fn
 	}
@@ -59,7 +57,7 @@ func (a *asks) onAsk(msg *nats.Msg) {
 		bus.Refuse(msg, fmt.Sprintf("no master answers %.64q", what))
 		return
 	}
-	if !a.pace.allow(id, time.Now()) {
+	if !a.pace.Allow(id, time.Now()) {
 		a.m.metrics.asks.WithLabelValues("too_often").Inc()
 		bus.Retry(msg, fmt.Sprintf("this peel asks more than %d times a second; ask later", askRate))
 		return
@@ -81,48 +79,4 @@ func (a *asks) onAsk(msg *nats.Msg) {
 		a.m.metrics.asks.WithLabelValues(result).Inc()
 		bus.Answer(msg, data, err)
 	})
-}
-
-// maxPaced bounds the peels whose pace is remembered.
-const maxPaced = 1 << 17
-
-// pace bounds how often each peel may do something.
-type pace struct {
-	per   rate.Limit
-	burst int
-
-	mu sync.Mutex
-	by map[fleet.PeelID]*rate.Limiter
-}
-
-func newPace(perSecond float64, burst int) *pace {
-	return &pace{per: rate.Limit(perSecond), burst: burst, by: map[fleet.PeelID]*rate.Limiter{}}
-}
-
-func (p *pace) allow(id fleet.PeelID, now time.Time) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	lim := p.by[id]
-	if lim == nil {
-		if len(p.by) >= maxPaced {
-			p.shed(now)
-		}
-		lim = rate.NewLimiter(p.per, p.burst)
-		p.by[id] = lim
-	}
-	return lim.AllowN(now, 1)
-}
-
-// shed forgets the peels that are back at their full allowance, and when there
-// are none, all.
-func (p *pace) shed(now time.Time) {
-	before := len(p.by)
-	for id, lim := range p.by {
-		if lim.TokensAt(now) >= float64(p.burst) {
-			delete(p.by, id)
-		}
-	}
-	if len(p.by) == before {
-		clear(p.by)
-	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -69,7 +68,7 @@ func (l *live) subscribeQueue(subject string, fn nats.MsgHandler) error {
 // ownReply reports whether the answer to a message goes to the inbox of the
 // peel that its subject names.
 func ownReply(msg *nats.Msg, id fleet.PeelID) bool {
-	return strings.HasPrefix(msg.Reply, bus.InboxPrefix(id)+".")
+	return bus.OwnReply(msg, id)
 }
 
 func (in *intake) own(msg *nats.Msg, id fleet.PeelID) bool {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/fleet/bus"
+	"github.com/rind-project/rind/internal/fleet/pace"
 )
 
 // Master is one master of the fleet. Use New.
@@ -46,8 +47,8 @@ type live struct {
 	presence  *presence
 	board     *board
 	masters   *masters
-	names     sync.Map // of the bus's servers, by their ids
-	returning *pace    // of peels that ask what they missed
+	names     sync.Map   // of the bus's servers, by their ids
+	returning *pace.Pace // of peels that ask what they missed
 	subs      []*nats.Subscription
 }
 
@@ -112,7 +113,7 @@ func (m *Master) open(ctx context.Context, l *live) error {
 	if err := l.roster.refresh(ctx); err != nil {
 		return err
 	}
-	l.returning = newPace(1, 30)
+	l.returning = pace.New(1, 30)
 	if err := m.listen(l); err != nil {
 		return err
 	}

@@ -137,7 +137,7 @@ func (m *Master) listenForReturning(l *live) error {
 			bus.Refuse(msg, "the list of jobs cannot be read")
 			return
 		}
-		if !l.returning.allow(id, time.Now()) {
+		if !l.returning.Allow(id, time.Now()) {
 			bus.Retry(msg, "this peel asks too often")
 			return
 		}
