@@ -26,6 +26,24 @@ type Event struct {
 	Data json.RawMessage `json:"data,omitempty"` // untrusted
 }
 
+// EventSaid is what a peel says of an event; the rest is in the subject. What
+// is said again under one id is the same event.
+type EventSaid struct {
+	ID   string          `json:"id,omitempty"` // at most 64 of a-z, 0-9, _ and -
+	Data json.RawMessage `json:"data,omitempty"`
+}
+
+// Check says what is wrong with it.
+func (s EventSaid) Check() error {
+	if len(s.ID) > 64 || !isToken(s.ID) {
+		return fmt.Errorf("the event's id is %.80q: use at most 64 of a-z, 0-9, _ and -", s.ID)
+	}
+	if len(s.Data) == 0 {
+		return nil
+	}
+	return CheckValue(s.Data, MaxEventData)
+}
+
 // EventStep is what somebody who watches events is told: exactly one field is
 // set.
 type EventStep struct {

@@ -32,6 +32,7 @@ type Config struct {
 	Heartbeat        time.Duration `yaml:"heartbeat" help:"how often the peel says that it lives"`
 	Workers          int           `yaml:"workers" help:"jobs that change something and run at the same time"`
 	Facts            FactsConfig   `yaml:"facts"`
+	Basket           BasketConfig  `yaml:"basket"`
 }
 
 // FactsConfig says how facts are kept current.
@@ -45,7 +46,7 @@ func DefaultConfig() Config {
 		MaxReconnects: -1, ReconnectWait: 2 * time.Second, ReconnectBufSize: 8 * config.MiB,
 		PingInterval: 20 * time.Second, MaxPingsOut: 3, DrainTimeout: 30 * time.Second,
 		Heartbeat: 25 * time.Second, Workers: 4,
-		Facts: FactsConfig{Interval: 5 * time.Minute},
+		Facts: FactsConfig{Interval: 5 * time.Minute}, Basket: BasketConfig{Interval: 5 * time.Minute},
 	}
 }
 
@@ -84,6 +85,7 @@ func (c *Config) fill() {
 	setDefault(&c.Workers, d.Workers)
 	setDefault(&c.DrainTimeout, d.DrainTimeout)
 	setDefault(&c.Facts.Interval, d.Facts.Interval)
+	setDefault(&c.Basket.Interval, d.Basket.Interval)
 }
 
 func setDefault[T ~int | ~int64](v *T, def T) {

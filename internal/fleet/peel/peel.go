@@ -25,6 +25,7 @@ type Peel struct {
 	root      ed25519.PublicKey
 	log       *slog.Logger
 	metrics   *metrics
+	sharing   *sharing
 	functions *function.Registry
 	died      chan error
 
@@ -103,7 +104,11 @@ func (p *Peel) Start(context.Context) error {
 		if err != nil {
 			return err
 		}
-		p.metrics = m
+		s, err := newSharing(p.deps.Metrics)
+		if err != nil {
+			return err
+		}
+		p.metrics, p.sharing = m, s
 	}
 	r, err := p.open()
 	if err != nil {
@@ -115,6 +120,7 @@ func (p *Peel) Start(context.Context) error {
 	r.begin(func() { p.factsLoop(r) })
 	r.begin(func() { p.heartbeatLoop(r) })
 	r.begin(func() { p.catchUpLoop(r) })
+	r.begin(func() { p.shareLoop(r) })
 	return nil
 }
 

@@ -3,9 +3,11 @@ package function
 import (
 	"maps"
 
+	"github.com/rind-project/rind/internal/fleet/job/function/basket"
 	"github.com/rind-project/rind/internal/fleet/job/function/cmd"
 	"github.com/rind-project/rind/internal/fleet/job/function/cron"
 	"github.com/rind-project/rind/internal/fleet/job/function/disk"
+	"github.com/rind-project/rind/internal/fleet/job/function/event"
 	"github.com/rind-project/rind/internal/fleet/job/function/facts"
 	"github.com/rind-project/rind/internal/fleet/job/function/file"
 	"github.com/rind-project/rind/internal/fleet/job/function/local"
@@ -39,6 +41,7 @@ func implementations(s *local.System) map[string]schema.Run {
 	for _, family := range []map[string]schema.Run{
 		test.Runs(), cmd.Runs(s), facts.Runs(), pkg.Runs(s), service.Runs(s), file.Runs(s), user.Runs(s), ps.Runs(s),
 		disk.Runs(s), net.Runs(s), status.Runs(s), cron.Runs(s), sys.Runs(),
+		basket.Runs(), event.Runs(),
 	} {
 		maps.Copy(runs, family)
 	}

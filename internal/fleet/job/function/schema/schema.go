@@ -85,7 +85,7 @@ func All() []Function {
 	var all []Function
 	for _, family := range [][]Function{
 		testFunctions(), cmdFunctions(), factsFunctions(), pkgFunctions(), serviceFunctions(), fileFunctions(), userFunctions(),
-		groupFunctions(), psFunctions(), diskFunctions(), netFunctions(), statusFunctions(), cronFunctions(), sysFunctions(),
+		groupFunctions(), psFunctions(), diskFunctions(), netFunctions(), statusFunctions(), cronFunctions(), sysFunctions(), basketFunctions(), eventFunctions(),
 	} {
 		all = append(all, family...)
 	}
@@ -94,6 +94,9 @@ func All() []Function {
 		f.Name = "grains" + strings.TrimPrefix(f.Name, "facts")
 		all = append(all, f)
 	}
+	mine := basketFunctions()[0]
+	mine.Name, mine.Alias = "mine.get", mine.Name
+	all = append(all, mine)
 	for i := range all {
 		if all[i].Platforms == nil {
 			all[i].Platforms = []string{"linux"}

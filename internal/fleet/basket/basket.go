@@ -1,0 +1,146 @@
+// Package basket is how peels share named values with one another: what a peel
+// asks of the masters, and how. The masters' half is the package holder.
+//
+// No peel reads the bucket. It asks, and a master that knows from the subject
+// who asks gives what the rules of its configuration let that peel read.
+package basket
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+
+	"github.com/rind-project/rind/internal/fleet"
+)
+
+// What a peel asks, with what it sends and what it is answered.
+const (
+	AskPut    = "basket.put"    // Put, nothing
+	AskKeep   = "basket.keep"   // Keep, Kept
+	AskRemove = "basket.remove" // Name, Removed
+	AskGet    = "basket.get"    // Query, Answer
+	AskList   = "basket.list"   // nothing, Own
+)
+
+// Put is a value to keep under a name.
+type Put struct {
+	Name       string          `json:"name"`
+	Value      json.RawMessage `json:"value"`
+	Configured bool            `json:"configured,omitempty"`
+}
+
+// Keep says which names the peel's configuration has, each with the Sum of its
+// value. Other names of an earlier configuration are removed.
+type Keep struct {
+	Sums map[string]string `json:"sums"`
+}
+
+// Kept says what came of it.
+type Kept struct {
+	Want    []string `json:"want,omitempty"`    // names whose values are to be put
+	Removed []string `json:"removed,omitempty"` // names that are gone
+}
+
+// Name names one of the peel's own values.
+type Name struct {
+	Name string `json:"name"`
+}
+
+// Removed says whether there was something to remove.
+type Removed struct {
+	Removed bool `json:"removed"`
+}
+
+// Query asks for the value that each peel of a target shares under a name.
+type Query struct {
+	Target string `json:"target"`
+	Name   string `json:"name"`
+}
+
+// Answer holds the values, of those peels that share one.
+type Answer struct {
+	Values map[fleet.PeelID]json.RawMessage `json:"values"`
+}
+
+// Own is what a peel shares itself, without the values.
+type Own struct {
+	Items []fleet.BasketItem `json:"items"`
+}
+
+// Asker asks a master in a peel's name.
+type Asker interface {
+	Ask(ctx context.Context, what string, data []byte) ([]byte, error)
+}
+
+// Get returns what the peels of a target share under a name, as far as the
+// rules let this peel read it. Peels that share nothing there are left out.
+func Get(ctx context.Context, a Asker, target, name string) (map[fleet.PeelID]json.RawMessage, error) {
+	if err := fleet.CheckBasketName(name); err != nil {
+		return nil, err
+	}
+	out, err := ask[Answer](ctx, a, AskGet, Query{Target: target, Name: name})
+	return out.Values, err
+}
+
+// Set shares a value under a name.
+func Set(ctx context.Context, a Asker, p Put) error {
+	if err := fleet.CheckBasketName(p.Name); err != nil {
+		return err
+	}
+	if err := fleet.CheckValue(p.Value, fleet.MaxBasketValue); err != nil {
+		return err
+	}
+	data, err := fleet.Encode(p)
+	if err == nil {
+		_, err = a.Ask(ctx, AskPut, data)
+	}
+	return err
+}
+
+// Remove takes a value back, and reports whether there was one.
+func Remove(ctx context.Context, a Asker, name string) (bool, error) {
+	if err := fleet.CheckBasketName(name); err != nil {
+		return false, err
+	}
+	out, err := ask[Removed](ctx, a, AskRemove, Name{name})
+	return out.Removed, err
+}
+
+// List returns what the peel shares itself, sorted by name.
+func List(ctx context.Context, a Asker) ([]fleet.BasketItem, error) {
+	out, err := ask[Own](ctx, a, AskList, struct{}{})
+	return out.Items, err
+}
+
+// Configure tells the masters the names of the peel's configuration with the
+// values that they have now.
+func Configure(ctx context.Context, a Asker, values map[string]json.RawMessage) (Kept, error) {
+	k := Keep{Sums: map[string]string{}}
+	for name, v := range values {
+		k.Sums[name] = Sum(v)
+	}
+	return ask[Kept](ctx, a, AskKeep, k)
+}
+
+// Sum identifies a value.
+func Sum(value json.RawMessage) string {
+	sum := sha256.Sum256(value)
+	return hex.EncodeToString(sum[:16])
+}
+
+func ask[Out any](ctx context.Context, a Asker, what string, in any) (out Out, err error) {
+	data, err := fleet.Encode(in)
+	if err != nil {
+		return out, fmt.Errorf("encoding %s: %w", what, err)
+	}
+	answer, err := a.Ask(ctx, what, data)
+	if err != nil {
+		return out, err
+	}
+	if err := json.Unmarshal(answer, &out); err != nil {
+		return out, fmt.Errorf("the answer to %s cannot be read: %w", what, err)
+	}
+	return out, nil
+}
