@@ -41,13 +41,13 @@ type share struct {
 // asks once, when it shared something before.
 func (p *Peel) shareLoop(r *running) {
 	s := &share{p: p, r: r, sent: map[string][32]byte{}}
+	every := p.cfg.Basket.Interval
+	if len(p.cfg.Basket.Items) == 0 && !s.marked() {
+		return
+	}
 	select {
 	case <-r.link.ready:
 	case <-r.ctx.Done():
-		return
-	}
-	every := p.cfg.Basket.Interval
-	if len(p.cfg.Basket.Items) == 0 && !s.marked() {
 		return
 	}
 	if !r.sleep(rand.N(every/10 + 1)) { // a fleet that starts at once does not ask at once
