@@ -22,13 +22,15 @@ import (
 // prefix stands before every pattern.
 const prefix = "/api/v1"
 
-// Deps are what the API translates for. Fleet and Enroll are nil on a server
-// that is no master, Network, Taps and Reports on one that is no node; their
-// routes then answer unavailable.
+// Deps are what the API translates for. Fleet, Enroll, Basket and Events are nil
+// on a server that is no master, Network, Taps and Reports on one that is no
+// node; their routes then answer unavailable.
 type Deps struct {
 	Access    Access
 	Fleet     Fleet
 	Enroll    Enroll
+	Basket    Basket
+	Events    Events
 	Network   Network
 	Taps      Taps
 	Reports   http.Handler                 // takes POST /reports from taps
@@ -64,7 +66,7 @@ func New(deps Deps) *API {
 	a := &API{deps: deps, streams: make(chan struct{}, maxStreams)}
 	a.stopping, a.stop = context.WithCancel(context.Background())
 	for _, list := range [][]access.Route{
-		a.peelRoutes(), a.jobRoutes(), a.enrollRoutes(), a.joinRoutes(), a.tapRoutes(),
+		a.peelRoutes(), a.jobRoutes(), a.basketRoutes(), a.eventRoutes(), a.enrollRoutes(), a.joinRoutes(), a.tapRoutes(),
 		a.telemetryRoutes(), a.sessionRoutes(), a.userRoutes(), a.tokenRoutes(), a.systemRoutes(),
 	} {
 		a.routes = append(a.routes, list...)

@@ -58,6 +58,12 @@ func TestRefusals(t *testing.T) {
 		{"job id of events", get, "/jobs/%3E/events", "", 400, "invalid", "is not a job's id"},
 		{"no such peel", get, "/peels/web-99", "", 404, "not_found", `there is no peel "web-99"`},
 		{"no such job's events", get, "/jobs/01980c6e-0000-7000-8000-00000000ffff/events", "", 404, "not_found", "there is no job"},
+		{"no since", get, "/events/list?since=soon", "", 400, "invalid", "is not a time"},
+		{"no glob", get, "/events/list?glob=[", "", 400, "invalid", "is no glob"},
+		{"no place", get, "/events/watch?after=-1", "", 400, "invalid", "is not a whole number"},
+		{"no name of an event", post, "/events/send", `{"name":"job/done"}`, 400, "invalid", "is no name of an event"},
+		{"no data of an event", post, "/events/send", `{"name":"a","data":{]}`, 400, "invalid", "not valid JSON"},
+		{"target of the basket", get, "/basket?target=(a", "", 400, "invalid", "column 1"},
 		{"no such route", get, "/pels", "", 404, "not_found", "openapi.json lists what is"},
 		{"wrong method", put, "/peels", "{}", 405, "invalid", "but GET"},
 		{"unknown field", post, "/jobs", `{"taget":"*"}`, 400, "invalid", `unknown field "taget"; did you mean "target"?`},
@@ -180,11 +186,19 @@ func TestLoginIsLimited(t *testing.T) {
 // TestRolesThatAreOff asks every route of a server without services.
 func TestRolesThatAreOff(t *testing.T) {
 	t.Parallel()
-	s := apitest.Start(t, func(d *api.Deps) { d.Fleet, d.Enroll, d.Network, d.Taps, d.Reports = nil, nil, nil, nil, nil })
+	s := apitest.Start(t, func(d *api.Deps) {
+		d.Fleet, d.Enroll, d.Network, d.Taps, d.Reports = nil, nil, nil, nil, nil
+		d.Basket, d.Events = nil, nil
+	})
 	admin := s.Token(t, access.Admin)
 	for path, body := range map[string]string{
 		"GET /peels": "", "GET /peels/a": "", "GET /jobs": "", "GET /jobs/" + jid: "", "GET /jobs/" + jid + "/events": "",
 		"POST /jobs":                 `{"target":"*","function":"test.ping"}`,
+		"GET /basket":                "",
+		"GET /basket/addr":           "",
+		"GET /events/list":           "",
+		"GET /events/watch":          "",
+		"POST /events/send":          `{"name":"a"}`,
 		"GET /enrollments":           "",
 		"GET /enrollments/a":         "",
 		"POST /enroll-tokens":        "",

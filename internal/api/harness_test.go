@@ -11,7 +11,9 @@ import (
 	"github.com/rind-project/rind/internal/api"
 	"github.com/rind-project/rind/internal/api/apitest"
 	"github.com/rind-project/rind/internal/api/wire"
+	"github.com/rind-project/rind/internal/fleet/basket/holder"
 	"github.com/rind-project/rind/internal/fleet/enroll/registrar"
+	"github.com/rind-project/rind/internal/fleet/event"
 	"github.com/rind-project/rind/internal/fleet/master"
 	"github.com/rind-project/rind/internal/network/ingest"
 	"github.com/rind-project/rind/internal/network/store"
@@ -24,6 +26,8 @@ var (
 	_ api.Enroll  = (*registrar.Registrar)(nil)
 	_ api.Network = (*store.Store)(nil)
 	_ api.Taps    = (*ingest.Service)(nil)
+	_ api.Basket  = (*holder.Holder)(nil)
+	_ api.Events  = (*event.Service)(nil)
 )
 
 // request is one call of the API.

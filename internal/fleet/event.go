@@ -48,7 +48,8 @@ func (s EventSaid) Check() error {
 // set.
 type EventStep struct {
 	Event *Event `json:"event,omitempty"`
-	Lost  uint64 `json:"lost,omitempty"` // so many events, of any name, were gone before they could be shown
+	Lost  uint64 `json:"lost,omitempty"`  // so many events, of any name, were gone before they could be shown
+	Place uint64 `json:"place,omitempty"` // what comes is behind this Seq; told first to who wants new events only
 }
 
 // CheckEventName accepts the names that peels and people give to events: 1 to 8

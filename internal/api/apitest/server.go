@@ -27,6 +27,8 @@ type Server struct {
 	Enroll  *Enroll
 	Network *Network
 	Taps    *Taps
+	Basket  *Basket
+	Events  *Events
 	Log     *Log
 
 	Handler http.Handler // with the guard
@@ -43,13 +45,14 @@ func Start(t testing.TB, change func(*api.Deps)) *Server {
 	t.Helper()
 	s := &Server{
 		Fleet: NewFleet(), Enroll: &Enroll{Records: map[fleet.PeelID]enroll.Record{}},
-		Network: &Network{}, Taps: &Taps{}, Log: &Log{},
+		Network: &Network{}, Taps: &Taps{}, Events: &Events{}, Log: &Log{},
 	}
+	s.Basket = &Basket{}
 	log := slog.New(slog.NewTextHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	db := databasetest.Open(t, database.SQLite, access.Migrations())
 	s.Access = access.New(access.Config{}, access.Deps{DB: db, Log: log, Now: func() time.Time { return Now }})
 	deps := api.Deps{
-		Access: s.Access, Fleet: s.Fleet, Enroll: s.Enroll, Network: s.Network, Taps: s.Taps,
+		Access: s.Access, Fleet: s.Fleet, Enroll: s.Enroll, Network: s.Network, Taps: s.Taps, Basket: s.Basket, Events: s.Events,
 		Reports: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"status":"committed"}`)) }),
 		Pin:     Pin, Log: log, Version: version.Info{Version: "v1.2.3", Commit: "abc", Go: "go1.26"},
 		PublicURL: func(*http.Request) string { return "https://rind.example.net:8443" },

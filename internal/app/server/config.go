@@ -13,7 +13,9 @@ import (
 	"github.com/rind-project/rind/internal/app/daemon"
 	"github.com/rind-project/rind/internal/base/config"
 	"github.com/rind-project/rind/internal/base/log"
+	"github.com/rind-project/rind/internal/fleet/basket/holder"
 	"github.com/rind-project/rind/internal/fleet/enroll/registrar"
+	"github.com/rind-project/rind/internal/fleet/event"
 	"github.com/rind-project/rind/internal/fleet/master"
 	"github.com/rind-project/rind/internal/fleet/natsd"
 	"github.com/rind-project/rind/internal/network/node"
@@ -43,6 +45,8 @@ type Config struct {
 	NATS     natsd.Config     `yaml:"nats"`
 	Master   master.Config    `yaml:"master"`
 	Enroll   registrar.Config `yaml:"enroll"`
+	Basket   holder.Config    `yaml:"basket"`
+	Events   event.Config     `yaml:"events"`
 	Node     node.Config      `yaml:"node"`
 	Access   access.Config    `yaml:"access"`
 }
@@ -62,6 +66,7 @@ func DefaultConfig() Config {
 		NATS:    natsd.DefaultConfig(),
 		Master:  master.DefaultConfig(),
 		Enroll:  registrar.DefaultConfig(),
+		Events:  event.DefaultConfig(),
 		Node:    node.DefaultConfig(),
 		Access:  access.DefaultConfig(),
 	}

@@ -42,6 +42,7 @@ func newEdges(s *Server) *edges {
 	webDeps := web.Deps{Access: s.people, PublicURL: url, Pin: s.ca.Pin(), Log: s.log, Metrics: s.reg}
 	if s.master != nil {
 		apiDeps.Fleet, apiDeps.Enroll = s.master, s.registrar
+		apiDeps.Basket, apiDeps.Events = s.basket, s.events
 		webDeps.Fleet, webDeps.Enroll = s.master, s.registrar
 	}
 	if s.node != nil {

@@ -11,13 +11,13 @@ import (
 // pass to another key: what it said, what it shared, and what was sealed for
 // it.
 func (s *Server) forget(ctx context.Context, id fleet.PeelID) error {
-	for _, bucket := range []string{bus.Basket, bus.Secrets} {
-		if err := bus.Purge(ctx, s.client.js, bucket, string(id)); err != nil {
+	for _, key := range []string{string(id), string(id) + ".>"} {
+		if err := bus.Purge(ctx, s.client.js, bus.Secrets, key); err != nil {
 			return err
 		}
-		if err := bus.Purge(ctx, s.client.js, bucket, string(id)+".>"); err != nil {
-			return err
-		}
+	}
+	if err := s.basket.Forget(ctx, id); err != nil {
+		return err
 	}
 	return s.master.Forget(ctx, id)
 }

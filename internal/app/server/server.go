@@ -25,7 +25,10 @@ import (
 	"github.com/rind-project/rind/internal/base/metrics"
 	"github.com/rind-project/rind/internal/base/pki"
 	"github.com/rind-project/rind/internal/base/version"
+	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/basket/holder"
 	"github.com/rind-project/rind/internal/fleet/enroll/registrar"
+	"github.com/rind-project/rind/internal/fleet/event"
 	"github.com/rind-project/rind/internal/fleet/job"
 	"github.com/rind-project/rind/internal/fleet/master"
 	"github.com/rind-project/rind/internal/fleet/natsd"
@@ -53,6 +56,8 @@ type Server struct {
 	client    *busClient
 	registrar *registrar.Registrar
 	master    *master.Master
+	basket    *holder.Holder
+	events    *event.Service
 
 	// of the role node
 	node *node.Node
@@ -199,18 +204,22 @@ func (s *Server) composeMaster() error {
 		Forget:    s.forget,
 		Log:       s.log, Metrics: s.reg,
 	})
+	s.composeShared()
 	s.master = master.New(s.cfg.Master, master.Deps{
 		Log: s.log, Metrics: s.reg, Version: version.Get().Version, Signer: signer,
 		NC:       func() *nats.Conn { return s.client.nc },
 		JS:       func() jetstream.JetStream { return s.client.js },
 		System:   func() *nats.Conn { return s.client.system },
 		Enrolled: s.registrar.Enrolled,
+		Answers:  s.basket.Answers(),
 	})
 	s.group.Add("bus client", s.client)
 	s.group.Add("bus leader", leader{s.daemon})
 	s.group.Add("buckets", s.keeper())
 	s.group.Add("registrar", s.registrar)
+	s.group.Add("basket", s.basket)
 	s.group.Add("master", s.master)
+	s.group.Add("events", s.events)
 	s.checks.Add("bus", func(context.Context) error {
 		if !s.client.nc.IsConnected() {
 			return errors.New("the server's own connection to the bus is down")
@@ -218,6 +227,17 @@ func (s *Server) composeMaster() error {
 		return nil
 	})
 	return nil
+}
+
+// composeShared makes what holds values and events of peels.
+func (s *Server) composeShared() {
+	nc := func() *nats.Conn { return s.client.nc }
+	js := func() jetstream.JetStream { return s.client.js }
+	s.basket = holder.New(s.cfg.Basket, holder.Deps{
+		Log: s.log, Metrics: s.reg, JS: js, MaxPayload: func() int64 { return s.client.nc.MaxPayload() },
+		Select: func(ctx context.Context, target string) ([]fleet.PeelID, error) { return s.master.Select(ctx, target) },
+	})
+	s.events = event.New(s.cfg.Events, event.Deps{Log: s.log, Metrics: s.reg, NC: nc, JS: js})
 }
 
 // composeNode lists what takes reports.

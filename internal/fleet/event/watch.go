@@ -97,7 +97,7 @@ func (w *watcher) run(ctx context.Context, q Query) {
 	defer close(w.out)
 	w.s.metrics.watchers.Inc()
 	defer w.s.metrics.watchers.Dec()
-	if q.After == 0 && !q.Since.IsZero() && !w.replay(ctx, q.Since) {
+	if q.After == 0 && !w.begin(ctx, q.Since) {
 		return
 	}
 	for w.step(ctx) {
@@ -117,9 +117,12 @@ type watcher struct {
 	at   uint64 // the next place
 }
 
-// replay shows the first batch of what there is since a moment; the steps go on
-// from there.
-func (w *watcher) replay(ctx context.Context, since time.Time) bool {
+// begin tells where new events begin, or shows the first batch of what there is
+// since a moment; the steps go on from there.
+func (w *watcher) begin(ctx context.Context, since time.Time) bool {
+	if since.IsZero() {
+		return w.at <= 1 || w.tell(ctx, fleet.EventStep{Place: w.at - 1})
+	}
 	entries, ok := w.read(ctx, place{since: since})
 	if !ok || len(entries) == 0 {
 		return ok

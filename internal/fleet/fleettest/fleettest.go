@@ -4,6 +4,7 @@ package fleettest
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"io"
 	"log/slog"
@@ -103,8 +104,8 @@ func (w *World) Leave(id fleet.PeelID) {
 	w.enrolled = slices.DeleteFunc(w.enrolled, func(x fleet.PeelID) bool { return x == id })
 }
 
-// Peel enrolls a peel and connects it.
-func (w *World) Peel(id fleet.PeelID) *Peel {
+// Enroll gives a peel its rights.
+func (w *World) Enroll(id fleet.PeelID) *Credentials {
 	w.t.Helper()
 	key, err := nkeys.CreateUser()
 	w.must(err)
@@ -112,17 +113,49 @@ func (w *World) Peel(id fleet.PeelID) *Peel {
 	w.must(err)
 	token, err := w.Bus.IssuePeel(pub, id, time.Hour)
 	w.must(err)
-	conf, err := pki.PoolTLS(w.caPEM)
-	w.must(err)
-	nc, err := bus.Connect(w.t.Context(), bus.ConnConfig{URLs: []string{"tls://" + w.Bus.Addr()}, TLS: conf, Name: string(id), Once: true,
-		InboxPrefix: bus.InboxPrefix(id), Log: Log(), Sign: key.Sign, JWT: func() (string, error) { return token, nil }})
-	w.must(err)
-	w.t.Cleanup(nc.Close)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !slices.Contains(w.enrolled, id) {
 		w.enrolled = append(w.enrolled, id)
 	}
+	return &Credentials{w: w, id: id, key: key, token: token}
+}
+
+// Credentials are those of an enrolled peel, for the peel's runtime.
+type Credentials struct {
+	w     *World
+	id    fleet.PeelID
+	key   nkeys.KeyPair
+	token string
+}
+
+// Who returns the id and the fleet's root key.
+func (c *Credentials) Who() (fleet.PeelID, ed25519.PublicKey) {
+	return c.id, c.w.Bus.FleetKeys().Root.Public().(ed25519.PublicKey)
+}
+
+// BusConfig says how to connect.
+func (c *Credentials) BusConfig(log *slog.Logger) (bus.ConnConfig, error) {
+	conf, err := pki.PoolTLS(c.w.caPEM)
+	return bus.ConnConfig{URLs: []string{"tls://" + c.w.Bus.Addr()}, TLS: conf, Name: string(c.id), InboxPrefix: bus.InboxPrefix(c.id), Log: log,
+		Sign: c.key.Sign, JWT: func() (string, error) { return c.token, nil }}, err
+}
+
+// RenewAt is after the test.
+func (*Credentials) RenewAt() time.Time { return time.Now().Add(time.Hour) }
+
+// Renew is not asked for.
+func (*Credentials) Renew(context.Context) error { return errors.New("a test does not renew") }
+
+// Peel enrolls a peel and connects it.
+func (w *World) Peel(id fleet.PeelID) *Peel {
+	w.t.Helper()
+	cfg, err := w.Enroll(id).BusConfig(Log())
+	w.must(err)
+	cfg.Once = true
+	nc, err := bus.Connect(w.t.Context(), cfg)
+	w.must(err)
+	w.t.Cleanup(nc.Close)
 	return &Peel{ID: id, NC: nc}
 }
 
