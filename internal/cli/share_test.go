@@ -18,12 +18,10 @@ import (
 func TestBasket(t *testing.T) {
 	t.Parallel()
 	s := apitest.Start(t, nil)
-	for _, it := range []fleet.BasketItem{
+	s.Basket.All = []fleet.BasketItem{
 		{Peel: "db-1", Name: "addr", Size: 13, Updated: before(3 * time.Minute), Configured: true, Value: json.RawMessage(`"192.0.2.7"`)},
 		{Peel: "db-1", Name: "ports", Size: 2048, Updated: before(time.Hour), Value: json.RawMessage(`[5432,5433]`)},
 		{Peel: "db-2", Name: "addr", Size: 9, Updated: before(time.Second), Configured: true, Value: json.RawMessage(`{"v4":"192.0.2.8","note":"\u001b[2Jevil"}`)},
-	} {
-		s.Basket.All = append(s.Basket.All, it)
 	}
 	golden(t, "basket", on(t, s).transcript(t,
 		[]string{"basket", "list"},

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -25,6 +26,9 @@ type Event struct {
 	At   time.Time       `json:"at"`             // when a master took it
 	Data json.RawMessage `json:"data,omitempty"` // untrusted
 }
+
+// NewEventID makes an id that no other event has.
+func NewEventID() string { return strings.ToLower(rand.Text()) }
 
 // EventSaid is what a peel says of an event; the rest is in the subject. What
 // is said again under one id is the same event.

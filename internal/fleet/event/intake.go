@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -81,11 +80,7 @@ func (s *Service) store(ctx context.Context, l *live, id fleet.PeelID, e fleet.E
 	if e.ID != "" {
 		opts = append(opts, jetstream.WithMsgID("event."+string(id)+"."+e.ID))
 	} else {
-		fresh, err := uuid.NewV7()
-		if err != nil {
-			return e, err
-		}
-		e.ID = fresh.String()
+		e.ID = fleet.NewEventID()
 	}
 	e.At = time.Now().UTC()
 	data, err := fleet.Encode(e)

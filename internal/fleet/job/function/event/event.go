@@ -5,8 +5,6 @@ import (
 	"context"
 	"encoding/json"
 
-	"github.com/google/uuid"
-
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/job/function/schema"
@@ -32,11 +30,7 @@ func send(ctx context.Context, c schema.Call) (schema.Result, error) {
 			return schema.Result{}, errs.New(errs.Invalid, "the event's data cannot be sent: %w", err)
 		}
 	}
-	id, err := uuid.NewV7()
-	if err != nil {
-		return schema.Result{}, err
-	}
-	said := fleet.EventSaid{ID: id.String(), Data: data}
+	said := fleet.EventSaid{ID: fleet.NewEventID(), Data: data}
 	body, err := fleet.Encode(said)
 	if err != nil {
 		return schema.Result{}, err
