@@ -192,7 +192,7 @@ const nameless = `[...document.querySelectorAll("a, button, input:not([type=hidd
   !(e.textContent.trim() || e.getAttribute("aria-label") || e.labels?.length)).map((e) => e.outerHTML.slice(0, 100))`
 
 var visited = []struct{ name, path string }{
-	{"overview", "/"}, {"hosts", "/hosts"}, {"host", "/hosts/web-01"}, {"jobs", "/jobs"}, {"job", "/jobs/" + jid(2)}, {"job-running", "/jobs/" + jid(1)},
+	{"overview", "/"}, {"hosts", "/hosts"}, {"host", "/hosts/web-01"}, {"jobs", "/jobs"}, {"events", "/events"}, {"job", "/jobs/" + jid(2)}, {"job-running", "/jobs/" + jid(1)},
 	{"flows", "/flows"}, {"dns", "/dns?range=24h"}, {"tls", "/tls"}, {"taps", "/taps"}, {"enrollment", "/enrollment"}, {"account", "/account"},
 	{"users", "/users"}, {"audit", "/audit"},
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/enroll"
 	"github.com/rind-project/rind/internal/fleet/enroll/registrar"
+	"github.com/rind-project/rind/internal/fleet/event"
 	"github.com/rind-project/rind/internal/fleet/master"
 	"github.com/rind-project/rind/internal/network"
 	"github.com/rind-project/rind/internal/network/ingest"
@@ -64,6 +65,12 @@ type Enroll interface {
 	Approve(ctx context.Context, id fleet.PeelID, by string, replace bool) error
 	Reject(ctx context.Context, id fleet.PeelID, by string) error
 	Revoke(ctx context.Context, id fleet.PeelID, by string) error
+}
+
+// Events is what hosts and people tell of.
+type Events interface {
+	Latest(ctx context.Context, q event.Query) ([]fleet.Event, error)
+	Changes(ctx context.Context) <-chan struct{}
 }
 
 // Traffic is what the taps reported.

@@ -14,6 +14,7 @@ import (
 const (
 	topicPeels   = "peels"   // hosts, jobs and enrollments
 	topicNetwork = "network" // reports
+	topicEvents  = "events"  // what hosts and people tell of
 )
 
 const (
@@ -26,8 +27,8 @@ const (
 func (w *Web) changes(rw http.ResponseWriter, r *http.Request) error {
 	topics := strings.Split(r.URL.Query().Get("topics"), ",")
 	for _, t := range topics {
-		if t != topicPeels && t != topicNetwork {
-			return errs.New(errs.Invalid, "the topics are peels and network")
+		if t != topicPeels && t != topicNetwork && t != topicEvents {
+			return errs.New(errs.Invalid, "the topics are peels, network and events")
 		}
 	}
 	s, err := w.hub.Open(rw, r)
@@ -38,6 +39,9 @@ func (w *Web) changes(rw http.ResponseWriter, r *http.Request) error {
 	var sources []live.Source
 	if slices.Contains(topics, topicPeels) && w.Fleet != nil {
 		sources = append(sources, live.Source{Name: topicPeels, Changes: w.Fleet.Changes(s.Context())})
+	}
+	if slices.Contains(topics, topicEvents) && w.Events != nil {
+		sources = append(sources, live.Source{Name: topicEvents, Changes: w.Events.Changes(s.Context())})
 	}
 	if slices.Contains(topics, topicNetwork) && w.Traffic != nil {
 		reports := w.Reports

@@ -14,6 +14,7 @@ import (
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/enroll"
 	"github.com/rind-project/rind/internal/fleet/enroll/registrar"
+	"github.com/rind-project/rind/internal/fleet/event"
 	"github.com/rind-project/rind/internal/fleet/master"
 	"github.com/rind-project/rind/internal/network"
 	"github.com/rind-project/rind/internal/network/ingest"
@@ -51,6 +52,30 @@ func (b *bell) ring() {
 		default:
 		}
 	}
+}
+
+// fakeEvents are events in memory, newest first.
+type fakeEvents struct {
+	bell
+	mu    sync.Mutex
+	all   []fleet.Event
+	asked event.Query
+}
+
+func (f *fakeEvents) Latest(_ context.Context, q event.Query) ([]fleet.Event, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked = q
+	if q.Glob == "[" {
+		return nil, errs.New(errs.Invalid, "%q is no glob of events' names", q.Glob)
+	}
+	var out []fleet.Event
+	for _, e := range f.all {
+		if ok, _ := path.Match(q.Glob, e.Name); q.Glob == "" || ok {
+			out = append(out, e)
+		}
+	}
+	return out, nil
 }
 
 // fakeFleet is a master in memory.

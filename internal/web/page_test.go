@@ -101,7 +101,7 @@ func text(t *testing.T, page string) string {
 	return strings.Join(strings.Fields(b.String()), " ")
 }
 
-var everyPage = []string{"/", "/hosts", "/hosts/web-01", "/hosts/proxy", "/jobs", "/jobs/" + jid(1), "/jobs/" + jid(2), "/flows", "/dns", "/tls", "/taps", "/enrollment", "/account"}
+var everyPage = []string{"/", "/hosts", "/hosts/web-01", "/hosts/proxy", "/jobs", "/jobs/" + jid(1), "/jobs/" + jid(2), "/events", "/flows", "/dns", "/tls", "/taps", "/enrollment", "/account"}
 
 // TestEveryPage checks what holds for each page, with data: its headers, that
 // nothing in it needs what the policy forbids, and that tables have captions.
@@ -203,6 +203,9 @@ func TestHostileNames(t *testing.T) {
 			returns[i].OK, returns[i].Error, returns[i].Reason, returns[i].Value = false, hostile, hostile, raw(map[string]string{"stdout": hostile, "stderr": hostile})
 		}
 	}
+	for i := range w.events.all {
+		w.events.all[i].Data, w.events.all[i].By = raw(hostile), hostile
+	}
 	for i := range w.enroll.records {
 		w.enroll.records[i].Hostname, w.enroll.records[i].Address, w.enroll.records[i].By = hostile, hostile, hostile
 	}
@@ -255,6 +258,9 @@ func TestEmptyStates(t *testing.T) {
 		"/hosts":                  {"No host is managed yet.", "rind enroll token"},
 		"/hosts?match=web-*":      {"No host matches."},
 		"/jobs":                   {"rind '*' test.ping"},
+		"/events":                 {"No event in this time range.", "rind event send deploy.done"},
+		"/events?name=disk.*":     {"No event matches", "Clear the filter"},
+		"/events?name=[":          {"no glob of events' names"},
 		"/flows":                  {"rind-tap read --to node capture.pcap"},
 		"/flows?addr=192.0.2.0/8": {"No flow matches", "clear the filter"},
 		"/dns":                    {"getent hosts example.org"},
@@ -312,7 +318,7 @@ func TestErrorPages(t *testing.T) {
 		{"/hosts/A.B", 404, "not a valid peel id"},
 		{"/jobs/x", 404, "a job's id looks like"},
 		{"/jobs/" + jid(99), 404, "rind job list"},
-		{"/events/changes?topics=all", 400, "peels and network"},
+		{"/events/changes?topics=all", 400, "peels, network and events"},
 		{"/static/nothing.css", 404, "no such file"},
 		{"/static/static.go", 404, "no such file"},
 	} {

@@ -19,12 +19,13 @@ import (
 	"github.com/rind-project/rind/internal/web/static"
 )
 
-// Deps is what the pages show and do. A nil Fleet, Enroll, Traffic or Taps means
-// that the role is off on this server, and its pages say so.
+// Deps is what the pages show and do. A nil Fleet, Enroll, Events, Traffic or Taps
+// means that the role is off on this server, and its pages say so.
 type Deps struct {
 	Access  Access
 	Fleet   Fleet
 	Enroll  Enroll
+	Events  Events
 	Traffic Traffic
 	Taps    Taps
 	// Reports tells that taps reported; nil is every 10 s, the taps' own pace.
@@ -100,6 +101,7 @@ func (w *Web) Routes() []access.Route {
 		post("/jobs", access.NeedOperator, "Run a job", w.run),
 		get("/jobs/{jid}", access.NeedViewer, "Page of a job", w.job),
 		post("/jobs/{jid}", access.NeedOperator, "Cancel, pause, resume or retry a job", w.control),
+		get("/events", access.NeedViewer, "Page with the events", w.eventList),
 		get("/flows", access.NeedViewer, "Page with the flows", w.flows),
 		get("/dns", access.NeedViewer, "Page with the DNS queries", w.dns),
 		get("/tls", access.NeedViewer, "Page with the TLS handshakes", w.tls),

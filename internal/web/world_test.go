@@ -37,6 +37,7 @@ type world struct {
 	enroll  *fakeEnroll
 	traffic *fakeTraffic
 	taps    *fakeTaps
+	events  *fakeEvents
 }
 
 // newWorld makes an empty world with a user for each role; the password of
@@ -63,8 +64,9 @@ func newWorldFrom(t *testing.T, shared fs.FS) *world {
 		enroll:  &fakeEnroll{},
 		traffic: &fakeTraffic{},
 		taps:    &fakeTaps{},
+		events:  &fakeEvents{},
 	}
-	w.web = web.NewFrom(web.Deps{Access: w.access, Fleet: w.fleet, Enroll: w.enroll, Traffic: w.traffic, Taps: w.taps, Reports: w.traffic.Changes, Pin: "sha256:0123",
+	w.web = web.NewFrom(web.Deps{Access: w.access, Fleet: w.fleet, Enroll: w.enroll, Events: w.events, Traffic: w.traffic, Taps: w.taps, Reports: w.traffic.Changes, Pin: "sha256:0123",
 		Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))}, shared)
 	w.serve(t)
 	// They have chosen the password; TestFirstLogin is about who has not.
@@ -101,6 +103,11 @@ func (w *world) serve(t *testing.T) {
 // populate fills the world with a day of a small office.
 func (w *world) populate(now time.Time) {
 	w.populateFleet(now)
+	w.events.all = []fleet.Event{
+		{Seq: 3, Name: "disk.full", Peel: "web-01", At: now.Add(-time.Minute), Data: []byte(`{"mount":"/","free_bytes":4096}`)},
+		{Seq: 2, Name: "job/done", By: "the-operator", At: now.Add(-3 * time.Minute), Data: []byte(`{"jid":"` + jid(2) + `"}`)},
+		{Seq: 1, Name: "deploy.done", By: "the-admin", At: now.Add(-4 * time.Minute), Data: []byte(`"version 7"`)},
+	}
 	w.populateEnrollments(now)
 	w.populateTaps(now)
 	w.populateTraffic(now)

@@ -43,7 +43,7 @@ func newEdges(s *Server) *edges {
 	if s.master != nil {
 		apiDeps.Fleet, apiDeps.Enroll = s.master, s.registrar
 		apiDeps.Basket, apiDeps.Events = s.basket, s.events
-		webDeps.Fleet, webDeps.Enroll = s.master, s.registrar
+		webDeps.Fleet, webDeps.Enroll, webDeps.Events = s.master, s.registrar, s.events
 	}
 	if s.node != nil {
 		apiDeps.Network, apiDeps.Taps, apiDeps.Reports = s.node.Store(), s.node.Ingest(), s.node.Handler()

@@ -79,9 +79,15 @@ func (t *tail) from(seq uint64) (entries []entry, known bool, news <-chan struct
 }
 
 func (t *tail) end() uint64 {
+	end, _ := t.grows()
+	return end
+}
+
+// grows returns the end, and what tells when it is another one.
+func (t *tail) grows() (end uint64, news <-chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.next
+	return t.next, t.news
 }
 
 // follow reads the stream from the tail's end on, by the one consumer of this

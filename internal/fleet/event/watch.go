@@ -19,6 +19,7 @@ const (
 type Query struct {
 	Glob  string    // of names; "" is all
 	Since time.Time // not older; of Watch: the zero time is now
+	Until time.Time // of Latest: before this moment; the zero time is now
 	After uint64    // behind this place of the stream; takes the place of Since
 	Limit int       // of a list; at most 1000, which 0 is
 }

@@ -1,6 +1,7 @@
 package event_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -140,6 +141,38 @@ func TestSince(t *testing.T) {
 	}
 	if e := next(t, later); e.Name != "newest" {
 		t.Errorf("got %s", e.Name)
+	}
+}
+
+func TestLatest(t *testing.T) {
+	t.Parallel()
+	w := fleettest.Start(t, t.TempDir())
+	s, _ := begin(t, w)
+	began := time.Now()
+	for n := range 600 { // more than a batch
+		told(t, s, []string{"a", "b"}[n%2], fmt.Sprint(n))
+	}
+	events, err := s.Latest(t.Context(), event.Query{Glob: "a", Since: began.Add(-time.Minute), Limit: 3})
+	if err != nil || len(events) != 3 || string(events[0].Data) != "598" || string(events[2].Data) != "594" {
+		t.Errorf("%+v %v", events, err)
+	}
+	events, err = s.Latest(t.Context(), event.Query{Since: began.Add(-time.Minute), Until: events[2].At, Limit: 1})
+	if err != nil || len(events) != 1 || string(events[0].Data) != "594" {
+		t.Errorf("%+v %v", events, err)
+	}
+	if events, err := s.Latest(t.Context(), event.Query{Since: time.Now().Add(time.Minute)}); err != nil || len(events) != 0 {
+		t.Errorf("%+v %v", events, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	changes := s.Changes(ctx)
+	told(t, s, "a", "")
+	select {
+	case <-changes:
+	case <-time.After(20 * time.Second):
+		t.Error("no change is told")
+	}
+	cancel()
+	for range changes { // it is closed
 	}
 }
 

@@ -58,7 +58,7 @@ type Sheet struct {
 type Place struct{ Path, Name string }
 
 var places = []Place{
-	{"/", "Overview"}, {"/hosts", "Hosts"}, {"/jobs", "Jobs"}, {"/flows", "Flows"},
+	{"/", "Overview"}, {"/hosts", "Hosts"}, {"/jobs", "Jobs"}, {"/events", "Events"}, {"/flows", "Flows"},
 	{"/dns", "DNS"}, {"/tls", "TLS"}, {"/taps", "Taps"}, {"/enrollment", "Enrollment"},
 }
 
