@@ -54,8 +54,11 @@ func (f Function) markdown(b *strings.Builder, aliases []string) {
 		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", name, a.Type, def, strings.ReplaceAll(a.Describe(), "|", `\|`))
 	}
 	notes := []string{"Changes the host."}
-	if f.ReadOnly {
+	switch {
+	case f.ReadOnly:
 		notes[0] = "Only reads."
+	case f.Elsewhere:
+		notes[0] = "Changes nothing on the host, but what the masters keep."
 	}
 	notes = append(notes, "Platforms: "+strings.Join(f.Platforms, ", ")+".")
 	if len(aliases) > 0 {
