@@ -47,11 +47,13 @@ func PeelIDFromHostname(name string) (PeelID, error) {
 // Presence says whether a peel is on the bus now.
 type Presence string
 
-// A peel is connected, or away since its LastSeen, or enrolled but never seen.
+// A peel is connected, or away since its LastSeen, or enrolled but never seen,
+// or kept off the bus for a reason that is in its Suspension.
 const (
 	Connected Presence = "connected"
 	Away      Presence = "away"
 	Never     Presence = "never"
+	CutOff    Presence = "cut off"
 )
 
 // Peel is a managed host as the masters know it.
@@ -64,4 +66,6 @@ type Peel struct {
 	Address  string    `json:"address,omitempty"`  // the address it connects from
 	OS       string    `json:"os,omitempty"`       // short, from its facts: "Debian 12"
 	Facts    *Facts    `json:"facts,omitempty"`    // nil in lists
+
+	Suspension *Suspension `json:"suspension,omitempty"` // of a peel that is cut off
 }

@@ -26,24 +26,29 @@ const (
 	Approved State = "approved"
 	Rejected State = "rejected"
 	Revoked  State = "revoked"
+
+	// Suspended is a peel that is kept off the bus for a time, or until one of
+	// two hosts with its key is enrolled again. It keeps its id.
+	Suspended State = "suspended"
 )
 
 // Record is one enrollment, as the bucket enrollments keeps it. Hostname and
 // Version come from the host and are untrusted.
 type Record struct {
-	ID          fleet.PeelID `json:"id"`
-	State       State        `json:"state"`
-	PublicKey   string       `json:"public_key"`  // nkey of kind user, "U…"
-	Fingerprint string       `json:"fingerprint"` // of the key, for people to compare
-	Address     string       `json:"address,omitempty"`
-	Hostname    string       `json:"hostname,omitempty"`
-	Version     string       `json:"version,omitempty"`
-	Created     time.Time    `json:"created"`
-	Decided     time.Time    `json:"decided,omitzero"`
-	By          string       `json:"by,omitempty"`       // who decided; "token <id>" when the token did
-	TokenID     string       `json:"token_id,omitempty"` // which token it came with
-	Replaces    bool         `json:"replaces,omitempty"` // waits for approve --replace: the id is another key's
-	Next        *Record      `json:"next,omitempty"`     // of Show: the one that waits to replace this one
+	ID          fleet.PeelID      `json:"id"`
+	State       State             `json:"state"`
+	PublicKey   string            `json:"public_key"`  // nkey of kind user, "U…"
+	Fingerprint string            `json:"fingerprint"` // of the key, for people to compare
+	Address     string            `json:"address,omitempty"`
+	Hostname    string            `json:"hostname,omitempty"`
+	Version     string            `json:"version,omitempty"`
+	Created     time.Time         `json:"created"`
+	Decided     time.Time         `json:"decided,omitzero"`
+	By          string            `json:"by,omitempty"`         // who decided; "token <id>" when the token did
+	TokenID     string            `json:"token_id,omitempty"`   // which token it came with
+	Replaces    bool              `json:"replaces,omitempty"`   // waits for approve --replace: the id is another key's
+	Suspension  *fleet.Suspension `json:"suspension,omitempty"` // why, of a suspended one
+	Next        *Record           `json:"next,omitempty"`       // of Show: the one that waits to replace this one
 }
 
 // Limits of what a host may say.

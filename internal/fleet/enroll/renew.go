@@ -127,6 +127,8 @@ func (g Grant) verdict() error {
 		return errs.New(errs.Forbidden, "the enrollment was %w: %s", errRejected, printable(g.Message))
 	case Revoked:
 		return errs.New(errs.Gone, "the peel is revoked: %s", printable(g.Message))
+	case Suspended:
+		return errs.New(errs.Forbidden, "the peel is kept off the bus: %s", printable(g.Message))
 	}
 	return errs.New(errs.Unavailable, "the server answered with the unknown state %q", truncate(string(g.State)))
 }

@@ -35,7 +35,7 @@ func (m *Master) answerAsks(l *live) error {
 	for what, fn := range m.deps.Answers {
 		a.by[what] = fn
 	}
-	return l.subscribeQueue(bus.AllAsks, a.onAsk)
+	return l.subscribeQueue(bus.AllAsks, m.metered(l, peelFirst, true, a.onAsk))
 }
 
 func (a *asks) onAsk(msg *nats.Msg) {

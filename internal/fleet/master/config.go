@@ -27,10 +27,14 @@ import (
 type Config struct {
 	Name       string        `yaml:"name" help:"name of this master, unique in the fleet; the host name without it"`
 	JobTimeout time.Duration `yaml:"job_timeout" help:"how long a job waits for answers when its request says nothing"`
+	Flood      FloodConfig   `yaml:"flood"`
+	CopyGrace  time.Duration `yaml:"copy_grace" help:"how long two processes may be connected with one peel's key; longer means that its host was copied"`
 }
 
 // DefaultConfig returns the defaults.
-func DefaultConfig() Config { return Config{JobTimeout: 10 * time.Second} }
+func DefaultConfig() Config {
+	return Config{JobTimeout: 10 * time.Second, Flood: defaultFlood(), CopyGrace: 90 * time.Second}
+}
 
 // Limits of a job.
 const (
@@ -53,6 +57,10 @@ type Deps struct {
 	Signer *job.Signer
 	// Enrolled returns the ids of all approved peels.
 	Enrolled func(context.Context) ([]fleet.PeelID, error)
+	// Suspend keeps a peel off the bus, and Suspended says why one is; both are
+	// optional. Several masters may ask for the same.
+	Suspend   func(ctx context.Context, id fleet.PeelID, s fleet.Suspension, by string) error
+	Suspended func(fleet.PeelID) (fleet.Suspension, bool)
 	// Answers are what other rooms answer to peels, by what is asked.
 	Answers map[string]bus.Answerer
 	Version string
@@ -73,4 +81,6 @@ func (c *Config) fill() {
 	if c.JobTimeout <= 0 {
 		c.JobTimeout = DefaultConfig().JobTimeout
 	}
+	c.Flood.fill()
+	setDefault(&c.CopyGrace, DefaultConfig().CopyGrace)
 }

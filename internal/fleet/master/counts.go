@@ -16,6 +16,7 @@ type Counts struct {
 	Connected int            `json:"connected"`
 	Away      int            `json:"away"`
 	Never     int            `json:"never"`
+	CutOff    int            `json:"cut_off"`              // kept off the bus
 	AwayPeels []fleet.PeelID `json:"away_peels,omitempty"` // the first ten by id
 }
 
@@ -32,7 +33,7 @@ func (m *Master) Counts(ctx context.Context) (Counts, error) {
 	c := Counts{Total: len(ids)}
 	now := time.Now()
 	for _, id := range ids {
-		switch l.whereIs(id, now) {
+		switch m.whereIs(l, id, now) {
 		case fleet.Connected:
 			c.Connected++
 		case fleet.Away:
@@ -40,6 +41,8 @@ func (m *Master) Counts(ctx context.Context) (Counts, error) {
 			if len(c.AwayPeels) < maxAwayNamed {
 				c.AwayPeels = append(c.AwayPeels, id)
 			}
+		case fleet.CutOff:
+			c.CutOff++
 		default:
 			c.Never++
 		}
@@ -48,7 +51,10 @@ func (m *Master) Counts(ctx context.Context) (Counts, error) {
 }
 
 // whereIs is the presence of a peel, by the same rule as in its own record.
-func (l *live) whereIs(id fleet.PeelID, now time.Time) fleet.Presence {
+func (m *Master) whereIs(l *live, id fleet.PeelID, now time.Time) fleet.Presence {
+	if m.suspension(id) != nil {
+		return fleet.CutOff
+	}
 	p := fleet.Peel{ID: id}
 	l.presence.fill(&p, now)
 	if p.Presence == fleet.Never && !l.roster.toldAt(id).IsZero() {

@@ -50,10 +50,10 @@ func (m *Master) takeIn(l *live) error {
 	}
 	in := &intake{m: m, l: l, js: js, storing: make(chan stored, maxStoring)}
 	l.wg.Go(in.answer)
-	if err := l.subscribeQueue(bus.AllReturns, in.onReturn); err != nil {
+	if err := l.subscribeQueue(bus.AllReturns, m.metered(l, peelSecond, false, in.onReturn)); err != nil {
 		return err
 	}
-	return l.subscribeQueue(bus.AllFacts, in.onFacts)
+	return l.subscribeQueue(bus.AllFacts, m.metered(l, peelFirst, true, in.onFacts))
 }
 
 func (l *live) subscribeQueue(subject string, fn nats.MsgHandler) error {

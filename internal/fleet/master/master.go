@@ -49,6 +49,9 @@ type live struct {
 	masters   *masters
 	names     sync.Map   // of the bus's servers, by their ids
 	returning *pace.Pace // of peels that ask what they missed
+	meter     *meter
+	guard     *guard
+	cutting   chan struct{} // a place for each peel that is being cut off
 	subs      []*nats.Subscription
 }
 
@@ -110,6 +113,7 @@ func (m *Master) open(ctx context.Context, l *live) error {
 		}
 	}
 	l.roster, l.presence, l.board = newRoster(m.deps.Enrolled), newPresence(m.deps.System != nil), newBoard()
+	l.meter, l.guard, l.cutting = newMeter(m.cfg.Flood), newGuard(m.cfg.Flood, m.cfg.CopyGrace), make(chan struct{}, cutWorkers)
 	if err := l.roster.refresh(ctx); err != nil {
 		return err
 	}
@@ -139,10 +143,10 @@ func (m *Master) open(ctx context.Context, l *live) error {
 
 // listen subscribes to what comes over core subjects.
 func (m *Master) listen(l *live) error {
-	if err := l.subscribe(l.nc, bus.AllReturns, func(msg *nats.Msg) { m.onReturn(l, msg) }); err != nil {
+	if err := l.subscribe(l.nc, bus.AllReturns, m.metered(l, peelSecond, true, func(msg *nats.Msg) { m.onReturn(l, msg) })); err != nil {
 		return err
 	}
-	if err := l.subscribe(l.nc, bus.AllHeartbeats, func(msg *nats.Msg) { m.onBeat(l, msg) }); err != nil {
+	if err := l.subscribe(l.nc, bus.AllHeartbeats, m.metered(l, peelFirst, true, func(msg *nats.Msg) { m.onBeat(l, msg) })); err != nil {
 		return err
 	}
 	if err := m.listenForReturning(l); err != nil {

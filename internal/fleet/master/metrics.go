@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rind-project/rind/internal/fleet"
 )
 
 // metrics are the master's counters.
@@ -13,6 +15,8 @@ type metrics struct {
 	stray                              *prometheus.CounterVec
 	asks                               *prometheus.CounterVec
 	unstored                           prometheus.Counter
+	flooded                            prometheus.Counter
+	cutOff                             *prometheus.CounterVec
 	running                            prometheus.Gauge
 	peels                              *prometheus.GaugeVec
 }
@@ -34,13 +38,20 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Help: "Questions of peels, by how they ended: ok, failed, refused, too_often."}, []string{"result"}),
 		unstored: prometheus.NewCounter(prometheus.CounterOpts{Name: "rind_master_unstored_messages_total",
 			Help: "Returns and facts that the bus did not store at the first try; the peel sends them again."}),
+		flooded: prometheus.NewCounter(prometheus.CounterOpts{Name: "rind_master_flood_dropped_total",
+			Help: "Messages that were dropped because their peel sends more than it may (master.flood)."}),
+		cutOff: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rind_master_cut_off_total",
+			Help: "Times that this master had a peel kept off the bus, by the reason: flood, copy."}, []string{"reason"}),
 		running: prometheus.NewGauge(prometheus.GaugeOpts{Name: "rind_master_jobs_running", Help: "Jobs that wait for answers."}),
 		peels:   prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "rind_master_peels", Help: "Peels by state: enrolled, connected."}, []string{"state"}),
+	}
+	for _, reason := range []string{fleet.SuspendedFlood, fleet.SuspendedCopy} {
+		m.cutOff.WithLabelValues(reason)
 	}
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.jobs, m.backfilled, m.late, m.superseded, m.returns, m.stray, m.asks, m.unstored, m.running, m.peels} {
+	for _, c := range []prometheus.Collector{m.jobs, m.backfilled, m.late, m.superseded, m.returns, m.stray, m.asks, m.unstored, m.flooded, m.cutOff, m.running, m.peels} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("registering the master's metrics: %w", err)
 		}

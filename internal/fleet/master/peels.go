@@ -43,7 +43,7 @@ func (m *Master) Peels(ctx context.Context, q PeelQuery) ([]fleet.Peel, error) {
 	out := make([]fleet.Peel, len(ids))
 	now := time.Now()
 	for i, id := range ids {
-		out[i], _ = l.peel(id, now)
+		out[i], _ = m.peel(l, id, now)
 		out[i].Facts = nil
 	}
 	return out, nil
@@ -60,7 +60,7 @@ func (m *Master) Peel(ctx context.Context, id fleet.PeelID) (fleet.Peel, error) 
 			return fleet.Peel{}, err
 		}
 	}
-	p, ok := l.peel(id, time.Now())
+	p, ok := m.peel(l, id, time.Now())
 	if !ok {
 		return p, errs.New(errs.NotFound, "there is no peel %q; rind peel list shows all", id)
 	}
@@ -68,7 +68,7 @@ func (m *Master) Peel(ctx context.Context, id fleet.PeelID) (fleet.Peel, error) 
 }
 
 // peel puts together what is known of a peel.
-func (l *live) peel(id fleet.PeelID, now time.Time) (fleet.Peel, bool) {
+func (m *Master) peel(l *live, id fleet.PeelID, now time.Time) (fleet.Peel, bool) {
 	f, ok := l.roster.all.Facts(id)
 	p := fleet.Peel{ID: id, Facts: f}
 	l.presence.fill(&p, now)
@@ -78,6 +78,9 @@ func (l *live) peel(id fleet.PeelID, now time.Time) (fleet.Peel, bool) {
 	}
 	if p.Presence == fleet.Never && !told.IsZero() {
 		p.Presence = fleet.Away // it was here before this master began
+	}
+	if p.Suspension = m.suspension(id); p.Suspension != nil {
+		p.Presence, p.Since = fleet.CutOff, p.Suspension.Since
 	}
 	if f != nil {
 		p.OS = strings.TrimSpace(f.OS + " " + f.OSVersion)
@@ -102,6 +105,7 @@ func (m *Master) Forget(ctx context.Context, id fleet.PeelID) error {
 	}
 	l.roster.forget(id, true)
 	l.presence.forget(id)
+	l.guard.forget(id)
 	m.changes.notify()
 	return l.roster.refresh(ctx)
 }

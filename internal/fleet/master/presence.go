@@ -109,6 +109,8 @@ type listed struct {
 	cid     uint64
 	address string
 	start   time.Time
+	name    string
+	sent    traffic
 }
 
 // reconcile takes the whole list of one server's connections, which was begun

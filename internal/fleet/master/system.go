@@ -37,6 +37,10 @@ type connection struct {
 	IP    string    `json:"ip"`
 	JWT   string    `json:"jwt"`
 	Start time.Time `json:"start"`
+	Name  string    `json:"name"` // of its own choice; holds its process's mark
+
+	InMsgs  int64 `json:"in_msgs"` // in lists
+	InBytes int64 `json:"in_bytes"`
 }
 
 // peel returns the id in the JWT, when it is a peel's: those alone are signed
@@ -72,8 +76,12 @@ type broker struct {
 
 // event is a connect or disconnect event of the system account.
 type event struct {
-	Server broker     `json:"server"`
-	Client connection `json:"client"`
+	Server   broker     `json:"server"`
+	Client   connection `json:"client"`
+	Received struct {   // by the server, when it ended
+		Msgs  int64 `json:"msgs"`
+		Bytes int64 `json:"bytes"`
+	} `json:"received"`
 }
 
 // listenSystem subscribes to connects and disconnects before it asks for the
@@ -82,6 +90,9 @@ func (m *Master) listenSystem(l *live, sys *nats.Conn) error {
 	err := l.subscribe(sys, "$SYS.ACCOUNT.*.CONNECT", func(msg *nats.Msg) {
 		if e, id, ok := m.parseEvent(l, msg); ok {
 			l.known(m, id)
+			if s, copied := l.guard.connected(id, conn{e.Server.ID, e.Client.ID}, e.Client); copied {
+				m.cutOff(l, id, s)
+			}
 			if l.presence.connected(id, conn{e.Server.ID, e.Client.ID}, e.Client.Host, time.Now()) {
 				m.log.Debug("peel connected", "peel", id, "address", e.Client.Host)
 				m.changes.notify()
@@ -92,7 +103,12 @@ func (m *Master) listenSystem(l *live, sys *nats.Conn) error {
 		return err
 	}
 	err = l.subscribe(sys, "$SYS.ACCOUNT.*.DISCONNECT", func(msg *nats.Msg) {
-		if e, id, ok := m.parseEvent(l, msg); ok && l.presence.disconnected(id, conn{e.Server.ID, e.Client.ID}, time.Now()) {
+		e, id, ok := m.parseEvent(l, msg)
+		if !ok {
+			return
+		}
+		l.guard.disconnected(id, conn{e.Server.ID, e.Client.ID}, traffic{e.Received.Msgs, e.Received.Bytes})
+		if l.presence.disconnected(id, conn{e.Server.ID, e.Client.ID}, time.Now()) {
 			m.log.Debug("peel is away", "peel", id)
 			m.changes.notify()
 		}
@@ -106,6 +122,7 @@ func (m *Master) listenSystem(l *live, sys *nats.Conn) error {
 	soon := make(chan struct{}, 1)
 	l.wg.Go(func() { m.listLoop(l, sys, soon) })
 	l.wg.Go(func() { m.callLoop(l, sys, soon) })
+	l.wg.Go(func() { m.guardLoop(l) })
 	return nil
 }
 
@@ -289,6 +306,7 @@ func (m *Master) list(l *live, sys *nats.Conn) error {
 		}
 		l.names.Store(p.Server.ID, p.Server.Name)
 		changed = l.presence.reconcile(p.Server.ID, all, began) || changed
+		m.enforce(l, l.guard.listed(p.Server.ID, all, began))
 	}
 	if changed {
 		m.changes.notify()
@@ -340,7 +358,8 @@ func restPages(ctx context.Context, sys *nats.Conn, p page) ([]listed, error) {
 	for offset := 0; ; {
 		for _, c := range p.Data.Conns {
 			if id, ok := c.peel(); ok {
-				out = append(out, listed{id: id, cid: c.CID, address: c.IP, start: c.Start})
+				out = append(out, listed{id: id, cid: c.CID, address: c.IP, start: c.Start,
+					name: c.Name, sent: traffic{c.InMsgs, c.InBytes}})
 			}
 		}
 		offset += len(p.Data.Conns)

@@ -13,14 +13,14 @@ import (
 // List returns the records in a state, or all of them, sorted by id.
 func (r *Registrar) List(_ context.Context, state string) ([]enroll.Record, error) {
 	switch s := enroll.State(state); s {
-	case "", enroll.Pending, enroll.Approved, enroll.Rejected, enroll.Revoked:
+	case "", enroll.Pending, enroll.Approved, enroll.Rejected, enroll.Revoked, enroll.Suspended:
 		_, _, idx, err := r.buckets()
 		if err != nil {
 			return nil, err
 		}
 		return idx.list(s), nil
 	}
-	return nil, errs.New(errs.Invalid, "%q is no state of an enrollment; use pending, approved, rejected or revoked", state)
+	return nil, errs.New(errs.Invalid, "%q is no state of an enrollment; use pending, approved, suspended, rejected or revoked", state)
 }
 
 // Show returns the record that holds an id, with the one that waits to replace
@@ -39,17 +39,14 @@ func (r *Registrar) Show(ctx context.Context, id fleet.PeelID) (enroll.Record, e
 	return cur.Record, nil
 }
 
-// Enrolled returns the ids of all approved peels, sorted.
-func (r *Registrar) Enrolled(ctx context.Context) ([]fleet.PeelID, error) {
-	recs, err := r.List(ctx, string(enroll.Approved))
+// Enrolled returns the ids of all peels, sorted: those that are approved, and
+// those that are kept off the bus just now.
+func (r *Registrar) Enrolled(context.Context) ([]fleet.PeelID, error) {
+	_, _, idx, err := r.buckets()
 	if err != nil {
 		return nil, err
 	}
-	ids := make([]fleet.PeelID, len(recs))
-	for i, rec := range recs {
-		ids[i] = rec.ID
-	}
-	return ids, nil
+	return idx.peels(), nil
 }
 
 // both reads an id's records and fails when there is none.
@@ -80,6 +77,11 @@ func (r *Registrar) Approve(ctx context.Context, id fleet.PeelID, by string, rep
 		switch {
 		case replace && waits:
 			return r.replace(ctx, cur, next, by)
+		case cur.found && cur.State == enroll.Suspended && !replace:
+			if cur.Suspension.Reason == fleet.SuspendedCopy {
+				return errs.New(errs.Conflict, "%s", message(cur.Record))
+			}
+			return r.lift(ctx, cur, by)
 		case cur.found && cur.State == enroll.Pending:
 			if err := r.deps.Issuer.Unrevoke(ctx, cur.PublicKey); err != nil {
 				return err
@@ -112,6 +114,7 @@ func (r *Registrar) replace(ctx context.Context, cur, next versioned, by string)
 	}
 	rec := next.Record
 	rec.State, rec.By, rec.Decided, rec.Replaces = enroll.Approved, by, r.deps.Now().UTC(), false
+	rec.Suspension = nil
 	if err := r.write(ctx, cur, rec); err != nil {
 		return err
 	}
@@ -179,7 +182,7 @@ func (r *Registrar) revoke(ctx context.Context, cur versioned, by string) error 
 
 func (r *Registrar) decide(ctx context.Context, at versioned, s enroll.State, by string) error {
 	rec := at.Record
-	rec.State, rec.By, rec.Decided = s, by, r.deps.Now().UTC()
+	rec.State, rec.By, rec.Decided, rec.Suspension = s, by, r.deps.Now().UTC(), nil
 	if err := r.write(ctx, at, rec); err != nil {
 		return err
 	}
@@ -200,6 +203,17 @@ func (r *Registrar) finishRevocations(ctx context.Context) error {
 		}
 		if err := r.deps.Issuer.Revoke(ctx, rec.PublicKey); err != nil {
 			return fmt.Errorf("revoking %s again: %w", rec.ID, err)
+		}
+	}
+	if recs, err = r.List(ctx, string(enroll.Suspended)); err != nil {
+		return err
+	}
+	for _, rec := range recs {
+		if rec.Suspension.Over(r.deps.Now()) {
+			continue
+		}
+		if err := r.deps.Issuer.Suspend(ctx, rec.PublicKey); err != nil {
+			return fmt.Errorf("suspending %s again: %w", rec.ID, err)
 		}
 	}
 	return nil

@@ -185,6 +185,7 @@ func (d deaf) IssuePeel(pub string, id fleet.PeelID, ttl time.Duration) (string,
 }
 func (deaf) Revoke(context.Context, string) error   { return errors.New("the power is gone") }
 func (deaf) Unrevoke(context.Context, string) error { return nil }
+func (deaf) Suspend(context.Context, string) error  { return errors.New("the power is gone") }
 
 func TestStartFinishesARevocation(t *testing.T) {
 	t.Parallel()

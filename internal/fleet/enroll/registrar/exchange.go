@@ -169,6 +169,11 @@ func (r *Registrar) approved(ctx context.Context, id fleet.PeelID, publicKey str
 		return rec, nil
 	case enroll.Revoked:
 		return rec, errs.New(errs.Gone, "%s", message(rec))
+	case enroll.Suspended:
+		if rec.Suspension.Over(r.deps.Now()) {
+			rec.State = enroll.Approved // the loop writes it down in a moment
+			return rec, nil
+		}
 	}
 	return rec, errs.New(errs.Forbidden, "%s", message(rec))
 }
@@ -196,6 +201,8 @@ func message(rec enroll.Record) string {
 		return "waiting for rind enroll approve " + string(rec.ID) + " on the server (fingerprint " + rec.Fingerprint + ")"
 	case enroll.Rejected:
 		return "the enrollment of " + string(rec.ID) + " was rejected by " + rec.By + "; ask there, then enroll again with a new token"
+	case enroll.Suspended:
+		return suspended(rec)
 	case enroll.Revoked:
 		return "the key of " + string(rec.ID) + " was revoked by " + rec.By + " at " + stamp(rec.Decided) + " and cannot come back; to enroll this host anew, move its peel folder away and use a new token"
 	}

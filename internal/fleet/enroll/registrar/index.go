@@ -3,12 +3,14 @@ package registrar
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -38,36 +40,63 @@ func newIndex() *index {
 
 // follow reads all records, and then every change until running ends.
 func (x *index) follow(ctx, running context.Context, kv jetstream.KeyValue, done *sync.WaitGroup, log *slog.Logger) error {
-	w, err := kv.WatchAll(running)
-	if err != nil {
-		return bus.Explain(bus.Enrollments, err)
-	}
-	loaded := make(chan struct{})
+	loaded := make(chan error, 1)
 	done.Go(func() {
-		defer func() { _ = w.Stop() }() // fails only when the connection is gone
-		first := true
-		for {
+		for first := true; running.Err() == nil; first = false {
+			err := x.watch(running, kv, loaded, log)
+			if running.Err() != nil {
+				return
+			}
+			err = bus.Explain(bus.Enrollments, err)
+			if first {
+				select {
+				case loaded <- err:
+				default:
+				}
+			}
+			log.Error("the watch over the enrollments ended; it is begun again", "error", err)
 			select {
 			case <-running.Done():
-				return
-			case e, ok := <-w.Updates():
-				if !ok {
-					return
-				}
-				if e != nil {
-					x.entry(e, log)
-				} else if first {
-					first = false
-					close(loaded)
-				}
+			case <-time.After(watchAgain):
 			}
 		}
 	})
 	select {
-	case <-loaded:
-		return nil
+	case err := <-loaded:
+		return err
 	case <-ctx.Done():
 		return fmt.Errorf("reading the enrollments: %w", ctx.Err())
+	}
+}
+
+// watchAgain is the pause before a watch that ended is begun again.
+const watchAgain = 2 * time.Second
+
+// watch takes in what the bucket holds and what changes, and says once when
+// the first of it has been read.
+func (x *index) watch(running context.Context, kv jetstream.KeyValue, loaded chan<- error, log *slog.Logger) error {
+	w, err := kv.WatchAll(running)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = w.Stop() }() // fails only when the connection is gone
+	for {
+		select {
+		case <-running.Done():
+			return nil
+		case e, ok := <-w.Updates():
+			switch {
+			case !ok:
+				return errors.New("the bus ended the watch")
+			case e != nil:
+				x.entry(e, log)
+			default:
+				select {
+				case loaded <- nil:
+				default:
+				}
+			}
+		}
 	}
 }
 
@@ -81,6 +110,7 @@ func (x *index) entry(e jetstream.KeyValueEntry, log *slog.Logger) {
 		log.Error("an enrollment record cannot be read", "key", e.Key(), "revision", e.Revision(), "error", err)
 		return
 	}
+	complete(&rec)
 	x.put(e.Key(), rec, e.Revision())
 }
 
@@ -114,12 +144,20 @@ func (x *index) set(key string, next indexed) {
 	x.records[key] = next
 }
 
+// get returns the record under a key.
+func (x *index) get(key string) (enroll.Record, bool) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	v, ok := x.records[key]
+	return v.rec, ok && !v.gone
+}
+
 // holder returns the id that a public key holds or waits for.
 func (x *index) holder(publicKey string) (fleet.PeelID, bool) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	v, ok := x.records[x.byKey[publicKey]]
-	if !ok || v.gone || v.rec.State != enroll.Approved && v.rec.State != enroll.Pending {
+	if !ok || v.gone || !holding(v.rec.State) {
 		return "", false
 	}
 	return v.rec.ID, true
@@ -144,4 +182,18 @@ func (x *index) list(state enroll.State) []enroll.Record {
 		}
 	}
 	return out
+}
+
+// peels returns the ids of all that are peels, sorted.
+func (x *index) peels() []fleet.PeelID {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	ids := make([]fleet.PeelID, 0, x.byState[enroll.Approved]+x.byState[enroll.Suspended])
+	for _, v := range x.records {
+		if !v.gone && (v.rec.State == enroll.Approved || v.rec.State == enroll.Suspended) {
+			ids = append(ids, v.rec.ID)
+		}
+	}
+	slices.Sort(ids)
+	return ids
 }

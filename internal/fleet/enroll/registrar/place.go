@@ -55,7 +55,7 @@ func slotFor(c challenge, cur, next versioned) (at versioned, known bool, err er
 			continue
 		}
 		switch v.State {
-		case enroll.Approved, enroll.Pending:
+		case enroll.Approved, enroll.Pending, enroll.Suspended:
 			return v, true, nil
 		case enroll.Revoked:
 			return v, false, errs.New(errs.Gone, "%s", message(v.Record))
@@ -72,7 +72,12 @@ func slotFor(c challenge, cur, next versioned) (at versioned, known bool, err er
 
 // holds reports whether the record keeps others from its slot.
 func holds(v versioned) bool {
-	return v.found && (v.State == enroll.Pending || v.State == enroll.Approved)
+	return v.found && holding(v.State)
+}
+
+// holding reports whether a record in this state holds its id and its key.
+func holding(s enroll.State) bool {
+	return s == enroll.Pending || s == enroll.Approved || s == enroll.Suspended
 }
 
 // room refuses a record that would be one too many, of all or of this key: a

@@ -54,7 +54,15 @@ func (r *Registrar) read(ctx context.Context, key string) (versioned, error) {
 		return v, fmt.Errorf("reading the enrollment record %s: %w", key, err)
 	}
 	v.revision, v.found = e.Revision(), true
+	complete(&v.Record)
 	return v, nil
+}
+
+// complete fills in what a record that was written by hand may lack.
+func complete(rec *enroll.Record) {
+	if rec.State == enroll.Suspended && rec.Suspension == nil {
+		rec.Suspension = &fleet.Suspension{Detail: "its record does not say why"}
+	}
 }
 
 // errChanged says that another server, or another request, wrote first.

@@ -56,6 +56,7 @@ type Issuer interface {
 	IssuePeel(pub string, id fleet.PeelID, ttl time.Duration) (string, error)
 	Revoke(ctx context.Context, pub string) error   // closes its connections and refuses it; idempotent
 	Unrevoke(ctx context.Context, pub string) error // does nothing for a key that is not revoked
+	Suspend(ctx context.Context, pub string) error  // closes its connections and refuses what was issued until now
 }
 
 // Deps are what the registrar needs.
@@ -68,9 +69,11 @@ type Deps struct {
 	BusURLs   func(requestHost string) []string // how a peel that reached us under this host name reaches the bus; it fills in an empty host ("tls://:4222") itself
 	FleetRoot ed25519.PublicKey
 	Forget    func(ctx context.Context, id fleet.PeelID) error // purges what is known of a peel; optional
-	Log       *slog.Logger
-	Metrics   prometheus.Registerer // optional
-	Now       func() time.Time      // optional
+	// Audit writes into the trail what the server does by itself; optional.
+	Audit   func(ctx context.Context, by, action, object, detail string) error
+	Log     *slog.Logger
+	Metrics prometheus.Registerer // optional
+	Now     func() time.Time      // optional
 }
 
 // Registrar decides who is a peel.
@@ -80,6 +83,8 @@ type Registrar struct {
 	begins   *limiter
 	asks     *limiter
 	requests *prometheus.CounterVec
+	// suspensions counts peels that were kept off the bus, by the reason.
+	suspensions *prometheus.CounterVec
 
 	mu         sync.Mutex
 	records    jetstream.KeyValue
@@ -131,6 +136,7 @@ func (r *Registrar) Start(ctx context.Context) error {
 	r.records, r.challenges, r.index, r.cancel = records, challenges, idx, cancel
 	r.mu.Unlock()
 	r.done.Go(func() { r.janitor(running) })
+	r.done.Go(func() { r.liftLoop(running) })
 	if err := r.finishRevocations(ctx); err != nil {
 		return errors.Join(err, r.Stop(ctx))
 	}
@@ -171,10 +177,22 @@ func (r *Registrar) register(reg prometheus.Registerer) {
 	r.requests = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "rind_enroll_requests_total", Help: "Enrollment exchanges by outcome (ok, or the kind of the refusal).",
 	}, []string{"exchange", "outcome"})
+	r.suspensions = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "rind_enroll_suspensions_total", Help: "Peels that were kept off the bus, by the reason: flood, copy.",
+	}, []string{"reason"})
+	for _, reason := range []string{fleet.SuspendedFlood, fleet.SuspendedCopy} {
+		r.suspensions.WithLabelValues(reason)
+	}
 	if reg == nil {
 		return
 	}
-	reg.MustRegister(r.requests, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	reg.MustRegister(r.requests, r.suspensions, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "rind_enroll_suspended", Help: "Peels that are kept off the bus now.",
+	}, func() float64 {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return float64(r.index.count(enroll.Suspended))
+	}), prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "rind_enroll_pending", Help: "Enrollments that wait for approval.",
 	}, func() float64 {
 		r.mu.Lock()

@@ -1,0 +1,312 @@
+package master
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/bus"
+)
+
+// Bounds of what the guard remembers and tolerates.
+const (
+	guardEvery    = 5 * time.Second
+	hangsOn       = 5 * time.Minute  // two connections of one process: a renewal overlaps for less
+	alternateIn   = 10 * time.Minute // a process that was replaced and returns within this time never ended
+	alternateSlip = 2 * time.Second  // events of two servers may come in another order
+	maxPast       = 4                // processes of one peel that are remembered
+)
+
+// guard knows the connections of each peel and tells two things that no
+// message shows: that two processes use one key, and that a peel sends to
+// subjects where nobody listens.
+//
+// A peel's process names itself in its connection by a random mark (see
+// bus.ConnName). A renewal makes a second connection of the same process for a
+// moment, and after a restart the old process's connection may hang on until
+// the server's pings have missed it; both end. Two that stay, or a mark that
+// comes back after another one was there, is a copy of the host.
+type guard struct {
+	flood FloodConfig
+	grace time.Duration // how long connections of two processes may be there at once
+
+	mu    sync.Mutex
+	peels map[fleet.PeelID]*guarded
+	lists map[string]time.Time // of each server, when its last one was begun
+}
+
+// guarded is one peel.
+type guarded struct {
+	conns []guardedConn
+	now   seenMark   // of the process that connected last
+	past  []seenMark // of those before it, the latest last
+	ended traffic    // what connections sent that ended since the last list
+	told  time.Time
+}
+
+type guardedConn struct {
+	conn
+	mark    uint64
+	address string
+	since   time.Time // by the server's clock
+	counted traffic   // at the last list
+	known   bool      // counted is of a list
+}
+
+type seenMark struct {
+	mark    uint64
+	address string
+	first   time.Time // when its first connection began
+	last    time.Time // and its last, or when another process took its place
+}
+
+// traffic is what connections have sent to their server.
+type traffic struct{ msgs, bytes int64 }
+
+func newGuard(flood FloodConfig, grace time.Duration) *guard {
+	return &guard{flood: flood, grace: grace, peels: map[fleet.PeelID]*guarded{}, lists: map[string]time.Time{}}
+}
+
+// verdict is a peel that is to be cut off.
+type verdict struct {
+	id fleet.PeelID
+	s  fleet.Suspension
+}
+
+// parseMark reads the mark in a connection's name; 0 is none.
+func parseMark(name string) uint64 {
+	text, ok := bus.ConnMark(name)
+	if !ok {
+		return 0
+	}
+	mark, err := strconv.ParseUint(text, 16, 64)
+	if err != nil {
+		return 0
+	}
+	return mark
+}
+
+// connected notes a connection. It returns a suspension when the process was
+// replaced by another one before, and so is one of two.
+func (g *guard) connected(id fleet.PeelID, c conn, e connection) (s fleet.Suspension, copied bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	p := g.peels[id]
+	if p == nil {
+		p = &guarded{}
+		g.peels[id] = p
+	}
+	for i := range p.conns {
+		if p.conns[i].conn == c {
+			return s, false
+		}
+	}
+	n := guardedConn{conn: c, mark: parseMark(e.Name), address: e.address(), since: e.Start}
+	p.conns = append(p.conns, n)
+	return p.note(n)
+}
+
+// note keeps the order in which processes connected.
+func (p *guarded) note(n guardedConn) (s fleet.Suspension, copied bool) {
+	if n.mark == 0 {
+		return s, false
+	}
+	if n.mark == p.now.mark {
+		p.now.last, p.now.address = n.since, n.address
+		return s, false
+	}
+	before := p.now
+	for _, old := range p.past {
+		if old.mark != n.mark || n.since.Sub(old.last) > alternateIn || !n.since.After(before.first.Add(alternateSlip)) {
+			continue
+		}
+		return copy2(fmt.Sprintf("its key was used by one process, then by another, then by the first again, within %s", alternateIn),
+			n.address, before.address), true
+	}
+	if before.mark != 0 {
+		before.last = n.since
+		p.past = append(p.past, before)
+		p.past = p.past[max(0, len(p.past)-maxPast):]
+	}
+	p.now = seenMark{mark: n.mark, address: n.address, first: n.since, last: n.since}
+	return s, false
+}
+
+func copy2(detail, a, b string) fleet.Suspension {
+	return fleet.Suspension{Reason: fleet.SuspendedCopy, Detail: detail, Since: time.Now().UTC(), Addresses: []string{a, b}}
+}
+
+// disconnected notes the end of a connection, and what it had sent.
+func (g *guard) disconnected(id fleet.PeelID, c conn, sent traffic) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	p := g.peels[id]
+	if p == nil {
+		return
+	}
+	for i, n := range p.conns {
+		if n.conn != c {
+			continue
+		}
+		p.conns = append(p.conns[:i], p.conns[i+1:]...)
+		if n.known || time.Since(n.since) < listEvery {
+			p.ended.msgs += sent.msgs - n.counted.msgs
+			p.ended.bytes += sent.bytes - n.counted.bytes
+		}
+		return
+	}
+}
+
+// copies returns the peels of which two processes are connected for too long.
+func (g *guard) copies(now time.Time) []verdict {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var out []verdict
+	for id, p := range g.peels {
+		if len(p.conns) < 2 || now.Sub(p.told) < tellAgain {
+			continue
+		}
+		if s, found := p.twice(now, g.grace); found {
+			p.told = now
+			out = append(out, verdict{id, s})
+		}
+	}
+	return out
+}
+
+// twice looks for two connections that are not of one process in a moment of
+// its renewal.
+func (p *guarded) twice(now time.Time, grace time.Duration) (fleet.Suspension, bool) {
+	for i, a := range p.conns {
+		for _, b := range p.conns[i+1:] {
+			since := a.since
+			if b.since.After(since) {
+				since = b.since
+			}
+			both := now.Sub(since)
+			switch {
+			case a.mark != b.mark && both > grace:
+				return copy2(fmt.Sprintf("two processes have been connected with its key for %s", both.Round(time.Second)), a.address, b.address), true
+			case a.mark == b.mark && both > max(hangsOn, grace):
+				return copy2(fmt.Sprintf("two connections with its key and of one mark have stayed for %s", both.Round(time.Second)), a.address, b.address), true
+			}
+		}
+	}
+	return fleet.Suspension{}, false
+}
+
+// listed takes the whole list of one server's connections, which was begun at
+// a time, and compares what each has sent with the list before.
+func (g *guard) listed(server string, list []listed, began time.Time) []verdict {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	passed := listEvery
+	if last, ok := g.lists[server]; ok {
+		passed = began.Sub(last)
+	}
+	if len(g.lists) >= maxServers {
+		clear(g.lists) // servers that were started anew have other names
+	}
+	g.lists[server] = began
+	there := make(map[uint64]traffic, len(list))
+	for _, e := range list {
+		there[e.cid] = e.sent
+		p := g.peels[e.id]
+		if p == nil {
+			p = &guarded{}
+			g.peels[e.id] = p
+		}
+		if !p.has(conn{server, e.cid}) {
+			n := guardedConn{conn: conn{server, e.cid}, mark: parseMark(e.name), address: e.address, since: e.start}
+			p.conns = append(p.conns, n)
+			p.note(n)
+		}
+	}
+	var out []verdict
+	for id, p := range g.peels {
+		if detail, loud := p.compare(server, there, began, passed, g.flood); loud && began.Sub(p.told) >= tellAgain {
+			p.told = began
+			out = append(out, verdict{id, fleet.Suspension{Reason: fleet.SuspendedFlood, Detail: detail,
+				Since: began.UTC(), Until: began.UTC().Add(g.flood.CutOff)}})
+		}
+		if len(p.conns) == 0 && began.Sub(p.now.last) > alternateIn {
+			delete(g.peels, id)
+		}
+	}
+	return out
+}
+
+func (p *guarded) has(c conn) bool {
+	for _, n := range p.conns {
+		if n.conn == c {
+			return true
+		}
+	}
+	return false
+}
+
+// compare drops the connections that are gone from a server, and adds up what
+// the others have sent since the last list.
+func (p *guarded) compare(server string, there map[uint64]traffic, began time.Time, passed time.Duration, limit FloodConfig) (detail string, loud bool) {
+	sum := p.ended
+	p.ended = traffic{}
+	keep := p.conns[:0]
+	for _, n := range p.conns {
+		sent, listed := there[n.cid]
+		if n.server != server {
+			keep = append(keep, n)
+			continue
+		}
+		if !listed && n.since.Before(began) {
+			continue
+		}
+		if n.known || began.Sub(n.since) < listEvery {
+			sum.msgs += sent.msgs - n.counted.msgs
+			sum.bytes += sent.bytes - n.counted.bytes
+		}
+		if listed {
+			n.counted, n.known = sent, true
+		}
+		keep = append(keep, n)
+	}
+	p.conns = keep
+	passed = max(passed, time.Duration(limit.Seconds)*time.Second)
+	seconds := passed.Seconds()
+	if float64(sum.msgs) <= seconds*float64(limit.Messages) && float64(sum.bytes) <= seconds*float64(limit.Bytes) {
+		return "", false
+	}
+	return fmt.Sprintf("by its server's count it has sent %d messages with %d bytes in %s, also where nobody listens", sum.msgs, sum.bytes, passed.Round(time.Second)), true
+}
+
+// forget drops what is known of a peel whose id passes to another key.
+func (g *guard) forget(id fleet.PeelID) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if p := g.peels[id]; p != nil {
+		p.past, p.now = nil, seenMark{}
+	}
+}
+
+// address is where a client connects from: an event has a host, a list an IP.
+func (c *connection) address() string {
+	if c.IP != "" {
+		return c.IP
+	}
+	return strings.TrimSpace(c.Host)
+}
+
+// guardLoop looks for copies.
+func (m *Master) guardLoop(l *live) {
+	for l.sleep(min(guardEvery, m.cfg.CopyGrace)) {
+		m.enforce(l, l.guard.copies(time.Now()))
+	}
+}
+
+func (m *Master) enforce(l *live, found []verdict) {
+	for _, v := range found {
+		m.cutOff(l, v.id, v.s)
+	}
+}
