@@ -42,6 +42,7 @@ type ConnConfig struct {
 	OnConnect    func(*nats.Conn)        // after the first connect and each reconnect; optional
 	OnDisconnect func(*nats.Conn, error) // optional
 	OnClosed     func(*nats.Conn)        // optional
+	OnRefused    func(error)             // each time that the bus does not take the permission; optional
 }
 
 // Connect connects, and tries again with jitter until the context ends. Once
@@ -57,6 +58,7 @@ func Connect(ctx context.Context, cfg ConnConfig) (*nats.Conn, error) {
 			}
 			return nc, nil
 		}
+		cfg.onRefused(err)
 		err = cfg.explain(err)
 		if cfg.Once {
 			return nil, err
@@ -110,6 +112,7 @@ func (cfg *ConnConfig) options() []nats.Option {
 		nats.ErrorHandler(cfg.onError),
 		nats.DisconnectErrHandler(cfg.onDisconnect),
 		nats.ReconnectHandler(cfg.onReconnect),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { cfg.onRefused(err) }),
 		nats.ClosedHandler(cfg.onClosed),
 	}
 	if cfg.InboxPrefix != "" {
@@ -138,10 +141,17 @@ func (cfg *ConnConfig) onError(_ *nats.Conn, sub *nats.Subscription, err error) 
 		cfg.Log.Error("the bus refused what this connection may not do", args...)
 		return
 	}
+	cfg.onRefused(err)
 	if refused(err) {
 		args = append(args, "hint", "the bus does not take this key's permission: rind enroll list on the server shows whether it was revoked; a revoked host comes back only with a new key and a new token")
 	}
 	cfg.Log.Warn("bus error", args...)
+}
+
+func (cfg *ConnConfig) onRefused(err error) {
+	if cfg.OnRefused != nil && refused(err) {
+		cfg.OnRefused(err)
+	}
 }
 
 // refused reports whether the bus did not take the credentials.

@@ -29,6 +29,7 @@ type Config struct {
 	JobTimeout time.Duration `yaml:"job_timeout" help:"how long a job waits for answers when its request says nothing"`
 	Flood      FloodConfig   `yaml:"flood"`
 	CopyGrace  time.Duration `yaml:"copy_grace" help:"how long two processes may be connected with one peel's key; longer means that its host was copied"`
+	ListEvery  time.Duration `yaml:"-"` // how often the servers' lists of connections are read
 }
 
 // DefaultConfig returns the defaults.
@@ -83,4 +84,5 @@ func (c *Config) fill() {
 	}
 	c.Flood.fill()
 	setDefault(&c.CopyGrace, DefaultConfig().CopyGrace)
+	setDefault(&c.ListEvery, listEvery)
 }

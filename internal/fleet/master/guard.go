@@ -32,6 +32,7 @@ const (
 type guard struct {
 	flood FloodConfig
 	grace time.Duration // how long connections of two processes may be there at once
+	every time.Duration // between two lists of one server
 
 	mu    sync.Mutex
 	peels map[fleet.PeelID]*guarded
@@ -66,8 +67,8 @@ type seenMark struct {
 // traffic is what connections have sent to their server.
 type traffic struct{ msgs, bytes int64 }
 
-func newGuard(flood FloodConfig, grace time.Duration) *guard {
-	return &guard{flood: flood, grace: grace, peels: map[fleet.PeelID]*guarded{}, lists: map[string]time.Time{}}
+func newGuard(cfg Config) *guard {
+	return &guard{flood: cfg.Flood, grace: cfg.CopyGrace, every: cfg.ListEvery, peels: map[fleet.PeelID]*guarded{}, lists: map[string]time.Time{}}
 }
 
 // verdict is a peel that is to be cut off.
@@ -152,7 +153,7 @@ func (g *guard) disconnected(id fleet.PeelID, c conn, sent traffic) {
 			continue
 		}
 		p.conns = append(p.conns[:i], p.conns[i+1:]...)
-		if n.known || time.Since(n.since) < listEvery {
+		if n.known || time.Since(n.since) < g.every {
 			p.ended.msgs += sent.msgs - n.counted.msgs
 			p.ended.bytes += sent.bytes - n.counted.bytes
 		}
@@ -203,7 +204,7 @@ func (p *guarded) twice(now time.Time, grace time.Duration) (fleet.Suspension, b
 func (g *guard) listed(server string, list []listed, began time.Time) []verdict {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	passed := listEvery
+	passed := g.every
 	if last, ok := g.lists[server]; ok {
 		passed = began.Sub(last)
 	}
@@ -227,7 +228,7 @@ func (g *guard) listed(server string, list []listed, began time.Time) []verdict 
 	}
 	var out []verdict
 	for id, p := range g.peels {
-		if detail, loud := p.compare(server, there, began, passed, g.flood); loud && began.Sub(p.told) >= tellAgain {
+		if detail, loud := g.compare(p, server, there, began, passed); loud && began.Sub(p.told) >= tellAgain {
 			p.told = began
 			out = append(out, verdict{id, fleet.Suspension{Reason: fleet.SuspendedFlood, Detail: detail,
 				Since: began.UTC(), Until: began.UTC().Add(g.flood.CutOff)}})
@@ -250,7 +251,8 @@ func (p *guarded) has(c conn) bool {
 
 // compare drops the connections that are gone from a server, and adds up what
 // the others have sent since the last list.
-func (p *guarded) compare(server string, there map[uint64]traffic, began time.Time, passed time.Duration, limit FloodConfig) (detail string, loud bool) {
+func (g *guard) compare(p *guarded, server string, there map[uint64]traffic, began time.Time, passed time.Duration) (detail string, loud bool) {
+	limit := g.flood
 	sum := p.ended
 	p.ended = traffic{}
 	keep := p.conns[:0]
@@ -263,7 +265,7 @@ func (p *guarded) compare(server string, there map[uint64]traffic, began time.Ti
 		if !listed && n.since.Before(began) {
 			continue
 		}
-		if n.known || began.Sub(n.since) < listEvery {
+		if n.known || began.Sub(n.since) < g.every {
 			sum.msgs += sent.msgs - n.counted.msgs
 			sum.bytes += sent.bytes - n.counted.bytes
 		}

@@ -113,7 +113,7 @@ func (m *Master) open(ctx context.Context, l *live) error {
 		}
 	}
 	l.roster, l.presence, l.board = newRoster(m.deps.Enrolled), newPresence(m.deps.System != nil), newBoard()
-	l.meter, l.guard, l.cutting = newMeter(m.cfg.Flood), newGuard(m.cfg.Flood, m.cfg.CopyGrace), make(chan struct{}, cutWorkers)
+	l.meter, l.guard, l.cutting = newMeter(m.cfg.Flood), newGuard(m.cfg), make(chan struct{}, cutWorkers)
 	if err := l.roster.refresh(ctx); err != nil {
 		return err
 	}

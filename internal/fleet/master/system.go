@@ -175,7 +175,7 @@ func (m *Master) onBeat(l *live, msg *nats.Msg) {
 func (m *Master) listLoop(l *live, sys *nats.Conn, soon <-chan struct{}) {
 	back := sys.StatusChanged(nats.CONNECTED)
 	for {
-		wait := listEvery
+		wait := m.cfg.ListEvery
 		if err := m.list(l, sys); err != nil && l.ctx.Err() == nil {
 			m.log.Warn("cannot read the list of connections; presence goes by events until the next try", "error", err)
 			wait = listSoon

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/fleet/bus"
 )
 
@@ -18,6 +20,7 @@ const (
 	renewRetry   = 30 * time.Second // after a renewal that failed, jittered
 	cutTolerated = time.Minute      // without a connection before the permission is suspected
 	cutRenew     = 5 * time.Minute  // between renewals on suspicion, jittered
+	lookEvery    = 10 * time.Second // at the connection, while no renewal is due
 )
 
 // link holds the connection to the bus. A renewal replaces it by a second one
@@ -25,6 +28,8 @@ const (
 type link struct {
 	p *Peel
 	r *running
+
+	refused atomic.Bool // the bus did not take the permission; asked about at the next look
 
 	mu        sync.Mutex
 	nc        *nats.Conn
@@ -100,6 +105,8 @@ func (l *link) config() (bus.ConnConfig, error) {
 		return cfg, err
 	}
 	c := l.p.cfg
+	cfg.Name = bus.ConnName(l.p.id, l.p.mark)
+	cfg.OnRefused = func(error) { l.refused.Store(true) }
 	cfg.MaxReconnects, cfg.ReconnectWait, cfg.ReconnectBufSize = c.MaxReconnects, c.ReconnectWait, int(c.ReconnectBufSize)
 	cfg.PingInterval, cfg.MaxPingsOut, cfg.DrainTimeout = c.PingInterval, c.MaxPingsOut, c.DrainTimeout
 	cfg.OnConnect = func(nc *nats.Conn) {
@@ -141,12 +148,13 @@ func (l *link) subscribe(nc *nats.Conn) ([]*nats.Subscription, error) {
 
 func (l *link) renewLoop() {
 	at := l.p.creds.RenewAt()
-	cutSince := time.Now()
-	for l.r.sleep(min(max(time.Until(at), 0), 10*time.Second)) {
+	cutSince, askNext := time.Now(), time.Now()
+	for l.r.sleep(min(max(time.Until(at), 0), lookEvery/2+rand.N(lookEvery/2))) {
 		if l.up() {
 			cutSince = time.Now()
+			l.refused.Store(false)
 		}
-		suspicious := time.Since(cutSince) > cutTolerated
+		suspicious := time.Since(cutSince) > cutTolerated || l.refused.Load() && time.Now().After(askNext)
 		if time.Now().Before(at) && !suspicious {
 			continue
 		}
@@ -155,7 +163,7 @@ func (l *link) renewLoop() {
 		case err != nil:
 			if l.r.ctx.Err() == nil {
 				l.p.metrics.renewals.WithLabelValues("failed").Inc()
-				l.p.log.Warn("cannot renew the permission for the bus yet", "error", err)
+				l.complain(err)
 			}
 			at = time.Now().Add(renewRetry/2 + rand.N(renewRetry))
 		default:
@@ -163,9 +171,21 @@ func (l *link) renewLoop() {
 			at = l.p.creds.RenewAt()
 		}
 		if suspicious {
-			cutSince = time.Now().Add(cutRenew/2 + rand.N(cutRenew))
+			l.refused.Store(false)
+			askNext = time.Now().Add(cutRenew/2 + rand.N(cutRenew))
+			cutSince = askNext
 		}
 	}
+}
+
+// complain logs why there is no new permission: a server that refuses has a
+// reason that a person has to know.
+func (l *link) complain(err error) {
+	if errs.Is(err, errs.Forbidden) || errs.Is(err, errs.Gone) {
+		l.p.log.Error("the server gives this peel no permission for the bus", "error", err)
+		return
+	}
+	l.p.log.Warn("cannot renew the permission for the bus yet", "error", err)
 }
 
 // renew gets a new permission and moves to a connection under it. When the bus

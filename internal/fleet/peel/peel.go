@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/bus"
 	"github.com/rind-project/rind/internal/fleet/job"
 	"github.com/rind-project/rind/internal/fleet/job/function"
 )
@@ -22,6 +23,7 @@ type Peel struct {
 	deps      Deps
 	creds     Credentials
 	id        fleet.PeelID
+	mark      string // of this process, in the names of its connections
 	root      ed25519.PublicKey
 	log       *slog.Logger
 	metrics   *metrics
@@ -73,7 +75,7 @@ var errStopping = errors.New("the peel is stopping")
 // New makes a peel that is not started.
 func New(cfg Config, deps Deps) *Peel {
 	cfg.fill()
-	p := &Peel{cfg: cfg, deps: deps, creds: deps.Credentials, log: deps.Log, died: make(chan error, 1)}
+	p := &Peel{cfg: cfg, deps: deps, creds: deps.Credentials, mark: bus.NewMark(), log: deps.Log, died: make(chan error, 1)}
 	if p.creds == nil && deps.Identity != nil {
 		p.creds = enrolled{deps.Identity}
 	}

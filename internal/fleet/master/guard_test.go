@@ -1,0 +1,232 @@
+package master
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/rind-project/rind/internal/base/errs"
+	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/bus"
+)
+
+// watched is a guard with a clock of its own.
+type watched struct {
+	*guard
+	t   *testing.T
+	now time.Time
+	cid uint64
+}
+
+func newWatched(t *testing.T) *watched {
+	cfg := DefaultConfig()
+	cfg.fill()
+	return &watched{guard: newGuard(cfg), t: t, now: time.Now()}
+}
+
+// connect makes a connection of a process and says whether it is a copy's.
+func (w *watched) connect(mark string) (conn, bool) {
+	w.cid++
+	c := conn{"s1", w.cid}
+	_, copied := w.connected("web", c, connection{ID: w.cid, Name: bus.ConnName("web", mark), Host: "192.0.2.1", Start: w.now})
+	return c, copied
+}
+
+func (w *watched) pass(d time.Duration) { w.now = w.now.Add(d) }
+
+func (w *watched) twice() bool { return len(w.copies(w.now)) > 0 }
+
+func TestCopies(t *testing.T) {
+	t.Parallel()
+	const a, b = "00000000000000aa", "00000000000000bb"
+	tests := map[string]struct {
+		do     func(*watched) bool // reports what was seen while it went on
+		copied bool
+	}{
+		"one process": {func(w *watched) bool { _, c := w.connect(a); w.pass(time.Hour); return c }, false},
+		"a renewal": {func(w *watched) bool {
+			old, x := w.connect(a)
+			w.pass(8 * time.Hour)
+			_, y := w.connect(a)
+			w.pass(30 * time.Second)
+			seen := w.twice()
+			w.disconnected("web", old, traffic{})
+			w.pass(time.Hour)
+			return x || y || seen
+		}, false},
+		"a restart whose old connection hangs": {func(w *watched) bool {
+			old, x := w.connect(a)
+			w.pass(time.Hour)
+			_, y := w.connect(b)
+			w.pass(65 * time.Second)
+			seen := w.twice()
+			w.disconnected("web", old, traffic{})
+			w.pass(time.Hour)
+			return x || y || seen
+		}, false},
+		"many restarts": {func(w *watched) bool {
+			seen := false
+			for n := range 20 {
+				c, x := w.connect(fmt.Sprintf("%016x", n+1))
+				w.pass(3 * time.Second)
+				w.disconnected("web", c, traffic{})
+				seen = seen || x
+			}
+			return seen
+		}, false},
+		"two that stay": {func(w *watched) bool { w.connect(a); w.connect(b); w.pass(91 * time.Second); return false }, true},
+		"two of one mark that stay, as after a clone of a running machine": {func(w *watched) bool {
+			w.connect(a)
+			w.connect(a)
+			w.pass(4 * time.Minute)
+			if w.twice() {
+				return true
+			}
+			w.pass(2 * time.Minute)
+			return false
+		}, true},
+		"two that alternate": {func(w *watched) bool {
+			c, _ := w.connect(a)
+			w.pass(time.Hour)
+			d, _ := w.connect(b)
+			w.disconnected("web", c, traffic{})
+			w.pass(time.Minute)
+			w.disconnected("web", d, traffic{})
+			_, x := w.connect(a)
+			return x
+		}, true},
+		"events that came in another order": {func(w *watched) bool {
+			c, _ := w.connect(a)
+			w.pass(time.Second)
+			w.connect(b)
+			w.disconnected("web", c, traffic{})
+			c, x := w.connect(a)
+			w.disconnected("web", c, traffic{})
+			return x
+		}, false},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWatched(t)
+			if got := tt.do(w) || w.twice(); got != tt.copied {
+				t.Errorf("a copy: %v, want %v", got, tt.copied)
+			}
+		})
+	}
+}
+
+func TestWhatServersCount(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		age   time.Duration // of the connection at the first list
+		lists []traffic     // a minute apart
+		loud  bool
+	}{
+		"a quiet one":                  {time.Second, []traffic{{10, 1000}, {20, 2000}}, false},
+		"a loud one":                   {time.Second, []traffic{{10, 1000}, {61_000, 2000}}, true},
+		"a heavy one":                  {time.Second, []traffic{{10, 1000}, {20, 5 << 30}}, true},
+		"an old one with much behind":  {time.Hour, []traffic{{1 << 30, 1 << 40}, {1<<30 + 10, 1 << 40}}, false},
+		"one that was loud from begin": {30 * time.Second, []traffic{{61_000, 1000}}, true},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWatched(t)
+			began, loud := w.now.Add(tt.age), false
+			for _, sent := range tt.lists {
+				loud = loud || len(w.listed("s1", []listed{{id: "web", cid: 1, start: w.now, sent: sent}}, began)) > 0
+				began = began.Add(time.Minute)
+			}
+			if loud != tt.loud {
+				t.Errorf("loud: %v, want %v", loud, tt.loud)
+			}
+		})
+	}
+	// A peel that reconnects all the time hides nothing.
+	w := newWatched(t)
+	w.now = time.Now()
+	for range 100 {
+		c, _ := w.connect("00000000000000aa")
+		w.disconnected("web", c, traffic{1000, 1000})
+	}
+	if len(w.listed("s1", nil, w.now)) == 0 {
+		t.Error("what was sent over connections that ended is not counted")
+	}
+}
+
+func TestMeter(t *testing.T) {
+	t.Parallel()
+	m := newMeter(FloodConfig{Messages: 100, Bytes: 1 << 20, Seconds: 3})
+	at := time.Now()
+	send := func(id fleet.PeelID, perSecond, size, seconds int) (dropped int, report string) {
+		for n := range perSecond * seconds {
+			pass, r := m.take(id, size, at.Add(time.Duration(n)*time.Second/time.Duration(perSecond)))
+			if !pass {
+				dropped++
+			}
+			report += r
+		}
+		return dropped, report
+	}
+	if dropped, report := send("honest", 99, 10, 60); dropped != 0 || report != "" {
+		t.Errorf("below the pace: %d dropped, %q", dropped, report)
+	}
+	if dropped, report := send("burst", 200, 10, 1); dropped != 0 || report != "" {
+		t.Errorf("two seconds' allowance at once: %d dropped, %q", dropped, report)
+	}
+	if dropped, report := send("short", 1000, 10, 3); dropped < 2000 || report != "" {
+		t.Errorf("an excess that ends: %d dropped, %q", dropped, report)
+	}
+	if dropped, report := send("loud", 1000, 10, 8); dropped < 5000 || report == "" {
+		t.Errorf("an excess that lasts: %d dropped, %q", dropped, report)
+	}
+	if dropped, report := send("heavy", 50, 1<<20, 8); dropped == 0 || report == "" {
+		t.Errorf("an excess of bytes: %d dropped, %q", dropped, report)
+	}
+	for n := range maxPaced + 10 {
+		m.take(fleet.PeelID(fmt.Sprintf("p%d", n)), 1, at.Add(time.Hour))
+	}
+	if len(m.by) > maxPaced {
+		t.Errorf("%d peels are remembered", len(m.by))
+	}
+}
+
+func TestFloodConfigRefuses(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]FloodConfig{
+		"messages": {Messages: 5}, "bytes": {Bytes: 1 << 20}, "seconds": {Seconds: -1}, "cut_off": {CutOff: time.Millisecond},
+	} {
+		if err := c.Validate(); !errs.Is(err, errs.Invalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := defaultFlood().Validate(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSpeaker(t *testing.T) {
+	t.Parallel()
+	for subject, want := range map[string]string{"hb.web": "web", "facts.web": "web", "evt.web.disk.full": "web", "evt": "", "evt.*.x": "", "hb.": ""} {
+		if got, ok := speaker(subject, peelFirst); string(got) != want || ok != (want != "") {
+			t.Errorf("%s: %q", subject, got)
+		}
+	}
+	if got, ok := speaker("ret.j1.web.0", peelSecond); got != "web" || !ok {
+		t.Errorf("a return: %q", got)
+	}
+}
+
+func TestMark(t *testing.T) {
+	t.Parallel()
+	a, b := bus.NewMark(), bus.NewMark()
+	if a == b || parseMark(bus.ConnName("web", a)) == 0 || parseMark(bus.ConnName("web", a)) == parseMark(bus.ConnName("web", b)) {
+		t.Errorf("marks %s and %s", a, b)
+	}
+	for _, name := range []string{"", "web", "web#", "web#zz", "web#00000000000000zz", "web#" + a + a} {
+		if parseMark(name) != 0 {
+			t.Errorf("%q has a mark", name)
+		}
+	}
+}
