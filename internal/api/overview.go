@@ -46,6 +46,8 @@ func (a *API) fleetOverview(ctx context.Context) (*wire.FleetOverview, error) {
 				out.Connected++
 			case fleet.Away:
 				out.Away++
+			case fleet.CutOff:
+				out.CutOff++
 			default:
 				out.Never++
 			}

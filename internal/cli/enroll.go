@@ -63,8 +63,8 @@ func (s *shell) enrollListCommand() *cobra.Command {
 		},
 	}
 	p.flags(cmd, 1000)
-	cmd.Flags().StringVar(&state, "state", "", "only those in this state: pending, approved, rejected or revoked")
-	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions([]string{"pending", "approved", "rejected", "revoked"}, cobra.ShellCompDirectiveNoFileComp))
+	cmd.Flags().StringVar(&state, "state", "", "only those in this state: pending, approved, suspended, rejected or revoked")
+	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions([]string{"pending", "approved", "suspended", "rejected", "revoked"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
@@ -86,7 +86,7 @@ func (s *shell) listEnrollments(ctx context.Context, p paging, state string) err
 			Empty:   "no enrollment here; `rind enroll token` prints the command that enrolls a host",
 		}
 		for _, e := range all {
-			note := ""
+			note := s.suspensionNote(e.Suspension)
 			if e.Replaces && e.State == enroll.Pending {
 				note = "the id is another key's: approve with --replace"
 			}
@@ -106,9 +106,10 @@ func (s *shell) enrollShowCommand() *cobra.Command {
 			if err := s.get(cmd.Context(), "/enrollments/"+url.PathEscape(args[0]), nil, &e); err != nil {
 				return err
 			}
-			return s.show(e, fields("id", string(e.ID), "state", string(e.State), "fingerprint", e.Fingerprint,
+			about := []string{"id", string(e.ID), "state", string(e.State), "fingerprint", e.Fingerprint,
 				"public key", e.PublicKey, "host name", e.Hostname, "address", e.Address, "version", e.Version,
-				"asked", s.ago(e.Created), "decided", s.ago(e.Decided), "by", e.By, "token", e.TokenID))
+				"asked", s.ago(e.Created), "decided", s.ago(e.Decided), "by", e.By, "token", e.TokenID}
+			return s.show(e, fields(append(about, s.suspensionFields(e.Suspension)...)...))
 		},
 	}
 }
@@ -116,7 +117,7 @@ func (s *shell) enrollShowCommand() *cobra.Command {
 func (s *shell) approveCommand() *cobra.Command {
 	var in wire.ApproveIn
 	cmd := &cobra.Command{
-		Use: "approve ID", Short: "Approve an enrollment",
+		Use: "approve ID", Short: "Approve an enrollment, or let back a peel that was cut off",
 		Example: "  rind enroll approve web-01\n  rind enroll approve web-01 --replace",
 		Args:    cobra.ExactArgs(1), ValidArgsFunction: s.completePending,
 		RunE: func(cmd *cobra.Command, args []string) error {

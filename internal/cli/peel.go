@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -68,8 +69,16 @@ func (s *shell) listPeels(ctx context.Context, p paging, match string) error {
 		if match != "" {
 			t.Empty = "no peel matches " + render.Line(match)
 		}
+		noted := slices.ContainsFunc(all, func(x fleet.Peel) bool { return x.Suspension != nil })
+		if noted {
+			t.Columns = append(t.Columns, render.Columns("NOTE")...)
+		}
 		for _, x := range all {
-			t.Add(string(x.ID), string(x.Presence), s.ago(x.Since), x.OS, x.Address, x.Version)
+			cells := []string{string(x.ID), string(x.Presence), s.ago(x.Since), x.OS, x.Address, x.Version}
+			if noted {
+				cells = append(cells, s.suspensionNote(x.Suspension))
+			}
+			t.Add(cells...)
 		}
 		return t
 	})
@@ -80,10 +89,35 @@ func (s *shell) showPeel(ctx context.Context, id string) error {
 	if err := s.get(ctx, "/peels/"+url.PathEscape(id), nil, &x); err != nil {
 		return err
 	}
-	return s.show(x, fields(append([]string{
+	about := []string{
 		"id", string(x.ID), "presence", string(x.Presence), "since", s.ago(x.Since), "last seen", s.ago(x.LastSeen),
 		"address", x.Address, "version", x.Version,
-	}, factFields(s, x.Facts)...)...))
+	}
+	about = append(about, s.suspensionFields(x.Suspension)...)
+	return s.show(x, fields(append(about, factFields(s, x.Facts)...)...))
+}
+
+// suspensionNote says in a few words why a peel is kept off the bus.
+func (s *shell) suspensionNote(x *fleet.Suspension) string {
+	switch {
+	case x == nil:
+		return ""
+	case x.Until.IsZero():
+		return x.Reason + ": until one of " + strings.Join(x.Addresses, ", ") + " is enrolled again"
+	}
+	return x.Reason + ": until " + s.ago(x.Until)
+}
+
+// suspensionFields says why a peel is kept off the bus, and until when.
+func (s *shell) suspensionFields(x *fleet.Suspension) []string {
+	if x == nil {
+		return nil
+	}
+	until := "one of the hosts is enrolled again"
+	if !x.Until.IsZero() {
+		until = s.ago(x.Until)
+	}
+	return []string{"cut off for", x.Reason, "because", x.Detail, "key used from", strings.Join(x.Addresses, ", "), "cut off until", until}
 }
 
 // factFields words the facts of a host for people.

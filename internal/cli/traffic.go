@@ -85,7 +85,7 @@ func overviewFields(out wire.OverviewOut) []string {
 	var all []string
 	if f := out.Fleet; f != nil {
 		all = append(all, "peels", strconv.Itoa(f.Peels), "connected", strconv.Itoa(f.Connected), "away", strconv.Itoa(f.Away),
-			"never seen", strconv.Itoa(f.Never), "enrollments that wait", strconv.Itoa(f.Pending), "jobs that run", strconv.Itoa(f.Running))
+			"never seen", strconv.Itoa(f.Never), "cut off", strconv.Itoa(f.CutOff), "enrollments that wait", strconv.Itoa(f.Pending), "jobs that run", strconv.Itoa(f.Running))
 	}
 	if n := out.Network; n != nil {
 		all = append(all, "taps", strconv.Itoa(n.Taps), "reporting", strconv.Itoa(n.Reporting),

@@ -40,7 +40,7 @@ func (w *Web) hosts(rw http.ResponseWriter, r *http.Request) error {
 		return off("the master is")
 	}
 	q := r.URL.Query()
-	v := hostsView{Match: q.Get("match"), Presence: q.Get("presence"), Presences: []fleet.Presence{fleet.Connected, fleet.Away, fleet.Never}}
+	v := hostsView{Match: q.Get("match"), Presence: q.Get("presence"), Presences: []fleet.Presence{fleet.Connected, fleet.Away, fleet.Never, fleet.CutOff}}
 	v.Match, _ = ui.Cut(v.Match, 256)
 	v.Filtered = v.Match != "" || v.Presence != ""
 	counts, err := w.Fleet.Counts(r.Context())
@@ -49,6 +49,9 @@ func (w *Web) hosts(rw http.ResponseWriter, r *http.Request) error {
 	}
 	v.Sum = fmt.Sprintf("%s: %s connected, %s away, %s never seen", plural(counts.Total, "host", "hosts"),
 		ui.Count(counts.Connected), ui.Count(counts.Away), ui.Count(counts.Never))
+	if counts.CutOff > 0 {
+		v.Sum += ", " + ui.Count(counts.CutOff) + " cut off"
+	}
 	if counts.Away > 0 && v.Presence == "" {
 		v.Alerts = []alert{awayAlert(counts)}
 	}
@@ -77,7 +80,7 @@ func awayAlert(c master.Counts) alert {
 // links to other pages.
 func (w *Web) hostPage(r *http.Request, v *hostsView) error {
 	if v.Presence != "" && !slices.Contains(v.Presences, fleet.Presence(v.Presence)) {
-		return errs.New(errs.Invalid, "%q is no presence; choose one of connected, away and never", ui.Visible(v.Presence))
+		return errs.New(errs.Invalid, "%q is no presence; choose one of connected, away, never and cut off", ui.Visible(v.Presence))
 	}
 	q := r.URL.Query()
 	ask := master.PeelQuery{Match: v.Match, Limit: hostRows + 1}

@@ -87,6 +87,10 @@ func (w *Web) fleetOverview(ctx context.Context, v *overviewView) error {
 	if c.Total == 0 {
 		v.Alerts = append(v.Alerts, alert{Level: "warn", Word: "No host", Text: "no host is managed yet", Link: "/enrollment", Action: "Add one"})
 	}
+	if c.CutOff > 0 {
+		text := plural(c.CutOff, "host is", "hosts are") + " kept off the bus for a flood or a copied key"
+		v.Alerts = append(v.Alerts, alert{Level: "bad", Word: "Cut off", Text: text, Link: "/hosts?presence=cut+off", Action: "See them"})
+	}
 	if c.Away > 0 {
 		v.Alerts = append(v.Alerts, awayAlert(c))
 	}

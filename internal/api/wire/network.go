@@ -157,6 +157,7 @@ type FleetOverview struct {
 	Connected int `json:"connected"`
 	Away      int `json:"away"`
 	Never     int `json:"never"`
+	CutOff    int `json:"cut_off" doc:"peels that are kept off the bus; rind enroll list --state suspended says why"`
 	Pending   int `json:"pending" doc:"enrollments that wait for a decision"`
 	Running   int `json:"running" doc:"jobs that run, among the latest 50"`
 }

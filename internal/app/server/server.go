@@ -202,6 +202,7 @@ func (s *Server) composeMaster() error {
 		BusURLs:   busURLs(s.cfg.NATS, s.daemon),
 		FleetRoot: keys.Root.Public().(ed25519.PublicKey),
 		Forget:    s.forget,
+		Audit:     s.audit,
 		Log:       s.log, Metrics: s.reg,
 	})
 	s.composeShared()
@@ -212,6 +213,7 @@ func (s *Server) composeMaster() error {
 		System:   func() *nats.Conn { return s.client.system },
 		Enrolled: s.registrar.Enrolled,
 		Answers:  s.basket.Answers(),
+		Suspend:  s.registrar.Suspend, Suspended: s.registrar.Suspended,
 	})
 	s.group.Add("bus client", s.client)
 	s.group.Add("bus leader", leader{s.daemon})

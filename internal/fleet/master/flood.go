@@ -9,7 +9,6 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/rind-project/rind/internal/base/config"
-	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/fleet"
 )
 
@@ -45,13 +44,13 @@ func setDefault[T ~int | ~int64](v *T, def T) {
 func (c FloodConfig) Validate() error {
 	switch {
 	case c.Messages < 0 || c.Messages > 0 && c.Messages < 100:
-		return errs.New(errs.Invalid, "master.flood.messages is %d a second; an honest peel may need 100", c.Messages)
+		return config.Bad("messages", "%d a second is too little: an honest peel may need 100", c.Messages)
 	case c.Bytes < 0 || c.Bytes > 0 && c.Bytes < 8*config.MiB:
-		return errs.New(errs.Invalid, "master.flood.bytes is %d a second; an honest peel's return may need 8MiB", int64(c.Bytes))
+		return config.Bad("bytes", "%d bytes a second are too few: an honest peel's return may need 8MiB", int64(c.Bytes))
 	case c.Seconds < 0 || c.Seconds > 3600:
-		return errs.New(errs.Invalid, "master.flood.seconds is %d; use 1 to 3600", c.Seconds)
+		return config.Bad("seconds", "%d is not from 1 to 3600", c.Seconds)
 	case c.CutOff < 0 || c.CutOff > 0 && c.CutOff < time.Second || c.CutOff > 30*24*time.Hour:
-		return errs.New(errs.Invalid, "master.flood.cut_off is %s; use 1s to 720h", c.CutOff)
+		return config.Bad("cut_off", "%s is not from 1s to 720h", c.CutOff)
 	}
 	return nil
 }
