@@ -44,7 +44,7 @@ func TestRefusals(t *testing.T) {
 		{"zone", get, "/dns?addr=fe80::1%25eth0", "", 400, "invalid", "is not an address"},
 		{"no protocol", get, "/flows?proto=sctpp", "", 400, "invalid", "tcp, udp, icmp, icmpv6 or a number"},
 		{"no cursor", get, "/flows?before=abc", "", 400, "invalid", "is not a cursor"},
-		{"no enum", get, "/enrollments?state=open", "", 400, "invalid", "pending, approved, rejected, revoked"},
+		{"no enum", get, "/enrollments?state=open", "", 400, "invalid", "pending, approved, suspended, rejected, revoked"},
 		{"no tap name", get, "/tls?tap=a.b", "", 400, "invalid", "cannot be the name of a tap"},
 		{"bucket too small", get, "/traffic?bucket=1s", "", 400, "invalid", "whole number of minutes"},
 		{"too many points", get, "/traffic?from=360d&bucket=1m", "", 400, "invalid", "give a wider bucket"},

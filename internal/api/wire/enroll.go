@@ -22,7 +22,7 @@ type EnrollTokenOut struct {
 
 // EnrollmentsIn asks for enrollments.
 type EnrollmentsIn struct {
-	State string `query:"state" enum:"pending,approved,rejected,revoked" doc:"only those in this state"`
+	State string `query:"state" enum:"pending,approved,suspended,rejected,revoked" doc:"only those in this state"`
 	Limit int    `query:"limit" default:"100" min:"1" max:"1000" doc:"enrollments in one page"`
 	After string `query:"after" doc:"id that the page before ended on"`
 }
