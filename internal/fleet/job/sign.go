@@ -45,8 +45,12 @@ func Delegate(root ed25519.PrivateKey, d Delegation) (Signed, error) {
 	if err != nil {
 		return Signed{}, fmt.Errorf("delegating: %w", err)
 	}
-	if _, err := parseDelegation(b); err != nil {
+	made, err := parseDelegation(b)
+	if err != nil {
 		return Signed{}, fmt.Errorf("delegating: %w", err)
+	}
+	if err := made.scope.ByID(); err != nil {
+		return Signed{}, fmt.Errorf("delegating for the scope %q: %w", d.Scope, err)
 	}
 	return Signed{Bytes: b, Signature: signWith(root, delegationContext, b)}, nil
 }

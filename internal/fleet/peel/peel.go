@@ -145,7 +145,7 @@ func (p *Peel) open() (*running, error) {
 	if r.spool, err = job.OpenSpool(spoolDir); err != nil {
 		return nil, errors.Join(err, r.seen.Close())
 	}
-	r.verify, err = job.NewVerifier(job.VerifierConfig{ID: p.id, Root: p.root, Seen: r.seen, Refused: p.metrics.refused})
+	r.verify, err = job.NewVerifier(job.VerifierConfig{ID: p.id, Root: p.root, Seen: r.seen, Now: p.deps.Now, Refused: p.metrics.refused})
 	if err != nil {
 		return nil, errors.Join(err, r.seen.Close())
 	}
