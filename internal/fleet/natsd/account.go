@@ -58,6 +58,10 @@ func openAccount(keys *Keys, limits jwt.JetStreamLimits, now func() time.Time, h
 	if err := a.scope(old); err != nil {
 		return nil, err
 	}
+	if err := a.adopt(); err != nil {
+		return nil, err
+	}
+	a.retire()
 	a.forget()
 	if before, err := a.decode(a.signed); err == nil && sameClaims(before, a.claims) {
 		return a, disk.WriteFile(a.path, []byte(a.signed))

@@ -108,7 +108,10 @@ func (s *Server) amend(ctx context.Context, change func(*account) bool) error {
 	if !change(s.account) && !more {
 		return nil
 	}
-	return s.publish(ctx)
+	if err := s.publish(ctx); err != nil {
+		return err
+	}
+	return s.account.adopt()
 }
 
 // updateError reads the server's answer to a claims update.

@@ -2,10 +2,10 @@ package natsd
 
 import (
 	"crypto/ed25519"
-	"crypto/hkdf"
-	"crypto/sha256"
-	"encoding/json"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nkeys"
@@ -23,7 +23,9 @@ type Keys struct {
 	Account  nkeys.KeyPair   // the account of masters and peels
 	Scoped   []nkeys.KeyPair // sign peels' permissions; the last one signs new ones
 	Root     ed25519.PrivateKey
-	Master   ed25519.PrivateKey // delegated by Root; signs jobs
+	Master   ed25519.PrivateKey // delegated by Root; signs jobs until its first rotation
+
+	scopedNames []int // of Scoped: the numbers in their names
 }
 
 // maxScoped bounds how many templates of permissions live side by side.
@@ -59,50 +61,73 @@ func OpenKeys(dir string) (*Keys, error) {
 	return k, k.openScoped()
 }
 
-// openScoped loads scoped-1, scoped-2 …, of which there is at least the first.
+// openScoped loads scoped-1, scoped-2 …, of which there is at least one. What
+// was rotated out leaves a gap.
 func (k *Keys) openScoped() error {
-	for n := 1; n <= maxScoped; n++ {
-		name := scopedName(n)
-		if n > 1 && !k.Store.Exists(name) {
-			return nil
+	names, err := k.Store.Names("scoped-")
+	if err != nil {
+		return err
+	}
+	var numbers []int
+	for _, name := range names {
+		if n, err := strconv.Atoi(strings.TrimPrefix(name, "scoped-")); err == nil && n > 0 {
+			numbers = append(numbers, n)
 		}
-		kp, err := k.Store.NKey(name, nkeys.PrefixByteAccount)
-		if err != nil {
+	}
+	if len(numbers) == 0 {
+		numbers = []int{1}
+	}
+	slices.Sort(numbers)
+	for _, n := range numbers {
+		if err := k.loadScoped(n); err != nil {
 			return err
 		}
-		k.Scoped = append(k.Scoped, kp)
 	}
 	return nil
 }
 
-// addScoped makes the next scoped key, under which new permissions go. It
-// comes from the account's key and the template, so that each server of a
-// cluster makes the same one by itself.
+func (k *Keys) loadScoped(n int) error {
+	kp, err := k.Store.NKey(scopedName(n), nkeys.PrefixByteAccount)
+	if err != nil {
+		return err
+	}
+	k.Scoped, k.scopedNames = append(k.Scoped, kp), append(k.scopedNames, n)
+	return nil
+}
+
+// addScoped makes the next scoped key, under which new permissions go.
 func (k *Keys) addScoped(template jwt.UserPermissionLimits) error {
+	kp, err := k.deriveScoped(template, 0)
+	if err != nil {
+		return err
+	}
+	return k.keepScoped(kp)
+}
+
+// keepScoped has a key sign from now on, and keeps it for the next start.
+func (k *Keys) keepScoped(kp nkeys.KeyPair) error {
 	if len(k.Scoped) >= maxScoped {
 		return fmt.Errorf("there are %d scoped signing keys already, which is the limit", maxScoped)
 	}
-	seed, err := k.Account.Seed()
-	if err != nil {
-		return fmt.Errorf("making a scoped key: %w", err)
-	}
-	text, err := json.Marshal(template)
-	if err != nil {
-		return fmt.Errorf("making a scoped key: %w", err)
-	}
-	raw, err := hkdf.Key(sha256.New, seed, nil, "rind scoped key\n"+string(text), 32)
-	if err != nil {
-		return fmt.Errorf("making a scoped key: %w", err)
-	}
-	kp, err := nkeys.FromRawSeed(nkeys.PrefixByteAccount, raw)
-	if err != nil {
-		return fmt.Errorf("making a scoped key: %w", err)
-	}
-	if err := k.Store.KeepNKey(scopedName(len(k.Scoped)+1), kp); err != nil {
+	n := k.scopedNames[len(k.scopedNames)-1] + 1
+	if err := k.Store.KeepNKey(scopedName(n), kp); err != nil {
 		return err
 	}
-	k.Scoped = append(k.Scoped, kp)
+	k.Scoped, k.scopedNames = append(k.Scoped, kp), append(k.scopedNames, n)
 	return nil
+}
+
+// dropScoped forgets a key that signs nothing any more. The last one stays.
+func (k *Keys) dropScoped(pub string) {
+	for i, kp := range k.Scoped[:len(k.Scoped)-1] {
+		if public(kp) != pub {
+			continue
+		}
+		_ = k.Store.Remove(scopedName(k.scopedNames[i])) // what stays is loaded at the next start, and dropped again
+		k.Scoped = append(k.Scoped[:i:i], k.Scoped[i+1:]...)
+		k.scopedNames = append(k.scopedNames[:i:i], k.scopedNames[i+1:]...)
+		return
+	}
 }
 
 func scopedName(n int) string { return fmt.Sprintf("scoped-%d", n) }

@@ -34,6 +34,7 @@ func mergeClaims(ours, theirs *jwt.AccountClaims) *jwt.AccountClaims {
 			setTaken(&out, pub, back)
 		}
 	}
+	setMasterKey(&out, max(masterKey(ours), masterKey(theirs)))
 	out.SigningKeys = jwt.SigningKeys{}
 	known := scopes(ours)
 	for key, s := range scopes(theirs) {
@@ -136,6 +137,7 @@ func stated(c *jwt.AccountClaims) (string, error) {
 			tags = append(tags, pub+strconv.FormatInt(at, 10))
 		}
 	}
+	tags = append(tags, strconv.Itoa(masterKey(c)))
 	slices.Sort(tags)
 	return c.Name + string(revoked) + string(limits) + string(keys) + strings.Join(tags, ","), nil
 }

@@ -95,6 +95,7 @@ func (s *Server) Start(ctx context.Context) error {
 	s.stopped = false
 	s.warnFiles()
 	go s.watch(s.srv)
+	go s.retireLoop(background)
 	if s.cfg.Clustered() {
 		go s.follow(background)
 	}

@@ -102,6 +102,10 @@ func (s *Server) takeIn() (more bool, err error) {
 	}
 	merged := mergeClaims(theirs, s.account.claims)
 	s.account.claims = merged
+	s.account.retire()
+	if err := s.account.adopt(); err != nil {
+		return false, err
+	}
 	if !sameClaims(merged, theirs) {
 		s.account.stale = true
 		return true, nil

@@ -22,13 +22,16 @@ func (s *Server) Suspend(ctx context.Context, pub string) error {
 	return s.amend(ctx, func(a *account) bool { return a.suspend(pub) })
 }
 
-// suspend states that permissions issued until now are refused. It reports
-// whether that is new: a revocation goes further already.
+// suspend states that permissions issued until now are refused, which is what
+// a revocation leaves behind that is taken back now. It reports whether that is
+// new: a revocation goes further already.
 func (a *account) suspend(pub string) bool {
 	now := a.now()
 	if at, ok := a.claims.Revocations[pub]; ok && at >= now.Unix() {
 		return false
 	}
+	a.claims.ClearRevocation(pub)
 	a.claims.RevokeAt(pub, now)
+	setTaken(a.claims, pub, now.Unix())
 	return true
 }

@@ -59,7 +59,7 @@ type Deps struct {
 	Credentials Credentials
 	Functions   []function.Function // what jobs can run; function.All() without
 	Version     string
-	Now         func() time.Time // against which a job's times are measured; optional
+	Now         func() time.Time      // against which a job's times are measured; optional
 	Metrics     prometheus.Registerer // optional
 }
 

@@ -104,6 +104,33 @@ func (s *Store) Ed25519(name string) (ed25519.PrivateKey, error) {
 	return ed25519.NewKeyFromSeed(seed), nil
 }
 
+// Names returns the names of the NATS keys that begin with a prefix.
+func (s *Store) Names(prefix string) ([]string, error) {
+	entries, err := os.ReadDir(s.dir)
+	if err != nil {
+		return nil, fmt.Errorf("reading the keys folder: %w", err)
+	}
+	var names []string
+	for _, e := range entries {
+		if name, ok := strings.CutSuffix(e.Name(), ".nk"); ok && strings.HasPrefix(name, prefix) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// Remove removes a NATS key. One that is not there is no error.
+func (s *Store) Remove(name string) error {
+	path, err := s.path(name, ".nk")
+	if err != nil {
+		return err
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("removing a key: %w", err)
+	}
+	return nil
+}
+
 // Exists reports whether an NATS key of that name is kept.
 func (s *Store) Exists(name string) bool {
 	path, err := s.path(name, ".nk")
