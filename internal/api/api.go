@@ -33,6 +33,7 @@ type Deps struct {
 	Events    Events
 	Network   Network
 	Taps      Taps
+	Keys      Keys                         // nil on a server that is no master
 	Reports   http.Handler                 // takes POST /reports from taps
 	PublicURL func(r *http.Request) string // how hosts reach this server: "https://host:8443"
 	Pin       string                       // of the server's CA, "sha256:…"
@@ -67,7 +68,7 @@ func New(deps Deps) *API {
 	a.stopping, a.stop = context.WithCancel(context.Background())
 	for _, list := range [][]access.Route{
 		a.peelRoutes(), a.jobRoutes(), a.basketRoutes(), a.eventRoutes(), a.enrollRoutes(), a.joinRoutes(), a.tapRoutes(),
-		a.telemetryRoutes(), a.sessionRoutes(), a.userRoutes(), a.tokenRoutes(), a.systemRoutes(),
+		a.telemetryRoutes(), a.sessionRoutes(), a.userRoutes(), a.tokenRoutes(), a.systemRoutes(), a.keyRoutes(),
 	} {
 		a.routes = append(a.routes, list...)
 	}

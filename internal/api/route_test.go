@@ -66,6 +66,7 @@ var needs = map[string]access.Need{
 	"POST /tokens":                   access.NeedViewer,
 	"DELETE /tokens/{id}":            access.NeedViewer,
 	"GET /audit":                     access.NeedAdmin,
+	"POST /keys/{kind}/rotate":       access.NeedAdmin,
 	"GET /events":                    access.NeedViewer,
 	"GET /basket":                    access.NeedViewer,
 	"GET /basket/{name}":             access.NeedViewer,
@@ -241,6 +242,7 @@ func TestEveryChangeIsAudited(t *testing.T) {
 		{"PUT /users/{name}/role", "anna", `{"role":"operator"}`, "user.role", "anna", "none"},
 		{"PUT /users/{name}/uid", "anna", `{"uid":1000}`, "user.uid", "anna", "none"},
 		{"DELETE /users/{name}", "anna", ``, "user.delete", "anna", "none"},
+		{"POST /keys/{kind}/rotate", "scoped-key", ``, "key.rotate", "scoped-key", ""},
 		{"POST /tokens", "", `{"name":"backup"}`, "token.create", "", ""},
 	}
 	exempt := map[string]string{

@@ -100,6 +100,7 @@ func New(opts Options) *cobra.Command {
 		s.loginCommand(), s.logoutCommand(), s.whoamiCommand(), s.versionCommand(),
 	)
 	root.AddCommand(s.opts.Extra...)
+	s.addServerVerbs(root)
 	command.Explain(root)
 	root.SetFlagErrorFunc(flagError)
 	return root

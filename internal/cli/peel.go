@@ -105,7 +105,7 @@ func (s *shell) suspensionNote(x *fleet.Suspension) string {
 	case x.Until.IsZero():
 		return x.Reason + ": until one of " + strings.Join(x.Addresses, ", ") + " is enrolled again"
 	}
-	return x.Reason + ": until " + s.ago(x.Until)
+	return x.Reason + ": ends " + s.ago(x.Until)
 }
 
 // suspensionFields says why a peel is kept off the bus, and until when.
@@ -113,11 +113,11 @@ func (s *shell) suspensionFields(x *fleet.Suspension) []string {
 	if x == nil {
 		return nil
 	}
-	until := "one of the hosts is enrolled again"
+	until := "when one of the hosts is enrolled again"
 	if !x.Until.IsZero() {
 		until = s.ago(x.Until)
 	}
-	return []string{"cut off for", x.Reason, "because", x.Detail, "key used from", strings.Join(x.Addresses, ", "), "cut off until", until}
+	return []string{"cut off for", x.Reason, "because", x.Detail, "key used from", strings.Join(x.Addresses, ", "), "ends", until}
 }
 
 // factFields words the facts of a host for people.

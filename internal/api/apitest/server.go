@@ -52,7 +52,7 @@ func Start(t testing.TB, change func(*api.Deps)) *Server {
 	db := databasetest.Open(t, database.SQLite, access.Migrations())
 	s.Access = access.New(access.Config{}, access.Deps{DB: db, Log: log, Now: func() time.Time { return Now }})
 	deps := api.Deps{
-		Access: s.Access, Fleet: s.Fleet, Enroll: s.Enroll, Network: s.Network, Taps: s.Taps, Basket: s.Basket, Events: s.Events,
+		Access: s.Access, Fleet: s.Fleet, Enroll: s.Enroll, Network: s.Network, Taps: s.Taps, Basket: s.Basket, Events: s.Events, Keys: &Keys{},
 		Reports: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"status":"committed"}`)) }),
 		Pin:     Pin, Log: log, Version: version.Info{Version: "v1.2.3", Commit: "abc", Go: "go1.26"},
 		PublicURL: func(*http.Request) string { return "https://rind.example.net:8443" },

@@ -41,7 +41,7 @@ func newEdges(s *Server) *edges {
 	}
 	webDeps := web.Deps{Access: s.people, PublicURL: url, Pin: s.ca.Pin(), Log: s.log, Metrics: s.reg}
 	if s.master != nil {
-		apiDeps.Fleet, apiDeps.Enroll = s.master, s.registrar
+		apiDeps.Fleet, apiDeps.Enroll, apiDeps.Keys = s.master, s.registrar, keyring{s.daemon}
 		apiDeps.Basket, apiDeps.Events = s.basket, s.events
 		webDeps.Fleet, webDeps.Enroll, webDeps.Events = s.master, s.registrar, s.events
 	}

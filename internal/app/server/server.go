@@ -189,11 +189,9 @@ func (s *Server) composeMaster() error {
 	if err != nil {
 		return err
 	}
-	// The root lies beside the delegated key in the same folder, so that a
-	// shorter life of the delegation would protect nothing.
-	signer, err := job.SelfDelegated(keys.Root, keys.Master, time.Now().AddDate(10, 0, 0))
+	signer, err := job.NewCurrent(keys.Root, func() (ed25519.PrivateKey, error) { return s.daemon.MasterKey() }, time.Now)
 	if err != nil {
-		return fmt.Errorf("delegating to this master's key: %w", err)
+		return err
 	}
 	s.client = &busClient{daemon: s.daemon, log: s.log}
 	s.registrar = registrar.New(s.cfg.Enroll, registrar.Deps{

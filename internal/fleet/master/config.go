@@ -54,8 +54,8 @@ type Deps struct {
 	// System returns the connection of the system account. It is optional:
 	// without it presence comes from heartbeats alone.
 	System func() *nats.Conn
-	// Signer signs jobs.
-	Signer *job.Signer
+	// Signer signs jobs. The key behind it may be rotated at any time.
+	Signer Signer
 	// Enrolled returns the ids of all approved peels.
 	Enrolled func(context.Context) ([]fleet.PeelID, error)
 	// Suspend keeps a peel off the bus, and Suspended says why one is; both are
@@ -66,6 +66,11 @@ type Deps struct {
 	Answers map[string]bus.Answerer
 	Version string
 	Metrics prometheus.Registerer // optional
+}
+
+// Signer signs a job for targets in their order, or for all when they are nil.
+type Signer interface {
+	Sign(b job.Body, targets []fleet.PeelID) (*job.Batch, error)
 }
 
 // PeelQuery selects a page of peels, sorted by id.
