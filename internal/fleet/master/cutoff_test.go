@@ -56,13 +56,18 @@ func (b *bouncer) suspended(id fleet.PeelID) (fleet.Suspension, bool) {
 // guarded starts a master that can cut peels off.
 func (w *world) guarded(cfg master.Config, peels ...*creds) (*master.Master, *prometheus.Registry, *bouncer) {
 	w.t.Helper()
+	return w.guardedBy(w.sign, cfg, peels...)
+}
+
+func (w *world) guardedBy(signer master.Signer, cfg master.Config, peels ...*creds) (*master.Master, *prometheus.Registry, *bouncer) {
+	w.t.Helper()
 	b := &bouncer{w: w, keys: map[fleet.PeelID]*creds{}, out: map[fleet.PeelID]fleet.Suspension{}}
 	for _, c := range peels {
 		b.keys[c.id] = c
 	}
 	reg := prometheus.NewRegistry()
 	m := master.New(cfg, master.Deps{
-		Log: testLog(), Signer: w.sign, Metrics: reg, Version: "test", Suspend: b.suspend, Suspended: b.suspended,
+		Log: testLog(), Signer: signer, Metrics: reg, Version: "test", Suspend: b.suspend, Suspended: b.suspended,
 		NC: func() *nats.Conn { return w.nc }, JS: func() jetstream.JetStream { return w.js }, System: func() *nats.Conn { return w.sys },
 		Enrolled: func(context.Context) ([]fleet.PeelID, error) {
 			w.mu.Lock()
