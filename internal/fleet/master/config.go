@@ -58,6 +58,9 @@ type Deps struct {
 	Signer Signer
 	// Enrolled returns the ids of all approved peels.
 	Enrolled func(context.Context) ([]fleet.PeelID, error)
+	// Room returns an error when there is no room to write anything down;
+	// optional.
+	Room func() error
 	// Suspend keeps a peel off the bus, and Suspended says why one is; both are
 	// optional. Several masters may ask for the same.
 	Suspend   func(ctx context.Context, id fleet.PeelID, s fleet.Suspension, by string) error

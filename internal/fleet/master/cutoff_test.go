@@ -67,7 +67,7 @@ func (w *world) guardedBy(signer master.Signer, cfg master.Config, peels ...*cre
 	}
 	reg := prometheus.NewRegistry()
 	m := master.New(cfg, master.Deps{
-		Log: testLog(), Signer: signer, Metrics: reg, Version: "test", Suspend: b.suspend, Suspended: b.suspended,
+		Log: testLog(), Signer: signer, Metrics: reg, Version: "test", Suspend: b.suspend, Suspended: b.suspended, Room: w.bus.Room,
 		NC: func() *nats.Conn { return w.nc }, JS: func() jetstream.JetStream { return w.js }, System: func() *nats.Conn { return w.sys },
 		Enrolled: func(context.Context) ([]fleet.PeelID, error) {
 			w.mu.Lock()

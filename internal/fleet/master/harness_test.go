@@ -58,7 +58,12 @@ func freePort(t *testing.T) string {
 
 func newWorldOn(t *testing.T, listen string) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir()}
+	return newWorldIn(t, t.TempDir(), listen)
+}
+
+func newWorldIn(t *testing.T, dir, listen string) *world {
+	t.Helper()
+	w := &world{t: t, dir: dir}
 	ca, err := pki.OpenCA(w.dir + "/pki")
 	if err != nil {
 		t.Fatal(err)

@@ -151,6 +151,11 @@ func checkFacts(data []byte, id fleet.PeelID) error {
 // store begins a write. When the broker is behind, the peel is told to try
 // again rather than kept waiting.
 func (in *intake) store(msg *nats.Msg, bucket, key string, once bool, opts ...jetstream.PublishOpt) {
+	if err := in.l.room(); err != nil {
+		in.m.metrics.unstored.Inc()
+		bus.Retry(msg, err.Error())
+		return
+	}
 	ack, err := in.js.PublishAsync("$KV."+bucket+"."+key, msg.Data, opts...)
 	if err != nil {
 		bus.Retry(msg, bus.Explain(bucket, err).Error())

@@ -51,6 +51,7 @@ type live struct {
 	returning *pace.Pace // of peels that ask what they missed
 	meter     *meter
 	guard     *guard
+	room      func() error
 	cutting   chan struct{} // a place for each peel that is being cut off
 	subs      []*nats.Subscription
 }
@@ -113,6 +114,9 @@ func (m *Master) open(ctx context.Context, l *live) error {
 		}
 	}
 	l.roster, l.presence, l.board = newRoster(m.deps.Enrolled), newPresence(m.deps.System != nil), newBoard()
+	if l.room = m.deps.Room; l.room == nil {
+		l.room = func() error { return nil }
+	}
 	l.meter, l.guard, l.cutting = newMeter(m.cfg.Flood), newGuard(m.cfg), make(chan struct{}, cutWorkers)
 	if err := l.roster.refresh(ctx); err != nil {
 		return err

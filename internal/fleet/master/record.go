@@ -107,9 +107,30 @@ func unpackTargets(packed []byte) ([]fleet.PeelID, error) {
 
 func targetsKey(jid string, n int) string { return fmt.Sprintf("%s.targets.%d", jid, n) }
 
-// create writes the record of a new job, its targets first: a record that is
-// there is complete.
+// undoWait bounds the removal of what is left of a job that was refused.
+const undoWait = 10 * time.Second
+
+// create writes the record of a new job. When it fails, nothing of the job is
+// left.
 func (l *live) create(ctx context.Context, r *record, ids []fleet.PeelID) error {
+	if err := l.room(); err != nil {
+		return errs.New(errs.Unavailable, "the job is not sent: %w", err)
+	}
+	err := l.writeDown(ctx, r, ids)
+	if err == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoWait)
+	defer cancel()
+	// An acknowledgement may have been lost of what was written, so that the
+	// record is removed too. Where nothing can be removed, nothing was written.
+	_ = bus.Purge(ctx, l.js, bus.Jobs, r.JID)
+	_ = bus.Purge(ctx, l.js, bus.Jobs, r.JID+".>")
+	return err
+}
+
+// writeDown writes the targets first: a record that is there is complete.
+func (l *live) writeDown(ctx context.Context, r *record, ids []fleet.PeelID) error {
 	chunks, err := packTargets(ids)
 	if err != nil {
 		return fmt.Errorf("packing the targets: %w", err)

@@ -20,6 +20,7 @@ type logger struct {
 	fatal   chan string            // the first fatal line
 	mu      sync.Mutex
 	last    string
+	broken  string // why a stream cannot be written to any more
 }
 
 func newLogger(log *slog.Logger, reg prometheus.Registerer) *logger {
@@ -77,6 +78,7 @@ func (l *logger) Errorf(format string, v ...any) {
 	reason, hint := classify(line)
 	if reason == "" {
 		l.remember(line)
+		l.noteLoss(line)
 		l.log.Error(line)
 		return
 	}
@@ -116,6 +118,33 @@ func (l *logger) remember(line string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.last = line
+}
+
+// noteLoss keeps the line in which the server says that a stream has failed for
+// good.
+func (l *logger) noteLoss(line string) {
+	if !strings.Contains(line, "ritical write error") {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.broken == "" {
+		l.broken = line
+	}
+}
+
+// lost is that line, or "".
+func (l *logger) lost() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.broken
+}
+
+// anew forgets what was said of a server that has ended.
+func (l *logger) anew() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last, l.broken = "", ""
 }
 
 // lastError is the last line of an error, or "".

@@ -47,6 +47,10 @@ type Server struct {
 	deps Deps
 	died chan error
 
+	disk   sync.Mutex // guards what follows: whether there is room, and when that was looked at
+	full   error
+	looked time.Time
+
 	mu       sync.Mutex // guards what follows
 	srv      *server.Server
 	opts     *server.Options
@@ -77,6 +81,7 @@ func (s *Server) Start(ctx context.Context) error {
 	if s.srv != nil {
 		return errors.New("the bus runs already")
 	}
+	s.logger.anew()
 	if err := s.prepare(ctx); err != nil {
 		return err
 	}
