@@ -33,10 +33,11 @@ type Deps struct {
 	Events    Events
 	Network   Network
 	Taps      Taps
-	Keys      Keys                         // nil on a server that is no master
-	Reports   http.Handler                 // takes POST /reports from taps
-	PublicURL func(r *http.Request) string // how hosts reach this server: "https://host:8443"
-	Pin       string                       // of the server's CA, "sha256:…"
+	Keys      Keys                           // nil on a server that is no master
+	Reports   http.Handler                   // takes POST /reports from taps
+	Problems  func(context.Context) []string // what does not work just now, in words; optional
+	PublicURL func(r *http.Request) string   // how hosts reach this server: "https://host:8443"
+	Pin       string                         // of the server's CA, "sha256:…"
 	Version   version.Info
 	Log       *slog.Logger
 	Now       func() time.Time // nil is time.Now

@@ -17,6 +17,9 @@ const reportingWithin = time.Minute
 
 func (a *API) showOverview(ctx context.Context, _ *http.Request, _ wire.Empty) (wire.OverviewOut, error) {
 	out := wire.OverviewOut{Time: a.deps.Now().UTC()}
+	if a.deps.Problems != nil {
+		out.Problems = a.deps.Problems(ctx)
+	}
 	var err error
 	if a.deps.Fleet != nil {
 		if out.Fleet, err = a.fleetOverview(ctx); err != nil {

@@ -83,6 +83,9 @@ func (s *shell) overviewCommand() *cobra.Command {
 
 func overviewFields(out wire.OverviewOut) []string {
 	var all []string
+	for _, p := range out.Problems {
+		all = append(all, "problem", p)
+	}
 	if f := out.Fleet; f != nil {
 		all = append(all, "peels", strconv.Itoa(f.Peels), "connected", strconv.Itoa(f.Connected), "away", strconv.Itoa(f.Away),
 			"never seen", strconv.Itoa(f.Never), "cut off", strconv.Itoa(f.CutOff), "enrollments that wait", strconv.Itoa(f.Pending), "jobs that run", strconv.Itoa(f.Running))

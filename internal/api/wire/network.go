@@ -146,9 +146,10 @@ type TapOut struct {
 
 // OverviewOut is the state of everything in numbers.
 type OverviewOut struct {
-	Time    time.Time      `json:"time"`
-	Fleet   *FleetOverview `json:"fleet,omitempty" doc:"absent when this server is no master"`
-	Network *TapsOverview  `json:"network,omitempty" doc:"absent when this server is no node"`
+	Time     time.Time      `json:"time"`
+	Problems []string       `json:"problems,omitempty" doc:"what does not work just now; /readyz says the same"`
+	Fleet    *FleetOverview `json:"fleet,omitempty" doc:"absent when this server is no master"`
+	Network  *TapsOverview  `json:"network,omitempty" doc:"absent when this server is no node"`
 }
 
 // FleetOverview counts the managed hosts.

@@ -38,6 +38,7 @@ func newEdges(s *Server) *edges {
 	url := publicURL(s.cfg, e.addr)
 	apiDeps := api.Deps{
 		Access: s.people, PublicURL: url, Pin: s.ca.Pin(), Version: version.Get(), Log: s.log,
+		Problems: s.problems,
 	}
 	webDeps := web.Deps{Access: s.people, PublicURL: url, Pin: s.ca.Pin(), Log: s.log, Metrics: s.reg}
 	if s.master != nil {

@@ -212,10 +212,15 @@ func (s *Server) composeMaster() error {
 		Enrolled: s.registrar.Enrolled,
 		Answers:  s.basket.Answers(),
 		Suspend:  s.registrar.Suspend, Suspended: s.registrar.Suspended,
+		Room: s.daemon.Room,
 	})
 	s.group.Add("bus client", s.client)
 	s.group.Add("bus leader", leader{s.daemon})
-	s.group.Add("buckets", s.keeper())
+	buckets := s.keeper()
+	buckets.Remember(filepath.Join(s.cfg.DataDir, "buckets-made"))
+	s.group.Add("buckets", buckets)
+	s.checks.Add("buckets", buckets.Check)
+	s.checks.Add("disk", func(context.Context) error { return s.daemon.Room() })
 	s.group.Add("registrar", s.registrar)
 	s.group.Add("basket", s.basket)
 	s.group.Add("master", s.master)

@@ -27,6 +27,7 @@ type Keeper struct {
 	capacity func(context.Context) (Capacity, error)
 	log      *slog.Logger
 	joined   bool
+	file     string // where it is noted that the buckets were made
 
 	mu     sync.Mutex
 	sub    *nats.Subscription
@@ -63,8 +64,14 @@ func (k *Keeper) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("making the buckets: %w", err)
 	}
+	if err := k.recall(ctx, js); err != nil {
+		return err
+	}
 	have, err := k.begin(ctx, js)
 	if err != nil {
+		return err
+	}
+	if err := k.note(); err != nil {
 		return err
 	}
 	k.mu.Lock()

@@ -9,13 +9,11 @@ import (
 	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
-
-	"github.com/rind-project/rind/internal/base/errs"
 )
 
-// keepers carry the list of what was made once, in their metadata. There are
-// two, so that the loss of one is noticed by the other.
-func keepers() []string { return []string{"KV_" + Enrollments, "KV_" + Jobs} }
+// keepers carry the list of what was made once, in their metadata. Each that
+// lasts is one, so that whatever is left knows of what is gone.
+func keepers() []string { return lasting() }
 
 // lasting returns the streams whose loss is a loss, sorted.
 func lasting() []string {
@@ -36,6 +34,9 @@ var ErrLost = errors.New("gone from the bus")
 func everMade(ctx context.Context, js jetstream.JetStream) (bool, error) {
 	for _, name := range keepers() {
 		s, err := js.Stream(ctx, name)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			continue
+		}
 		if err != nil {
 			return false, err
 		}
@@ -63,14 +64,14 @@ func checkLost(ctx context.Context, js jetstream.JetStream, specs []jetstream.St
 			made[n] = true
 		}
 	}
-	var lost []string
+	var gone []string
 	for _, n := range lasting() {
 		if made[n] && !there[n] {
-			lost = append(lost, strings.TrimPrefix(n, "KV_"))
+			gone = append(gone, n)
 		}
 	}
-	if len(lost) > 0 {
-		return errs.New(errs.Unavailable, "%w: %s; nothing is written until it is brought back with rind restore", ErrLost, strings.Join(lost, ", "))
+	if len(gone) > 0 {
+		return lost(gone)
 	}
 	return nil
 }

@@ -69,35 +69,83 @@ func (x *index) follow(ctx, running context.Context, kv jetstream.KeyValue, done
 	}
 }
 
-// watchAgain is the pause before a watch that ended is begun again.
-const watchAgain = 2 * time.Second
+// Pace of the watch over the records.
+const (
+	watchAgain = 2 * time.Second  // before a watch that ended is begun again
+	lookAgain  = 10 * time.Second // between looks whether the bucket is the same
+)
+
+var errOther = errors.New("the bucket is another one than before: it was brought back")
 
 // watch takes in what the bucket holds and what changes, and says once when
-// the first of it has been read.
+// the first of it has been read. Until then the records from before stay.
 func (x *index) watch(running context.Context, kv jetstream.KeyValue, loaded chan<- error, log *slog.Logger) error {
+	made, err := madeAt(running, kv)
+	if err != nil {
+		return err
+	}
 	w, err := kv.WatchAll(running)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = w.Stop() }() // fails only when the connection is gone
+	look := time.NewTicker(lookAgain)
+	defer look.Stop()
+	next := newIndex()
 	for {
 		select {
 		case <-running.Done():
 			return nil
+		case <-look.C:
+			// A watch goes on behind the last that it saw, which a bucket that
+			// was brought back may not have reached yet.
+			if at, err := madeAt(running, kv); err == nil && !at.Equal(made) {
+				return errOther
+			}
 		case e, ok := <-w.Updates():
 			switch {
 			case !ok:
 				return errors.New("the bus ended the watch")
-			case e != nil:
-				x.entry(e, log)
-			default:
+			case e == nil:
+				x.replace(next)
+				next = x
 				select {
 				case loaded <- nil:
 				default:
 				}
+			default:
+				next.entry(e, log)
 			}
 		}
 	}
+}
+
+// madeAt is when the bucket was made.
+func madeAt(ctx context.Context, kv jetstream.KeyValue) (time.Time, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	status, err := kv.Status(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	b, ok := status.(*jetstream.KeyValueBucketStatus)
+	if !ok {
+		return time.Time{}, nil
+	}
+	return b.StreamInfo().Created, nil
+}
+
+// replace takes over what another index has read. What was written here
+// meanwhile comes with the watch.
+func (x *index) replace(next *index) {
+	if next == x {
+		return
+	}
+	next.mu.RLock()
+	defer next.mu.RUnlock()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.records, x.byState, x.byKey = next.records, next.byState, next.byKey
 }
 
 func (x *index) entry(e jetstream.KeyValueEntry, log *slog.Logger) {
