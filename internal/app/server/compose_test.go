@@ -97,7 +97,7 @@ func TestRoles(t *testing.T) {
 		checks     []string
 	}{
 		"node":       {[]string{RoleNode}, fleet, "no master", []string{"database", "node"}},
-		"bus master": {[]string{RoleBus, RoleMaster}, network, "no node", []string{"bus", "database"}},
+		"bus master": {[]string{RoleBus, RoleMaster}, network, "no node", []string{"buckets", "bus", "database", "disk"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -21,7 +21,7 @@ import (
 // that exists, so that who passes the guard is told 404.
 var parameters = map[string]string{
 	"{$}": "", "{id}": "no-such-host", "{name}": "no-such-name",
-	"{jid}": "0198c0de-0000-7000-8000-000000000000",
+	"{jid}": "0198c0de-0000-7000-8000-000000000000", "{kind}": "master-key",
 }
 
 var parameter = regexp.MustCompile(`\{[^}]*\}`)
@@ -56,8 +56,9 @@ var bodies = map[string]func(name string) any{
 	"POST /api/v1/jobs": func(string) any {
 		return map[string]any{"target": "walker", "function": "test.ping", "timeout": "1s"}
 	},
-	"POST /api/v1/jobs/plan":         func(string) any { return map[string]any{"target": "*", "function": "test.ping"} },
-	"POST /api/v1/jobs/{jid}/cancel": nothing, "POST /api/v1/jobs/{jid}/pause": nothing,
+	"POST /api/v1/jobs/plan":          func(string) any { return map[string]any{"target": "*", "function": "test.ping"} },
+	"POST /api/v1/keys/{kind}/rotate": nothing,
+	"POST /api/v1/jobs/{jid}/cancel":  nothing, "POST /api/v1/jobs/{jid}/pause": nothing,
 	"POST /api/v1/jobs/{jid}/resume": nothing, "POST /api/v1/jobs/{jid}/retry": nothing,
 	"POST /api/v1/events/send":             func(name string) any { return map[string]any{"name": "made." + name} },
 	"POST /api/v1/enroll-tokens":           func(string) any { return map[string]any{"ttl": "5m"} },

@@ -82,7 +82,7 @@ func newWorldWith(t *testing.T, cfg registrar.Config, db *database.DB) *world {
 	if w.ca, err = pki.OpenCA(dir + "/pki"); err != nil {
 		t.Fatal(err)
 	}
-	serverTLS, err := w.ca.ServerTLS([]string{"127.0.0.1"})
+	serverTLS, err := w.ca.ServerTLS([]string{"127.0.0.1", pki.BusName})
 	if err != nil {
 		t.Fatal(err)
 	}
