@@ -1,7 +1,6 @@
 package master
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"time"
@@ -34,6 +33,7 @@ type intake struct {
 	l       *live
 	js      jetstream.JetStream
 	storing chan stored
+	aimed   aimed
 }
 
 // stored is a write whose acknowledgement is waited for.
@@ -48,7 +48,7 @@ func (m *Master) takeIn(l *live) error {
 	if err != nil {
 		return err
 	}
-	in := &intake{m: m, l: l, js: js, storing: make(chan stored, maxStoring)}
+	in := &intake{m: m, l: l, js: js, storing: make(chan stored, maxStoring), aimed: aimed{l: l, lists: map[string][]fleet.PeelID{}}}
 	l.wg.Go(in.answer)
 	if err := l.subscribeQueue(bus.AllReturns, m.metered(l, peelSecond, false, in.onReturn)); err != nil {
 		return err
@@ -86,34 +86,31 @@ func (in *intake) onReturn(msg *nats.Msg) {
 	if !ok || !in.own(msg, id) {
 		return // onReturn of the master counts what is malformed
 	}
+	if len(msg.Data) > maxReturnMessage {
+		in.stray("malformed")
+		bus.Refuse(msg, "this part of a return is too long")
+		return
+	}
 	if _, err := job.ParsePart(msg.Data, jid, id, n); err != nil {
 		bus.Refuse(msg, err.Error())
 		return
 	}
-	switch known, err := in.known(jid); {
+	switch ours, known, err := in.aimed.at(jid, id); {
 	case err != nil:
 		bus.Retry(msg, err.Error())
 		return
 	case !known:
 		bus.Refuse(msg, "no such job")
 		return
+	case !ours:
+		if in.l.board.run(jid) == nil { // else it is counted there
+			in.stray("untargeted")
+		}
+		bus.Refuse(msg, "the job was not for this peel")
+		return
 	}
 	key := bus.ReturnKey(jid, id, n)
 	in.store(msg, bus.JobReturns, key, true, jetstream.WithMsgID(key), jetstream.WithExpectLastSequencePerSubject(0))
-}
-
-// known reports whether masters have sent the job and still keep it.
-func (in *intake) known(jid string) (bool, error) {
-	if in.l.board.knows(jid) {
-		return true, nil
-	}
-	ctx, cancel := context.WithTimeout(in.l.ctx, storeWait)
-	defer cancel()
-	_, err := in.l.jobs.Get(ctx, jid)
-	if errors.Is(err, jetstream.ErrKeyNotFound) || errors.Is(err, jetstream.ErrInvalidKey) {
-		return false, nil
-	}
-	return err == nil, err
 }
 
 func (in *intake) onFacts(msg *nats.Msg) {
