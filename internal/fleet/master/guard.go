@@ -2,10 +2,13 @@ package master
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
@@ -16,7 +19,7 @@ const (
 	guardEvery    = 5 * time.Second
 	hangsOn       = 5 * time.Minute  // two connections of one process: a renewal overlaps for less
 	alternateIn   = 10 * time.Minute // a process that was replaced and returns within this time never ended
-	alternateSlip = 2 * time.Second  // events of two servers may come in another order
+	alternateSlip = 5 * time.Second  // events of two servers may come in another order
 	maxPast       = 4                // processes of one peel that are remembered
 )
 
@@ -28,7 +31,10 @@ const (
 // bus.ConnName). A renewal makes a second connection of the same process for a
 // moment, and after a restart the old process's connection may hang on until
 // the server's pings have missed it; both end. Two that stay, or a mark that
-// comes back after another one was there, is a copy of the host.
+// comes back after another one was there, is a copy of the host. That two stay
+// is believed only when a list of their servers has both of them still: the
+// end of a connection may not have been told. All times are by this master's
+// clock.
 type guard struct {
 	flood FloodConfig
 	grace time.Duration // how long connections of two processes may be there at once
@@ -52,9 +58,10 @@ type guardedConn struct {
 	conn
 	mark    uint64
 	address string
-	since   time.Time // by the server's clock
-	counted traffic   // at the last list
-	known   bool      // counted is of a list
+	since   time.Time // when it was seen first
+	listed  time.Time // when the last list was begun that has it
+	counted traffic   // what it had sent then
+	known   bool      // counted is known: of a list, or nothing at its begin
 }
 
 type seenMark struct {
@@ -90,28 +97,31 @@ func parseMark(name string) uint64 {
 	return mark
 }
 
-// connected notes a connection. It returns a suspension when the process was
+// connected notes a connection that begins. It returns a suspension when the process was
 // replaced by another one before, and so is one of two.
-func (g *guard) connected(id fleet.PeelID, c conn, e connection) (s fleet.Suspension, copied bool) {
+func (g *guard) connected(id fleet.PeelID, c conn, e connection, now time.Time) (s fleet.Suspension, twice bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	p := g.get(id)
+	if p.has(c) {
+		return s, false
+	}
+	n := guardedConn{conn: c, mark: parseMark(e.Name), address: e.address(), since: now, known: true}
+	p.conns = append(p.conns, n)
+	return p.note(n)
+}
+
+func (g *guard) get(id fleet.PeelID) *guarded {
 	p := g.peels[id]
 	if p == nil {
 		p = &guarded{}
 		g.peels[id] = p
 	}
-	for i := range p.conns {
-		if p.conns[i].conn == c {
-			return s, false
-		}
-	}
-	n := guardedConn{conn: c, mark: parseMark(e.Name), address: e.address(), since: e.Start}
-	p.conns = append(p.conns, n)
-	return p.note(n)
+	return p
 }
 
 // note keeps the order in which processes connected.
-func (p *guarded) note(n guardedConn) (s fleet.Suspension, copied bool) {
+func (p *guarded) note(n guardedConn) (s fleet.Suspension, twice bool) {
 	if n.mark == 0 {
 		return s, false
 	}
@@ -124,7 +134,7 @@ func (p *guarded) note(n guardedConn) (s fleet.Suspension, copied bool) {
 		if old.mark != n.mark || n.since.Sub(old.last) > alternateIn || !n.since.After(before.first.Add(alternateSlip)) {
 			continue
 		}
-		return copy2(fmt.Sprintf("its key was used by one process, then by another, then by the first again, within %s", alternateIn),
+		return copied(fmt.Sprintf("its key was used by one process, then by another, then by the first again, within %s", alternateIn),
 			n.address, before.address), true
 	}
 	if before.mark != 0 {
@@ -136,7 +146,7 @@ func (p *guarded) note(n guardedConn) (s fleet.Suspension, copied bool) {
 	return s, false
 }
 
-func copy2(detail, a, b string) fleet.Suspension {
+func copied(detail, a, b string) fleet.Suspension {
 	return fleet.Suspension{Reason: fleet.SuspendedCopy, Detail: detail, Since: time.Now().UTC(), Addresses: []string{a, b}}
 }
 
@@ -153,12 +163,36 @@ func (g *guard) disconnected(id fleet.PeelID, c conn, sent traffic) {
 			continue
 		}
 		p.conns = append(p.conns[:i], p.conns[i+1:]...)
-		if n.known || time.Since(n.since) < g.every {
+		if n.known {
 			p.ended.msgs += sent.msgs - n.counted.msgs
 			p.ended.bytes += sent.bytes - n.counted.bytes
 		}
 		return
 	}
+}
+
+// gone drops the connections of a server that has died.
+func (g *guard) gone(server string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, p := range g.peels {
+		p.conns = slices.DeleteFunc(p.conns, func(n guardedConn) bool { return n.server == server })
+	}
+}
+
+// suspicious reports whether there are two connections for too long that no
+// list has confirmed yet.
+func (g *guard) suspicious(now time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, p := range g.peels {
+		if len(p.conns) >= 2 && now.Sub(p.told) >= tellAgain {
+			if _, found := p.twice(now, g.grace, false); found {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // copies returns the peels of which two processes are connected for too long.
@@ -170,7 +204,7 @@ func (g *guard) copies(now time.Time) []verdict {
 		if len(p.conns) < 2 || now.Sub(p.told) < tellAgain {
 			continue
 		}
-		if s, found := p.twice(now, g.grace); found {
+		if s, found := p.twice(now, g.grace, true); found {
 			p.told = now
 			out = append(out, verdict{id, s})
 		}
@@ -179,20 +213,25 @@ func (g *guard) copies(now time.Time) []verdict {
 }
 
 // twice looks for two connections that are not of one process in a moment of
-// its renewal.
-func (p *guarded) twice(now time.Time, grace time.Duration) (fleet.Suspension, bool) {
+// its renewal. Confirmed says that lists must have had both for that long.
+func (p *guarded) twice(now time.Time, grace time.Duration, confirmed bool) (fleet.Suspension, bool) {
 	for i, a := range p.conns {
 		for _, b := range p.conns[i+1:] {
-			since := a.since
+			since, until := a.since, now
 			if b.since.After(since) {
 				since = b.since
 			}
-			both := now.Sub(since)
+			if confirmed {
+				if until = a.listed; b.listed.Before(until) {
+					until = b.listed
+				}
+			}
+			both := until.Sub(since)
 			switch {
 			case a.mark != b.mark && both > grace:
-				return copy2(fmt.Sprintf("two processes have been connected with its key for %s", both.Round(time.Second)), a.address, b.address), true
+				return copied(fmt.Sprintf("two processes have been connected with its key for %s", both.Round(time.Second)), a.address, b.address), true
 			case a.mark == b.mark && both > max(hangsOn, grace):
-				return copy2(fmt.Sprintf("two connections with its key and of one mark have stayed for %s", both.Round(time.Second)), a.address, b.address), true
+				return copied(fmt.Sprintf("two connections with its key and of one mark have stayed for %s", both.Round(time.Second)), a.address, b.address), true
 			}
 		}
 	}
@@ -215,15 +254,12 @@ func (g *guard) listed(server string, list []listed, began time.Time) []verdict 
 	there := make(map[uint64]traffic, len(list))
 	for _, e := range list {
 		there[e.cid] = e.sent
-		p := g.peels[e.id]
-		if p == nil {
-			p = &guarded{}
-			g.peels[e.id] = p
-		}
-		if !p.has(conn{server, e.cid}) {
-			n := guardedConn{conn: conn{server, e.cid}, mark: parseMark(e.name), address: e.address, since: e.start}
+		if p := g.get(e.id); !p.has(conn{server, e.cid}) {
+			n := guardedConn{conn: conn{server, e.cid}, mark: parseMark(e.name), address: e.address, since: began}
 			p.conns = append(p.conns, n)
-			p.note(n)
+			if p.now.mark == 0 { // the order in which several began is not known
+				p.note(n)
+			}
 		}
 	}
 	var out []verdict
@@ -257,20 +293,20 @@ func (g *guard) compare(p *guarded, server string, there map[uint64]traffic, beg
 	p.ended = traffic{}
 	keep := p.conns[:0]
 	for _, n := range p.conns {
-		sent, listed := there[n.cid]
 		if n.server != server {
 			keep = append(keep, n)
 			continue
 		}
+		sent, listed := there[n.cid]
 		if !listed && n.since.Before(began) {
-			continue
+			continue // its end was not told
 		}
-		if n.known || began.Sub(n.since) < g.every {
+		if listed && n.known {
 			sum.msgs += sent.msgs - n.counted.msgs
 			sum.bytes += sent.bytes - n.counted.bytes
 		}
 		if listed {
-			n.counted, n.known = sent, true
+			n.counted, n.known, n.listed = sent, true, began
 		}
 		keep = append(keep, n)
 	}
@@ -300,9 +336,16 @@ func (c *connection) address() string {
 	return strings.TrimSpace(c.Host)
 }
 
-// guardLoop looks for copies.
-func (m *Master) guardLoop(l *live) {
+// guardLoop looks for copies, and has the servers' lists confirm what it
+// suspects.
+func (m *Master) guardLoop(l *live, sys *nats.Conn) {
 	for l.sleep(min(guardEvery, m.cfg.CopyGrace)) {
+		if !l.guard.suspicious(time.Now()) {
+			continue
+		}
+		if err := m.list(l, sys); err != nil && l.ctx.Err() == nil {
+			m.log.Warn("cannot read the list of connections, which would show whether a peel's host was copied", "error", err)
+		}
 		m.enforce(l, l.guard.copies(time.Now()))
 	}
 }

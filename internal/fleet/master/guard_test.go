@@ -2,6 +2,7 @@ package master
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,8 @@ type watched struct {
 	t   *testing.T
 	now time.Time
 	cid uint64
+
+	there []listed // the connections that the server has
 }
 
 func newWatched(t *testing.T) *watched {
@@ -28,13 +31,26 @@ func newWatched(t *testing.T) *watched {
 func (w *watched) connect(mark string) (conn, bool) {
 	w.cid++
 	c := conn{"s1", w.cid}
-	_, copied := w.connected("web", c, connection{ID: w.cid, Name: bus.ConnName("web", mark), Host: "192.0.2.1", Start: w.now})
-	return c, copied
+	_, twice := w.connected("web", c, connection{ID: w.cid, Name: bus.ConnName("web", mark), Host: "192.0.2.1"}, w.now)
+	w.there = append(w.there, listed{id: "web", cid: c.cid, name: bus.ConnName("web", mark), address: "192.0.2.1"})
+	return c, twice
 }
 
 func (w *watched) pass(d time.Duration) { w.now = w.now.Add(d) }
 
-func (w *watched) twice() bool { return len(w.copies(w.now)) > 0 }
+// leave ends a connection; the server may not tell.
+func (w *watched) leave(c conn, told bool) {
+	w.there = slices.DeleteFunc(w.there, func(e listed) bool { return e.cid == c.cid })
+	if told {
+		w.disconnected("web", c, traffic{})
+	}
+}
+
+// twice lists the connections and says whether they are a copy's.
+func (w *watched) twice() bool {
+	w.listed("s1", w.there, w.now)
+	return len(w.copies(w.now)) > 0
+}
 
 func TestCopies(t *testing.T) {
 	t.Parallel()
@@ -50,7 +66,7 @@ func TestCopies(t *testing.T) {
 			_, y := w.connect(a)
 			w.pass(30 * time.Second)
 			seen := w.twice()
-			w.disconnected("web", old, traffic{})
+			w.leave(old, true)
 			w.pass(time.Hour)
 			return x || y || seen
 		}, false},
@@ -60,7 +76,7 @@ func TestCopies(t *testing.T) {
 			_, y := w.connect(b)
 			w.pass(65 * time.Second)
 			seen := w.twice()
-			w.disconnected("web", old, traffic{})
+			w.leave(old, true)
 			w.pass(time.Hour)
 			return x || y || seen
 		}, false},
@@ -69,7 +85,7 @@ func TestCopies(t *testing.T) {
 			for n := range 20 {
 				c, x := w.connect(fmt.Sprintf("%016x", n+1))
 				w.pass(3 * time.Second)
-				w.disconnected("web", c, traffic{})
+				w.leave(c, true)
 				seen = seen || x
 			}
 			return seen
@@ -85,13 +101,30 @@ func TestCopies(t *testing.T) {
 			w.pass(2 * time.Minute)
 			return false
 		}, true},
+		"a restart whose old connection ended untold": {func(w *watched) bool {
+			old, x := w.connect(a)
+			w.pass(time.Hour)
+			w.leave(old, false)
+			_, y := w.connect(b)
+			w.pass(time.Hour)
+			return x || y || len(w.copies(w.now)) > 0
+		}, false},
+		"a server that died with a connection": {func(w *watched) bool {
+			_, x := w.connect(a)
+			w.pass(time.Hour)
+			w.gone("s1")
+			w.there = nil
+			_, y := w.connect(b)
+			w.pass(time.Hour)
+			return x || y
+		}, false},
 		"two that alternate": {func(w *watched) bool {
 			c, _ := w.connect(a)
 			w.pass(time.Hour)
 			d, _ := w.connect(b)
-			w.disconnected("web", c, traffic{})
+			w.leave(c, true)
 			w.pass(time.Minute)
-			w.disconnected("web", d, traffic{})
+			w.leave(d, true)
 			_, x := w.connect(a)
 			return x
 		}, true},
@@ -99,9 +132,9 @@ func TestCopies(t *testing.T) {
 			c, _ := w.connect(a)
 			w.pass(time.Second)
 			w.connect(b)
-			w.disconnected("web", c, traffic{})
+			w.leave(c, true)
 			c, x := w.connect(a)
-			w.disconnected("web", c, traffic{})
+			w.leave(c, true)
 			return x
 		}, false},
 	}
@@ -123,11 +156,11 @@ func TestWhatServersCount(t *testing.T) {
 		lists []traffic     // a minute apart
 		loud  bool
 	}{
-		"a quiet one":                  {time.Second, []traffic{{10, 1000}, {20, 2000}}, false},
-		"a loud one":                   {time.Second, []traffic{{10, 1000}, {61_000, 2000}}, true},
-		"a heavy one":                  {time.Second, []traffic{{10, 1000}, {20, 5 << 30}}, true},
-		"an old one with much behind":  {time.Hour, []traffic{{1 << 30, 1 << 40}, {1<<30 + 10, 1 << 40}}, false},
-		"one that was loud from begin": {30 * time.Second, []traffic{{61_000, 1000}}, true},
+		"a quiet one":                 {time.Second, []traffic{{10, 1000}, {20, 2000}}, false},
+		"a loud one":                  {time.Second, []traffic{{10, 1000}, {61_000, 2000}}, true},
+		"a heavy one":                 {time.Second, []traffic{{10, 1000}, {20, 5 << 30}}, true},
+		"an old one with much behind": {time.Hour, []traffic{{1 << 30, 1 << 40}, {1<<30 + 10, 1 << 40}}, false},
+		"an old one that became loud": {time.Hour, []traffic{{1 << 30, 1 << 40}, {1<<30 + 61_000, 1 << 40}}, true},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -152,6 +185,13 @@ func TestWhatServersCount(t *testing.T) {
 	}
 	if len(w.listed("s1", nil, w.now)) == 0 {
 		t.Error("what was sent over connections that ended is not counted")
+	}
+	// Nor one that has just begun.
+	w = newWatched(t)
+	w.connect("00000000000000aa")
+	w.there[0].sent = traffic{61_000, 1000}
+	if len(w.listed("s1", w.there, w.now.Add(30*time.Second))) == 0 {
+		t.Error("what was sent over a new connection is not counted")
 	}
 }
 

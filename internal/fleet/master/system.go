@@ -90,7 +90,7 @@ func (m *Master) listenSystem(l *live, sys *nats.Conn) error {
 	err := l.subscribe(sys, "$SYS.ACCOUNT.*.CONNECT", func(msg *nats.Msg) {
 		if e, id, ok := m.parseEvent(l, msg); ok {
 			l.known(m, id)
-			if s, copied := l.guard.connected(id, conn{e.Server.ID, e.Client.ID}, e.Client); copied {
+			if s, copied := l.guard.connected(id, conn{e.Server.ID, e.Client.ID}, e.Client, time.Now()); copied {
 				m.cutOff(l, id, s)
 			}
 			if l.presence.connected(id, conn{e.Server.ID, e.Client.ID}, e.Client.Host, time.Now()) {
@@ -122,7 +122,7 @@ func (m *Master) listenSystem(l *live, sys *nats.Conn) error {
 	soon := make(chan struct{}, 1)
 	l.wg.Go(func() { m.listLoop(l, sys, soon) })
 	l.wg.Go(func() { m.callLoop(l, sys, soon) })
-	l.wg.Go(func() { m.guardLoop(l) })
+	l.wg.Go(func() { m.guardLoop(l, sys) })
 	return nil
 }
 
@@ -231,6 +231,7 @@ func (m *Master) callLoop(l *live, sys *nats.Conn, soon chan<- struct{}) {
 				l.names.Delete(server)
 				delete(known, server)
 				gone[server], lost = true, true
+				l.guard.gone(server)
 				m.log.Warn("a server of the bus is gone; its peels are away until another one has them", "server", server)
 			}
 		}
