@@ -40,6 +40,7 @@ func (r *running) saysLost(t *testing.T, bucket string) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		req.Header.Set("Authorization", "Bearer "+r.token(t, access.Viewer))
 		a := r.send(t, req)
 		return a.status == http.StatusServiceUnavailable && says(a.body)
 	})
