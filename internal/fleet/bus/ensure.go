@@ -18,6 +18,9 @@ const (
 	metaMade     = "rind.made"     // which buckets were made once, on the keepers of that list
 )
 
+// noStorage is the server's code for storage that is used up or reserved.
+const noStorage jetstream.ErrorCode = 10047
+
 // Capacity is what the servers have that keep streams.
 type Capacity struct {
 	Servers int   // how many there are
@@ -104,7 +107,11 @@ func ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.St
 	want.Metadata = map[string]string{metaReplicas: strconv.Itoa(replicas)}
 	s, err := js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		if _, err := js.CreateStream(ctx, want); err != nil {
+		_, err := js.CreateStream(ctx, want)
+		if api, ok := errors.AsType[*jetstream.APIError](err); ok && api.ErrorCode == noStorage {
+			return errs.New(errs.Unavailable, "making %s (%d bytes): the bus has no room left for its buckets; raise nats.jetstream.max_file_store (48MiB at least) or make room on the disk: %w", want.Name, want.MaxBytes, err)
+		}
+		if err != nil {
 			return fmt.Errorf("making %s (%d bytes): %w", want.Name, want.MaxBytes, err)
 		}
 		return nil

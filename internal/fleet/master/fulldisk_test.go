@@ -17,6 +17,7 @@ import (
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
 	"github.com/rind-project/rind/internal/fleet/master"
+	"github.com/rind-project/rind/internal/fleet/natsd"
 )
 
 // onFullDisk is set in the process that has a file system of its own.
@@ -56,7 +57,7 @@ func TestOnAFullDisk(t *testing.T) {
 		t.Fatalf("mounting a file system: %v", err)
 	}
 	defer func() { _ = unix.Unmount(dir, unix.MNT_DETACH) }()
-	w := newWorldIn(t, dir, freePort(t))
+	w := newWorldIn(t, dir, freePort(t), nil)
 	m, _, _ := w.guarded(master.Config{Name: "m"})
 	count, ran := counting("test.count")
 	w.peel(w.enroll("web"), "", count)
@@ -196,20 +197,11 @@ func nothingHalfWritten(t *testing.T, w *world, m *master.Master) {
 // TestAFullBucket has as little room as JetStream can be given.
 func TestAFullBucket(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newWorldIn(t, t.TempDir(), "127.0.0.1:0", func(cfg *natsd.Config) { cfg.JetStream.MaxFileStore = "48MiB" })
 	m, _ := w.master("m")
 	count, ran := counting("test.count")
 	w.peel(w.enroll("web"), "", count)
 	eventually(t, "it is there", online(m, 1))
-	s, err := w.js.Stream(t.Context(), "KV_"+bus.Jobs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg := s.CachedInfo().Config
-	cfg.MaxBytes = 2 << 20
-	if _, err := w.js.UpdateStream(t.Context(), cfg); err != nil {
-		t.Fatal(err)
-	}
 	before := ran.Load()
 	refused := refuseJobs(t, m)
 	if !strings.Contains(refused.Error(), "is not sent") || !strings.Contains(refused.Error(), "maximum bytes exceeded") {

@@ -58,10 +58,12 @@ func freePort(t *testing.T) string {
 
 func newWorldOn(t *testing.T, listen string) *world {
 	t.Helper()
-	return newWorldIn(t, t.TempDir(), listen)
+	return newWorldIn(t, t.TempDir(), listen, nil)
 }
 
-func newWorldIn(t *testing.T, dir, listen string) *world {
+// newWorldIn takes a folder for its data, and what to change in the broker's
+// configuration.
+func newWorldIn(t *testing.T, dir, listen string, change func(*natsd.Config)) *world {
 	t.Helper()
 	w := &world{t: t, dir: dir}
 	ca, err := pki.OpenCA(w.dir + "/pki")
@@ -76,6 +78,9 @@ func newWorldIn(t *testing.T, dir, listen string) *world {
 	cfg := natsd.DefaultConfig()
 	cfg.Listen, cfg.ReadyTimeout = listen, 30*time.Second
 	cfg.JetStream.MaxFileStore, cfg.JetStream.MaxMemStore = "2GiB", "256MiB"
+	if change != nil {
+		change(&cfg)
+	}
 	w.bus = natsd.New(cfg, natsd.Deps{Log: testLog(), DataDir: w.dir, TLS: tlsConfig})
 	if err := w.bus.Start(t.Context()); err != nil {
 		t.Fatal(err)

@@ -120,7 +120,7 @@ func (a *account) scope(old *jwt.AccountClaims) error {
 	}
 	a.claims.SigningKeys.AddScopedSigner(newest)
 	for _, s := range before {
-		if s.Key != newest.Key && !(a.settled(newest) && s.Description < newest.Description) {
+		if s.Key != newest.Key && (!a.settled(newest) || s.Description >= newest.Description) {
 			a.claims.SigningKeys.AddScopedSigner(s)
 		}
 	}

@@ -134,3 +134,15 @@ func TestALossOfEverythingIsNoFreshStart(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A store that cannot hold the buckets is refused with what to change.
+func TestTooSmallAStore(t *testing.T) {
+	t.Parallel()
+	cfg := testConfig()
+	cfg.JetStream.MaxFileStore = "8MiB"
+	b := startBusWith(t, t.TempDir(), cfg)
+	err := bus.Ensure(t.Context(), b.js(b.master()), 1)
+	if !errs.Is(err, errs.Unavailable) || !strings.Contains(err.Error(), "nats.jetstream.max_file_store") {
+		t.Errorf("got %v", err)
+	}
+}
