@@ -90,6 +90,7 @@ func compose(cfg Config, identity *enroll.Identity, logger *slog.Logger) *lifecy
 	runtime := cfg.Config
 	runtime.StateDir = filepath.Join(cfg.DataDir, "state")
 	group := lifecycle.NewGroup(logger)
+	group.Add("data folder", &onlyOne{dir: cfg.DataDir})
 	if cfg.Metrics.Listen != "" {
 		mux := http.NewServeMux()
 		mux.Handle("GET /metrics", metrics.Handler(reg))
