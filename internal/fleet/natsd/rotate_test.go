@@ -202,3 +202,43 @@ func TestARotationReachesEveryServer(t *testing.T) {
 	}
 	t.Errorf("the other server signs with %s, want %s, or the master keys differ", got, scoped.Key)
 }
+
+// A suspension on one server of a cluster closes the connection on another,
+// and ends with the next permission, whichever server issues it.
+func TestASuspensionReachesEveryServer(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 2, 1)
+	a, b := c.start(0), c.start(1)
+	kp, pub := key(t)
+	cfg := b.peelConfig("web-01", kp)
+	gone := make(chan struct{}, 16)
+	cfg.OnDisconnect = func(*nats.Conn, error) { gone <- struct{}{} }
+	nc, err := bus.Connect(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	if err := a.Suspend(t.Context(), pub); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-gone:
+	case <-time.After(30 * time.Second):
+		t.Fatal("still connected to the other server")
+	}
+	if err := a.Suspend(t.Context(), "UX"); !errs.Is(err, errs.Invalid) {
+		t.Errorf("no key: %v", err)
+	}
+	time.Sleep(time.Second) // permissions are told apart by the second in which they were issued
+	for name, server := range map[string]*fleetBus{"the same server": a, "the other one": b} {
+		again, err := bus.Connect(t.Context(), server.peelConfig("web-01", kp))
+		if err != nil {
+			t.Errorf("with a permission that %s has issued since: %v", name, err)
+			continue
+		}
+		again.Close()
+	}
+	if nc.IsConnected() {
+		t.Error("the permission from before is good again")
+	}
+}
