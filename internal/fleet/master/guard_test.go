@@ -224,10 +224,10 @@ func TestMeter(t *testing.T) {
 	if dropped, report := send("heavy", 50, 1<<20, 8); dropped == 0 || report == "" {
 		t.Errorf("an excess of bytes: %d dropped, %q", dropped, report)
 	}
-	for n := range maxPaced + 10 {
+	for n := range maxMetered + 10 {
 		m.take(fleet.PeelID(fmt.Sprintf("p%d", n)), 1, at.Add(time.Hour))
 	}
-	if len(m.by) > maxPaced {
+	if len(m.by) > maxMetered {
 		t.Errorf("%d peels are remembered", len(m.by))
 	}
 }
