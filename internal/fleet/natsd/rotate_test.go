@@ -177,6 +177,7 @@ func TestARotationReachesEveryServer(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 2, 1)
 	a, b := c.start(0), c.start(1)
+	met(t, a, b)
 	scoped, err := a.RotateScoped(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -209,6 +210,7 @@ func TestASuspensionReachesEveryServer(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 2, 1)
 	a, b := c.start(0), c.start(1)
+	met(t, a, b)
 	kp, pub := key(t)
 	cfg := b.peelConfig("web-01", kp)
 	gone := make(chan struct{}, 16)
@@ -218,6 +220,7 @@ func TestASuspensionReachesEveryServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
+	began := time.Now()
 	if err := a.Suspend(t.Context(), pub); err != nil {
 		t.Fatal(err)
 	}
@@ -226,6 +229,7 @@ func TestASuspensionReachesEveryServer(t *testing.T) {
 	case <-time.After(30 * time.Second):
 		t.Fatal("still connected to the other server")
 	}
+	t.Logf("out after %s", time.Since(began))
 	if err := a.Suspend(t.Context(), "UX"); !errs.Is(err, errs.Invalid) {
 		t.Errorf("no key: %v", err)
 	}
@@ -241,4 +245,17 @@ func TestASuspensionReachesEveryServer(t *testing.T) {
 	if nc.IsConnected() {
 		t.Error("the permission from before is good again")
 	}
+}
+
+// met waits until the servers of a cluster know one another.
+func met(t *testing.T, servers ...*fleetBus) {
+	t.Helper()
+	eventually(t, "the servers know one another", func() bool {
+		for _, s := range servers {
+			if len(s.ClientURLs()) != len(servers) {
+				return false
+			}
+		}
+		return true
+	})
 }
