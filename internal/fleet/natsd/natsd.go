@@ -103,6 +103,7 @@ func (s *Server) Start(ctx context.Context) error {
 	go s.retireLoop(background)
 	if s.cfg.Clustered() {
 		go s.follow(background)
+		go s.compareLoop(background)
 	}
 	s.deps.Log.Info("the bus listens", "address", s.srv.Addr().String())
 	return nil

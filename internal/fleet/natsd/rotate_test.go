@@ -259,3 +259,45 @@ func met(t *testing.T, servers ...*fleetBus) {
 		return true
 	})
 }
+
+// What one server states while it cannot reach another gets there when it can:
+// a revocation, a suspension, a new key; in both directions, however often, and
+// also in the same second.
+func TestServersThatWereApartAgree(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 2, 1)
+	a, b := c.start(0), c.start(1)
+	_, one := key(t)
+	kp, two := key(t)
+	cfg := b.peelConfig("web-02", kp)
+	// The route between them may not be there yet, or be there just now.
+	if err := a.Revoke(t.Context(), two); err != nil {
+		t.Fatal(err)
+	}
+	rotated, err := a.RotateScoped(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Suspend(t.Context(), one); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.RotateMaster(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "both state the same", func() bool {
+		x, errX := a.MasterKey()
+		y, errY := b.MasterKey()
+		token, errZ := b.IssuePeel(two, "web-02", time.Hour)
+		if errX != nil || errY != nil || errZ != nil {
+			t.Fatal(errX, errY, errZ)
+		}
+		return x.Equal(y) && !x.Equal(a.FleetKeys().Master) && issuer(t, token) == rotated.Key
+	})
+	eventually(t, "the other server refuses the revoked key", func() bool {
+		nc, err := bus.Connect(t.Context(), cfg)
+		if err == nil {
+			nc.Close()
+		}
+		return errs.Is(err, errs.Unauthorized)
+	})
+}
