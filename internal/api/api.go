@@ -22,15 +22,16 @@ import (
 // prefix stands before every pattern.
 const prefix = "/api/v1"
 
-// Deps are what the API translates for. Fleet, Enroll, Basket and Events are nil
-// on a server that is no master, Network, Taps and Reports on one that is no
-// node; their routes then answer unavailable.
+// Deps are what the API translates for. Fleet, Enroll, Basket, Events and Groups
+// are nil on a server that is no master, Network, Taps and Reports on one that
+// is no node; their routes then answer unavailable.
 type Deps struct {
 	Access    Access
 	Fleet     Fleet
 	Enroll    Enroll
 	Basket    Basket
 	Events    Events
+	Groups    Groups
 	Network   Network
 	Taps      Taps
 	Keys      Keys                           // nil on a server that is no master
@@ -70,6 +71,7 @@ func New(deps Deps) *API {
 	for _, list := range [][]access.Route{
 		a.peelRoutes(), a.jobRoutes(), a.basketRoutes(), a.eventRoutes(), a.enrollRoutes(), a.joinRoutes(), a.tapRoutes(),
 		a.telemetryRoutes(), a.sessionRoutes(), a.userRoutes(), a.tokenRoutes(), a.systemRoutes(), a.keyRoutes(),
+		a.groupRoutes(),
 	} {
 		a.routes = append(a.routes, list...)
 	}

@@ -52,7 +52,7 @@ func TestRefusals(t *testing.T) {
 		{"target too long", get, "/peels?match=" + long[:17000], "", 400, "invalid", "at most 16384"},
 		{"no target", get, "/targets/test", "", 400, "invalid", `"target" is needed`},
 		{"broken target", get, "/targets/test?target=a+and+(b", "", 400, "invalid", "column 7: this parenthesis is not closed"},
-		{"settings", get, "/targets/test?target=I@a:b", "", 503, "unavailable", "settings are not kept yet"},
+		{"settings", get, "/targets/test?target=I@a:b", "", 503, "unavailable", "settings are not kept here"},
 		{"peel id", get, "/peels/a.b", "", 400, "invalid", "not a valid peel id"},
 		{"job id", get, "/jobs/..%2f", "", 400, "invalid", "is not a job's id"},
 		{"job id of events", get, "/jobs/%3E/events", "", 400, "invalid", "is not a job's id"},

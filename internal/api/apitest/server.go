@@ -17,6 +17,7 @@ import (
 	"github.com/rind-project/rind/internal/base/version"
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/enroll"
+	"github.com/rind-project/rind/internal/fleet/target/group"
 )
 
 // Server is the real API over services in memory.
@@ -25,6 +26,7 @@ type Server struct {
 	Access  *access.Service
 	Fleet   *Fleet
 	Enroll  *Enroll
+	Groups  *group.Store
 	Network *Network
 	Taps    *Taps
 	Basket  *Basket
@@ -49,14 +51,17 @@ func Start(t testing.TB, change func(*api.Deps)) *Server {
 	}
 	s.Basket = &Basket{}
 	log := slog.New(slog.NewTextHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	db := databasetest.Open(t, database.SQLite, access.Migrations())
-	s.Access = access.New(access.Config{}, access.Deps{DB: db, Log: log, Now: func() time.Time { return Now }})
+	now := func() time.Time { return Now }
+	db := databasetest.Open(t, database.SQLite, append(access.Migrations(), group.Migrations()...))
+	s.Access = access.New(access.Config{}, access.Deps{DB: db, Log: log, Now: now})
+	s.Groups = group.New(group.Deps{DB: db, Now: now})
 	deps := api.Deps{
 		Access: s.Access, Fleet: s.Fleet, Enroll: s.Enroll, Network: s.Network, Taps: s.Taps, Basket: s.Basket, Events: s.Events, Keys: &Keys{},
+		Groups: s.Groups,
 		Reports: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"status":"committed"}`)) }),
 		Pin:     Pin, Log: log, Version: version.Info{Version: "v1.2.3", Commit: "abc", Go: "go1.26"},
 		PublicURL: func(*http.Request) string { return "https://rind.example.net:8443" },
-		Now:       func() time.Time { return Now },
+		Now:       now,
 	}
 	if change != nil {
 		change(&deps)

@@ -89,7 +89,8 @@ func TestStopWithoutStart(t *testing.T) {
 // route table stays the same, and what lacks its role says so with 503.
 func TestRoles(t *testing.T) {
 	t.Parallel()
-	fleet := []string{"/peels", "/peels/", "/jobs", "/jobs/", "/enroll", "/hosts", "/events/jobs/", "/basket", "/events/send", "/events/list", "/events/watch", "/keys/"}
+	fleet := []string{"/peels", "/peels/", "/jobs", "/jobs/", "/enroll", "/hosts", "/events/jobs/", "/basket", "/events/send", "/events/list", "/events/watch", "/keys/",
+		"/groups"}
 	network := []string{"/taps", "/reports", "/flows", "/dns", "/tls", "/traffic", "/top-talkers"}
 	for name, test := range map[string]struct {
 		roles, off []string

@@ -32,6 +32,7 @@ import (
 	"github.com/rind-project/rind/internal/fleet/job"
 	"github.com/rind-project/rind/internal/fleet/master"
 	"github.com/rind-project/rind/internal/fleet/natsd"
+	"github.com/rind-project/rind/internal/fleet/target/group"
 	"github.com/rind-project/rind/internal/network/node"
 )
 
@@ -55,6 +56,7 @@ type Server struct {
 	daemon    *natsd.Server
 	client    *busClient
 	registrar *registrar.Registrar
+	groups    *group.Store
 	master    *master.Master
 	basket    *holder.Holder
 	events    *event.Service
@@ -145,6 +147,7 @@ func (s *Server) open(ctx context.Context) error {
 func Migrations() []database.Migration {
 	all := access.Migrations()
 	all = append(all, registrar.Migrations()...)
+	all = append(all, group.Migrations()...)
 	return append(all, node.Migrations()...)
 }
 
@@ -204,6 +207,7 @@ func (s *Server) composeMaster() error {
 		Log:       s.log, Metrics: s.reg,
 	})
 	s.composeShared()
+	s.groups = group.New(group.Deps{DB: s.db, Now: time.Now})
 	s.master = master.New(s.cfg.Master, master.Deps{
 		Log: s.log, Metrics: s.reg, Version: version.Get().Version, Signer: signer,
 		NC:       func() *nats.Conn { return s.client.nc },
@@ -213,6 +217,7 @@ func (s *Server) composeMaster() error {
 		Answers:  s.basket.Answers(),
 		Suspend:  s.registrar.Suspend, Suspended: s.registrar.Suspended,
 		Room: s.daemon.Room,
+		Group:    s.groups.Find,
 	})
 	s.group.Add("bus client", s.client)
 	s.group.Add("bus leader", leader{s.daemon})

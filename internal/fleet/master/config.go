@@ -65,6 +65,9 @@ type Deps struct {
 	// optional. Several masters may ask for the same.
 	Suspend   func(ctx context.Context, id fleet.PeelID, s fleet.Suspension, by string) error
 	Suspended func(fleet.PeelID) (fleet.Suspension, bool)
+	// Group returns the target that a named group stands for. Without it N@ is
+	// refused.
+	Group func(ctx context.Context, name string) (text string, ok bool, err error)
 	// Answers are what other rooms answer to peels, by what is asked.
 	Answers map[string]bus.Answerer
 	Version string

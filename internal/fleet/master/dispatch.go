@@ -36,7 +36,7 @@ func (m *Master) aim(ctx context.Context, l *live, req *fleet.JobRequest) (ids [
 	if err := m.check(req); err != nil {
 		return nil, false, err
 	}
-	expr, err := target.Parse(req.Target)
+	expr, err := m.expression(ctx, req.Target)
 	if err != nil {
 		return nil, false, err
 	}

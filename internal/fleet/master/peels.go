@@ -8,7 +8,6 @@ import (
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
-	"github.com/rind-project/rind/internal/fleet/target"
 )
 
 // Limits of a page.
@@ -26,7 +25,7 @@ func (m *Master) Peels(ctx context.Context, q PeelQuery) ([]fleet.Peel, error) {
 	if q.Match == "" {
 		q.Match = "*"
 	}
-	expr, err := target.Parse(q.Match)
+	expr, err := m.expression(ctx, q.Match)
 	if err != nil {
 		return nil, err
 	}

@@ -3,9 +3,33 @@ package master
 import (
 	"context"
 
+	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/target"
 )
+
+// expression reads a target, with its named groups as they are now.
+func (m *Master) expression(ctx context.Context, text string) (*target.Expr, error) {
+	expr, err := target.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	if m.deps.Group == nil {
+		return expr.Resolve(nil)
+	}
+	var failed error
+	expr, err = expr.Resolve(func(name string) (string, bool) {
+		text, ok, err := m.deps.Group(ctx, name)
+		if err != nil {
+			failed = err
+		}
+		return text, ok && err == nil
+	})
+	if failed != nil {
+		return nil, errs.New(errs.Unavailable, "the named groups cannot be asked just now: %w", failed)
+	}
+	return expr, err
+}
 
 // TestTarget says whom a target means among the enrolled peels, and why. The
 // limits are those of Peels.
@@ -14,7 +38,7 @@ func (m *Master) TestTarget(ctx context.Context, q PeelQuery) (fleet.TargetTest,
 	if err != nil {
 		return fleet.TargetTest{}, err
 	}
-	expr, err := target.Parse(q.Match)
+	expr, err := m.expression(ctx, q.Match)
 	if err != nil {
 		return fleet.TargetTest{}, err
 	}

@@ -11,16 +11,70 @@ import (
 // Groups tells the expression that a named group stands for.
 type Groups func(name string) (expr string, ok bool)
 
+// maxGroupName is the longest name of a group.
+const maxGroupName = 64
+
 func parseGroup(w word, column int) (node, *SyntaxError) {
-	for i := range len(w.text) {
-		if c := w.text[i]; !idByte(lower(c)) && c != '.' {
-			return nil, w.fail(i, "%q cannot stand in the name of a group; it has letters, digits, ., _ and -", c)
-		}
-	}
-	if len(w.text) > 64 {
-		return nil, w.fail(0, "the name has %d characters, at most 64 are allowed", len(w.text))
+	if at, msg := badGroupName(w.text); msg != "" {
+		return nil, w.fail(at, "%s", msg)
 	}
 	return &group{name: w.text, column: column}, nil
+}
+
+// badGroupName says what is wrong with the name of a group, and at which byte.
+func badGroupName(name string) (at int, msg string) {
+	for i := range len(name) {
+		if c := name[i]; !idByte(lower(c)) && c != '.' {
+			return i, fmt.Sprintf("%q cannot stand in the name of a group; it has letters, digits, ., _ and -", c)
+		}
+	}
+	if len(name) > maxGroupName {
+		return 0, fmt.Sprintf("the name has %d characters, at most %d are allowed", len(name), maxGroupName)
+	}
+	return 0, ""
+}
+
+// CheckGroupName refuses what cannot be the name of a group.
+func CheckGroupName(name string) error {
+	_, msg := badGroupName(name)
+	if name == "" {
+		msg = "the name of a group is missing"
+	}
+	if msg != "" {
+		return errs.New(errs.Invalid, "the group %.80q: %s", name, msg)
+	}
+	return nil
+}
+
+// SettingColumn is where an expression asks for a setting (I@), 0 when it does
+// not. Of a setting that a resolved group asks for it is where the group
+// stands.
+func (e *Expr) SettingColumn() int { return settingColumn(e.root) }
+
+func settingColumn(n node) int {
+	var parts []node
+	switch n := n.(type) {
+	case *and:
+		parts = n.parts
+	case *or:
+		parts = n.parts
+	case *not:
+		parts = []node{n.part}
+	case *group:
+		if n.inner != nil && settingColumn(n.inner) > 0 {
+			return n.column
+		}
+	case *term:
+		if _, ok := n.test.(*setting); ok {
+			return n.column
+		}
+	}
+	for _, p := range parts {
+		if column := settingColumn(p); column > 0 {
+			return column
+		}
+	}
+	return 0
 }
 
 // Resolve returns the expression with its named groups, and those that they
@@ -60,6 +114,9 @@ func (r *resolver) resolve(n node, column int) (node, error) {
 		part, err := r.resolve(n.part, column)
 		return &not{part}, err
 	case *group:
+		if n.inner != nil { // was resolved before
+			return n, nil
+		}
 		if column == 0 {
 			column = n.column
 		}
@@ -81,7 +138,7 @@ func (r *resolver) all(parts []node, column int) ([]node, error) {
 
 func (r *resolver) group(g *group, column int) (node, error) {
 	if r.groups == nil {
-		return nil, r.fail(column, errs.Unavailable, "named groups are not kept yet, so N@%s names nobody", g.name)
+		return nil, r.fail(column, errs.Unavailable, "named groups are not kept here, so N@%s names nobody", g.name)
 	}
 	if slices.Contains(r.path, g.name) {
 		return nil, r.fail(column, errs.Invalid, "the named groups go round in a circle: %s", strings.Join(append(r.path, g.name), " → "))

@@ -110,7 +110,7 @@ func TestGroups(t *testing.T) {
 		has    string
 	}{
 		"db* or N@a": {errs.Invalid, 8, "a → b → a"}, "N@self": {errs.Invalid, 1, "self → self"}, "not N@bad": {errs.Invalid, 5, "the group bad cannot be read: column 8"},
-		"N@none": {errs.NotFound, 1, `no named group "none"`}, "x and N@i": {errs.Unavailable, 1, "settings"}, "x and I@a:b": {errs.Unavailable, 7, "settings are not kept yet"},
+		"N@none": {errs.NotFound, 1, `no named group "none"`}, "x and N@i": {errs.Unavailable, 7, "settings"}, "x and I@a:b": {errs.Unavailable, 7, "settings are not kept here"},
 	} {
 		_, _, err := x.Query(t.Context(), parse(t, text), "", 0)
 		se, ok := errors.AsType[*target.SyntaxError](err)

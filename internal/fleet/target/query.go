@@ -67,17 +67,10 @@ func (x *Index) prepare(e *Expr) (*Expr, error) {
 	if err != nil || x.settings != nil {
 		return r, err
 	}
-	visitTerms(e.root, func(t *term) {
-		if _, ok := t.test.(*setting); ok && err == nil {
-			err = errs.New(errs.Unavailable, "%w", &SyntaxError{Expr: e.text, Column: t.column, Msg: "settings are not kept yet, so that nobody can be chosen by them"})
-		}
-	})
-	r.terms(func(t *term) {
-		if _, ok := t.test.(*setting); ok && err == nil {
-			err = errs.New(errs.Unavailable, "%w", &SyntaxError{Expr: e.text, Column: 1, Msg: "a named group asks for settings, which are not kept yet"})
-		}
-	})
-	return r, err
+	if column := r.SettingColumn(); column > 0 {
+		return nil, errs.New(errs.Unavailable, "%w", &SyntaxError{Expr: e.text, Column: column, Msg: "settings are not kept here, so that nobody can be chosen by them"})
+	}
+	return r, nil
 }
 
 // stale is how often what was found without the lock may be out of date before
