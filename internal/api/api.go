@@ -22,9 +22,9 @@ import (
 // prefix stands before every pattern.
 const prefix = "/api/v1"
 
-// Deps are what the API translates for. Fleet, Enroll, Basket, Events and Groups
-// are nil on a server that is no master, Network, Taps and Reports on one that
-// is no node; their routes then answer unavailable.
+// Deps are what the API translates for. Fleet, Enroll, Basket, Events, Groups and
+// Layers are nil on a server that is no master, Network, Taps and Reports on one
+// that is no node; their routes then answer unavailable.
 type Deps struct {
 	Access    Access
 	Fleet     Fleet
@@ -32,6 +32,7 @@ type Deps struct {
 	Basket    Basket
 	Events    Events
 	Groups    Groups
+	Layers    Layers
 	Network   Network
 	Taps      Taps
 	Keys      Keys                           // nil on a server that is no master
@@ -71,7 +72,7 @@ func New(deps Deps) *API {
 	for _, list := range [][]access.Route{
 		a.peelRoutes(), a.jobRoutes(), a.basketRoutes(), a.eventRoutes(), a.enrollRoutes(), a.joinRoutes(), a.tapRoutes(),
 		a.telemetryRoutes(), a.sessionRoutes(), a.userRoutes(), a.tokenRoutes(), a.systemRoutes(), a.keyRoutes(),
-		a.groupRoutes(),
+		a.groupRoutes(), a.settingsRoutes(),
 	} {
 		a.routes = append(a.routes, list...)
 	}

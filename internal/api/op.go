@@ -27,9 +27,10 @@ type op[In, Out any] struct {
 
 // route makes a row of the route table of an operation.
 func route[In, Out any](a *API, o op[In, Out]) access.Route {
+	maxBody := cmp.Or(o.maxBody, endpoint.MaxBody)
 	serve := func(w http.ResponseWriter, r *http.Request) {
 		var in In
-		if err := endpoint.Decode(r, &in); err != nil {
+		if err := endpoint.DecodeWithin(r, &in, maxBody); err != nil {
 			a.fail(w, r, err)
 			return
 		}
@@ -45,7 +46,7 @@ func route[In, Out any](a *API, o op[In, Out]) access.Route {
 	}
 	return access.Route{
 		Method: o.method, Pattern: prefix + o.path, Need: o.need, FirstLogin: o.firstLogin, Summary: o.summary,
-		MaxBody: cmp.Or(o.maxBody, endpoint.MaxBody),
+		MaxBody: maxBody,
 		In:      zero[In](), Out: zero[Out](), Handler: http.HandlerFunc(serve),
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/rind-project/rind/internal/fleet/enroll"
 	"github.com/rind-project/rind/internal/fleet/enroll/registrar"
 	"github.com/rind-project/rind/internal/fleet/master"
+	"github.com/rind-project/rind/internal/fleet/settings"
 	"github.com/rind-project/rind/internal/network"
 	"github.com/rind-project/rind/internal/network/ingest"
 	"github.com/rind-project/rind/internal/network/store"
@@ -30,6 +31,7 @@ type Fleet interface {
 	Job(ctx context.Context, jid string) (fleet.Job, []fleet.Return, error)
 	Watch(ctx context.Context, jid string) (<-chan fleet.JobEvent, error)
 	Changes(context.Context) <-chan struct{}
+	Settings(context.Context, fleet.PeelID) (settings.Effective, error)
 }
 
 // Enroll is the server's half of enrollment: people decide, hosts ask.

@@ -95,7 +95,7 @@ func New(opts Options) *cobra.Command {
 	s.flags(root)
 	root.AddCommand(
 		s.runCommand(), s.peelCommand(), s.targetCommand(), s.jobCommand(), s.basketCommand(), s.eventCommand(), s.enrollCommand(),
-		s.groupCommand(),
+		s.groupCommand(), s.settingsCommand(),
 		s.tapCommand(), s.flowCommand(), s.dnsCommand(), s.tlsCommand(), s.trafficCommand(), s.overviewCommand(),
 		s.userCommand(), s.tokenCommand(), s.auditCommand(),
 		s.loginCommand(), s.logoutCommand(), s.whoamiCommand(), s.versionCommand(),

@@ -14,6 +14,8 @@ import (
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/master"
+	"github.com/rind-project/rind/internal/fleet/settings"
+	"github.com/rind-project/rind/internal/fleet/settings/compile"
 	"github.com/rind-project/rind/internal/fleet/target"
 )
 
@@ -35,6 +37,7 @@ type Fleet struct {
 	returns map[string][]fleet.Return
 	changed []chan struct{}
 	fail    error
+	layers  *compile.Compiler
 }
 
 // NewFleet makes an empty fleet.
@@ -68,6 +71,24 @@ func (f *Fleet) Change() {
 		default:
 		}
 	}
+}
+
+// Settings implements api.Fleet.
+func (f *Fleet) Settings(ctx context.Context, id fleet.PeelID) (settings.Effective, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fail != nil {
+		return settings.Effective{}, f.fail
+	}
+	x := target.NewIndex()
+	for _, p := range f.peels {
+		x.Put(p.ID, p.Facts)
+	}
+	if _, known := x.Facts(id); !known {
+		return settings.Effective{}, errs.New(errs.NotFound, "there is no peel %q; rind peel list shows all", id)
+	}
+	f.layers.Attach(x)
+	return f.layers.Show(ctx, id)
 }
 
 // Watching counts those who watch for changes.

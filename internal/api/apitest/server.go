@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -17,6 +18,9 @@ import (
 	"github.com/rind-project/rind/internal/base/version"
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/enroll"
+	"github.com/rind-project/rind/internal/fleet/settings/compile"
+	"github.com/rind-project/rind/internal/fleet/settings/layer"
+	"github.com/rind-project/rind/internal/fleet/target"
 	"github.com/rind-project/rind/internal/fleet/target/group"
 )
 
@@ -27,6 +31,7 @@ type Server struct {
 	Fleet   *Fleet
 	Enroll  *Enroll
 	Groups  *group.Store
+	Layers  *layer.Store
 	Network *Network
 	Taps    *Taps
 	Basket  *Basket
@@ -52,12 +57,17 @@ func Start(t testing.TB, change func(*api.Deps)) *Server {
 	s.Basket = &Basket{}
 	log := slog.New(slog.NewTextHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	now := func() time.Time { return Now }
-	db := databasetest.Open(t, database.SQLite, append(access.Migrations(), group.Migrations()...))
+	db := databasetest.Open(t, database.SQLite, slices.Concat(access.Migrations(), group.Migrations(), layer.Migrations()))
 	s.Access = access.New(access.Config{}, access.Deps{DB: db, Log: log, Now: now})
-	s.Groups = group.New(group.Deps{DB: db, Now: now})
+	s.Groups = group.New(group.Deps{DB: db, Now: now, Check: func(ctx context.Context, g target.Groups) error { return s.Layers.Check(ctx, g) }})
+	s.Layers = layer.New(layer.Deps{DB: db, Groups: s.Groups, Now: now})
+	var err error
+	if s.Fleet.layers, err = compile.New(compile.Deps{Source: s.Layers}); err != nil {
+		t.Fatal(err)
+	}
 	deps := api.Deps{
 		Access: s.Access, Fleet: s.Fleet, Enroll: s.Enroll, Network: s.Network, Taps: s.Taps, Basket: s.Basket, Events: s.Events, Keys: &Keys{},
-		Groups: s.Groups,
+		Groups: s.Groups, Layers: s.Layers,
 		Reports: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"status":"committed"}`)) }),
 		Pin:     Pin, Log: log, Version: version.Info{Version: "v1.2.3", Commit: "abc", Go: "go1.26"},
 		PublicURL: func(*http.Request) string { return "https://rind.example.net:8443" },

@@ -21,7 +21,10 @@ const MaxBody = 64 << 10
 // Decode fills a struct from the request: its path, its query and its JSON
 // body, each strictly. What it refuses is of kind Invalid or TooLarge, and
 // the message says what would be right.
-func Decode(r *http.Request, into any) error {
+func Decode(r *http.Request, into any) error { return DecodeWithin(r, into, MaxBody) }
+
+// DecodeWithin is Decode with another limit of the body in bytes.
+func DecodeWithin(r *http.Request, into any, maxBody int64) error {
 	v := reflect.ValueOf(into).Elem()
 	fields := Fields(v.Type())
 	if err := decodePath(r, v, fields); err != nil {
@@ -30,12 +33,12 @@ func Decode(r *http.Request, into any) error {
 	if err := decodeQuery(r, v, fields); err != nil {
 		return err
 	}
-	return decodeBody(r, v, fields)
+	return decodeBody(r, v, fields, maxBody)
 }
 
-func decodeBody(r *http.Request, v reflect.Value, fields []Field) error {
+func decodeBody(r *http.Request, v reflect.Value, fields []Field, maxBody int64) error {
 	known := names(fields, InBody)
-	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, MaxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
 	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return errs.New(errs.TooLarge, "the body is over the limit of %d bytes", tooLarge.Limit)
 	}

@@ -61,6 +61,7 @@ var bodies = map[string]func(name string) any{
 	"POST /api/v1/jobs/{jid}/cancel":  nothing, "POST /api/v1/jobs/{jid}/pause": nothing,
 	"POST /api/v1/jobs/{jid}/resume": nothing, "POST /api/v1/jobs/{jid}/retry": nothing,
 	"POST /api/v1/events/send":             func(name string) any { return map[string]any{"name": "made." + name} },
+	"PUT /api/v1/settings/layers/{name}":   func(string) any { return map[string]any{"target": "nobody", "data": "{}"} },
 	"PUT /api/v1/groups/{name}":            func(string) any { return map[string]any{"target": "web-*"} },
 	"POST /api/v1/enroll-tokens":           func(string) any { return map[string]any{"ttl": "5m"} },
 	"POST /api/v1/enrollments/{id}/reject": nothing, "POST /api/v1/enrollments/{id}/revoke": nothing,

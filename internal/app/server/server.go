@@ -32,6 +32,7 @@ import (
 	"github.com/rind-project/rind/internal/fleet/job"
 	"github.com/rind-project/rind/internal/fleet/master"
 	"github.com/rind-project/rind/internal/fleet/natsd"
+	"github.com/rind-project/rind/internal/fleet/settings/layer"
 	"github.com/rind-project/rind/internal/fleet/target/group"
 	"github.com/rind-project/rind/internal/network/node"
 )
@@ -57,6 +58,7 @@ type Server struct {
 	client    *busClient
 	registrar *registrar.Registrar
 	groups    *group.Store
+	layers    *layer.Store
 	master    *master.Master
 	basket    *holder.Holder
 	events    *event.Service
@@ -148,6 +150,7 @@ func Migrations() []database.Migration {
 	all := access.Migrations()
 	all = append(all, registrar.Migrations()...)
 	all = append(all, group.Migrations()...)
+	all = append(all, layer.Migrations()...)
 	return append(all, node.Migrations()...)
 }
 
@@ -207,7 +210,10 @@ func (s *Server) composeMaster() error {
 		Log:       s.log, Metrics: s.reg,
 	})
 	s.composeShared()
-	s.groups = group.New(group.Deps{DB: s.db, Now: time.Now})
+	compiler, err := s.composeSettings()
+	if err != nil {
+		return err
+	}
 	s.master = master.New(s.cfg.Master, master.Deps{
 		Log: s.log, Metrics: s.reg, Version: version.Get().Version, Signer: signer,
 		NC:       func() *nats.Conn { return s.client.nc },
@@ -216,8 +222,9 @@ func (s *Server) composeMaster() error {
 		Enrolled: s.registrar.Enrolled,
 		Answers:  s.basket.Answers(),
 		Suspend:  s.registrar.Suspend, Suspended: s.registrar.Suspended,
-		Room: s.daemon.Room,
+		Room:     s.daemon.Room,
 		Group:    s.groups.Find,
+		Settings: compiler,
 	})
 	s.group.Add("bus client", s.client)
 	s.group.Add("bus leader", leader{s.daemon})

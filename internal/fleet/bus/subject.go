@@ -34,6 +34,10 @@ const (
 	AllCatchUps   = "ask.*." + CatchUpAsk
 	JobEvents     = "jobevt.>" // the subjects of the stream job-events,
 	StoredEvents  = "event.>"  // which masters alone write
+
+	// ServersChanged is where a server tells the others that settings or groups
+	// in the database have changed.
+	ServersChanged = "servers.changed"
 )
 
 // CatchUpAsk is what a peel asks when it has connected: the jobs that it

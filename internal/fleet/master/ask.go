@@ -9,6 +9,7 @@ import (
 
 	"github.com/rind-project/rind/internal/fleet/bus"
 	"github.com/rind-project/rind/internal/fleet/pace"
+	"github.com/rind-project/rind/internal/fleet/settings"
 )
 
 // Bounds of what peels may ask.
@@ -34,6 +35,9 @@ func (m *Master) answerAsks(l *live) error {
 	a := &asks{m: m, l: l, by: map[string]bus.Answerer{}, slot: make(chan struct{}, askWorkers), pace: pace.New(askRate, askBurst)}
 	for what, fn := range m.deps.Answers {
 		a.by[what] = fn
+	}
+	if m.deps.Settings != nil {
+		a.by[settings.AskGet] = m.deps.Settings.Answer
 	}
 	return l.subscribeQueue(bus.AllAsks, m.metered(l, peelFirst, true, a.onAsk))
 }

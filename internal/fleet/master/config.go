@@ -21,6 +21,7 @@ import (
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
 	"github.com/rind-project/rind/internal/fleet/job"
+	"github.com/rind-project/rind/internal/fleet/settings/compile"
 )
 
 // Config is the configuration of a master. Zero values take the defaults.
@@ -68,6 +69,9 @@ type Deps struct {
 	// Group returns the target that a named group stands for. Without it N@ is
 	// refused.
 	Group func(ctx context.Context, name string) (text string, ok bool, err error)
+	// Settings knows the settings of each peel, for I@ and for the peels. It is
+	// optional: without it I@ is refused.
+	Settings *compile.Compiler
 	// Answers are what other rooms answer to peels, by what is asked.
 	Answers map[string]bus.Answerer
 	Version string

@@ -113,7 +113,7 @@ func (m *Master) open(ctx context.Context, l *live) error {
 			return bus.Explain(name, err)
 		}
 	}
-	l.roster, l.presence, l.board = newRoster(m.deps.Enrolled), newPresence(m.deps.System != nil), newBoard()
+	l.roster, l.presence, l.board = newRoster(m.deps.Enrolled, m.deps.Settings), newPresence(m.deps.System != nil), newBoard()
 	if l.room = m.deps.Room; l.room == nil {
 		l.room = func() error { return nil }
 	}
@@ -138,6 +138,9 @@ func (m *Master) open(ctx context.Context, l *live) error {
 		return fmt.Errorf("answering what peels ask: %w", err)
 	}
 	if err := m.followMasters(ctx, l); err != nil {
+		return err
+	}
+	if err := m.tellSettings(l); err != nil {
 		return err
 	}
 	l.wg.Go(func() { m.beatLoop(l) })

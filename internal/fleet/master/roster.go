@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/settings/compile"
 	"github.com/rind-project/rind/internal/fleet/target"
 )
 
@@ -24,6 +25,8 @@ type roster struct {
 	all      *target.Index  // enrolled or with facts
 	targets  *target.Subset // of these, the enrolled
 
+	touch func(fleet.PeelID) // is told of each peel of which something is new
+
 	refreshing sync.Mutex // one refresh at a time
 	planned    atomic.Bool
 
@@ -32,9 +35,16 @@ type roster struct {
 	told  map[fleet.PeelID]time.Time // when the facts were published
 }
 
-func newRoster(enrolled func(context.Context) ([]fleet.PeelID, error)) *roster {
-	all := target.NewIndex()
-	return &roster{enrolled: enrolled, all: all, targets: all.Subset(), told: map[fleet.PeelID]time.Time{}}
+func newRoster(enrolled func(context.Context) ([]fleet.PeelID, error), settings *compile.Compiler) *roster {
+	r := &roster{enrolled: enrolled, touch: func(fleet.PeelID) {}, told: map[fleet.PeelID]time.Time{}}
+	if settings == nil {
+		r.all = target.NewIndex()
+	} else {
+		r.all, r.touch = target.NewIndex(target.WithSettings(settings.Values)), settings.Touch
+		settings.Attach(r.all)
+	}
+	r.targets = r.all.Subset()
+	return r
 }
 
 // refresh asks who is enrolled.
@@ -55,6 +65,7 @@ func (r *roster) refresh(ctx context.Context) error {
 		}
 		if _, known := r.all.Facts(id); !known {
 			r.all.Put(id, nil)
+			r.touch(id)
 		}
 		r.targets.Add(id)
 	}
@@ -65,6 +76,7 @@ func (r *roster) refresh(ctx context.Context) error {
 		r.targets.Remove(id)
 		if _, has := r.told[id]; !has {
 			r.all.Remove(id)
+			r.touch(id)
 		}
 	}
 	r.asked = time.Now()
@@ -116,6 +128,7 @@ func (r *roster) apply(e jetstream.KeyValueEntry) error {
 	defer r.mu.Unlock()
 	r.told[id] = e.Created()
 	r.all.Put(id, &f)
+	r.touch(id)
 	return nil
 }
 
@@ -123,6 +136,7 @@ func (r *roster) apply(e jetstream.KeyValueEntry) error {
 func (r *roster) forget(id fleet.PeelID, gone bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	defer r.touch(id)
 	delete(r.told, id)
 	if r.isEnrolled(id) && !gone {
 		r.all.Put(id, nil)

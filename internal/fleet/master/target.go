@@ -8,8 +8,25 @@ import (
 	"github.com/rind-project/rind/internal/fleet/target"
 )
 
-// expression reads a target, with its named groups as they are now.
+// expression reads a target, with its named groups and all settings as they
+// are now.
 func (m *Master) expression(ctx context.Context, text string) (*target.Expr, error) {
+	expr, err := m.named(ctx, text)
+	if err != nil || expr.SettingColumn() == 0 || m.deps.Settings == nil {
+		return expr, err
+	}
+	l, err := m.running()
+	if err != nil {
+		return nil, err
+	}
+	if err := l.roster.fresh(ctx); err != nil {
+		return nil, err
+	}
+	return expr, m.deps.Settings.Settle(ctx)
+}
+
+// named reads a target with its named groups.
+func (m *Master) named(ctx context.Context, text string) (*target.Expr, error) {
 	expr, err := target.Parse(text)
 	if err != nil {
 		return nil, err

@@ -33,6 +33,8 @@ type Config struct {
 	Workers          int           `yaml:"workers" help:"jobs that change something and run at the same time"`
 	Facts            FactsConfig   `yaml:"facts"`
 	Basket           BasketConfig  `yaml:"basket"`
+
+	Settings SettingsConfig `yaml:"settings"`
 }
 
 // FactsConfig says how facts are kept current.
@@ -47,6 +49,7 @@ func DefaultConfig() Config {
 		PingInterval: 20 * time.Second, MaxPingsOut: 3, DrainTimeout: 30 * time.Second,
 		Heartbeat: 25 * time.Second, Workers: 4,
 		Facts: FactsConfig{Interval: 5 * time.Minute}, Basket: BasketConfig{Interval: 5 * time.Minute},
+		Settings: SettingsConfig{Interval: time.Hour, Jitter: 30 * time.Second},
 	}
 }
 
@@ -87,6 +90,8 @@ func (c *Config) fill() {
 	setDefault(&c.DrainTimeout, d.DrainTimeout)
 	setDefault(&c.Facts.Interval, d.Facts.Interval)
 	setDefault(&c.Basket.Interval, d.Basket.Interval)
+	setDefault(&c.Settings.Interval, d.Settings.Interval)
+	setDefault(&c.Settings.Jitter, d.Settings.Jitter)
 }
 
 func setDefault[T ~int | ~int64](v *T, def T) {

@@ -12,7 +12,7 @@ import (
 type metrics struct {
 	connected, spooled             prometheus.Gauge
 	facts, returned, retries, lost prometheus.Counter
-	jobs, renewals                 *prometheus.CounterVec
+	jobs, renewals, settings       *prometheus.CounterVec
 	refused                        *prometheus.CounterVec
 }
 
@@ -33,12 +33,13 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		lost:      counter("returns_lost_total", "Returns that were given up: the spool was full or damaged, or the job too old."),
 		jobs:      vec("jobs_total", "Jobs that were run.", "function"),
 		renewals:  vec("renewals_total", "Renewals of the permission for the bus.", "result"),
+		settings:  vec("settings_total", "Answers to questions for settings that were not as before: changed, unsaved, refused, failed.", "result"),
 		refused:   job.NewRefused(),
 	}
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.connected, m.spooled, m.facts, m.returned, m.retries, m.lost, m.jobs, m.renewals, m.refused} {
+	for _, c := range []prometheus.Collector{m.connected, m.spooled, m.facts, m.returned, m.retries, m.lost, m.jobs, m.renewals, m.settings, m.refused} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("registering the peel's metrics: %w", err)
 		}

@@ -47,6 +47,8 @@ type running struct {
 	courier *courier
 	active  *active
 
+	settings *keeper
+
 	mu     sync.Mutex
 	closed bool // begin starts nothing any more
 	wg     sync.WaitGroup
@@ -123,6 +125,7 @@ func (p *Peel) Start(context.Context) error {
 	r.begin(func() { p.heartbeatLoop(r) })
 	r.begin(func() { p.catchUpLoop(r) })
 	r.begin(func() { p.shareLoop(r) })
+	r.begin(func() { p.settingsLoop(r) })
 	return nil
 }
 
@@ -131,12 +134,13 @@ func (p *Peel) Start(context.Context) error {
 func (p *Peel) open() (*running, error) {
 	r := &running{active: newActive()}
 	r.ctx, r.cancel = context.WithCancelCause(context.Background())
-	seenFile, spoolDir := "", ""
+	seenFile, spoolDir, settingsPath := "", "", ""
 	if p.cfg.StateDir != "" {
 		if err := os.MkdirAll(p.cfg.StateDir, 0o700); err != nil {
 			return nil, fmt.Errorf("opening the peel's state folder: %w", err)
 		}
 		seenFile, spoolDir = filepath.Join(p.cfg.StateDir, "seen-jobs"), filepath.Join(p.cfg.StateDir, "returns")
+		settingsPath = filepath.Join(p.cfg.StateDir, settingsFile)
 	}
 	var err error
 	if r.seen, err = job.OpenSeen(seenFile, time.Now()); err != nil {
@@ -152,6 +156,7 @@ func (p *Peel) open() (*running, error) {
 	r.queue = newQueue(p.cfg.Workers)
 	r.link = newLink(p, r)
 	r.courier = newCourier(p, r)
+	r.settings = openSettings(p, r, settingsPath)
 	p.interrupted(r)
 	return r, nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/rind-project/rind/internal/fleet/job/function/ps"
 	"github.com/rind-project/rind/internal/fleet/job/function/schema"
 	"github.com/rind-project/rind/internal/fleet/job/function/service"
+	"github.com/rind-project/rind/internal/fleet/job/function/settings"
 	"github.com/rind-project/rind/internal/fleet/job/function/status"
 	"github.com/rind-project/rind/internal/fleet/job/function/sys"
 	"github.com/rind-project/rind/internal/fleet/job/function/test"
@@ -39,7 +40,7 @@ func All() []Function {
 func implementations(s *local.System) map[string]schema.Run {
 	runs := map[string]schema.Run{}
 	for _, family := range []map[string]schema.Run{
-		test.Runs(), cmd.Runs(s), facts.Runs(), pkg.Runs(s), service.Runs(s), file.Runs(s), user.Runs(s), ps.Runs(s),
+		test.Runs(), cmd.Runs(s), facts.Runs(), settings.Runs(), pkg.Runs(s), service.Runs(s), file.Runs(s), user.Runs(s), ps.Runs(s),
 		disk.Runs(s), net.Runs(s), status.Runs(s), cron.Runs(s), sys.Runs(),
 		basket.Runs(), event.Runs(),
 	} {

@@ -18,6 +18,9 @@ func (testHost) Version() string  { return "1" }
 func (testHost) Ask(context.Context, string, []byte) ([]byte, error) {
 	return nil, errors.New("nobody to ask")
 }
+func (testHost) Settings(context.Context, bool) (string, map[string]any, error) {
+	return "", nil, errors.New("no settings")
+}
 func (testHost) Event(context.Context, string, []byte) error { return errors.New("nobody to tell") }
 func (testHost) Facts(context.Context) (fleet.Facts, error) {
 	return fleet.Facts{ID: "web", OS: "Debian", Mem: fleet.Mem{Total: 42}}, nil

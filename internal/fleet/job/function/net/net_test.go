@@ -26,6 +26,9 @@ func (host) Version() string  { return "1" }
 func (host) Ask(context.Context, string, []byte) ([]byte, error) {
 	return nil, errors.New("nobody to ask")
 }
+func (host) Settings(context.Context, bool) (string, map[string]any, error) {
+	return "", nil, errors.New("no settings")
+}
 func (host) Event(context.Context, string, []byte) error  { return errors.New("nobody to tell") }
 func (h host) Facts(context.Context) (fleet.Facts, error) { return h.facts, nil }
 

@@ -66,6 +66,9 @@ type Host interface {
 	ID() fleet.PeelID
 	Version() string
 	Facts(context.Context) (fleet.Facts, error)
+	// Settings returns the peel's settings and their revision. They must not be
+	// changed. With refresh a master is asked first.
+	Settings(ctx context.Context, refresh bool) (revision string, values map[string]any, err error)
 	// Ask asks a master, such as for basket.get, and tries again until the
 	// context ends or the master refuses.
 	Ask(ctx context.Context, what string, data []byte) ([]byte, error)
@@ -85,16 +88,13 @@ type Result struct {
 func All() []Function {
 	var all []Function
 	for _, family := range [][]Function{
-		testFunctions(), cmdFunctions(), factsFunctions(), pkgFunctions(), serviceFunctions(), fileFunctions(), userFunctions(),
+		testFunctions(), cmdFunctions(), factsFunctions(), settingsFunctions(), pkgFunctions(), serviceFunctions(), fileFunctions(), userFunctions(),
 		groupFunctions(), psFunctions(), diskFunctions(), netFunctions(), statusFunctions(), cronFunctions(), sysFunctions(), basketFunctions(), eventFunctions(),
 	} {
 		all = append(all, family...)
 	}
-	for _, f := range factsFunctions() {
-		f.Alias = f.Name
-		f.Name = "grains" + strings.TrimPrefix(f.Name, "facts")
-		all = append(all, f)
-	}
+	all = append(all, aliases("grains", factsFunctions())...)
+	all = append(all, aliases("pillar", settingsFunctions())...)
 	mine := basketFunctions()[0]
 	mine.Name, mine.Alias = "mine.get", mine.Name
 	all = append(all, mine)
@@ -104,6 +104,15 @@ func All() []Function {
 		}
 	}
 	return all
+}
+
+// aliases gives functions the name of another family.
+func aliases(family string, of []Function) []Function {
+	for i := range of {
+		of[i].Alias = of[i].Name
+		of[i].Name = family + strings.TrimPrefix(of[i].Name, of[i].Family())
+	}
+	return of
 }
 
 // Family is the part of the name before the dot.
