@@ -91,8 +91,9 @@ fuzz: need-go ## run every fuzz target for FUZZTIME (5s)
 	done
 
 .PHONY: nightly
-nightly: ## what takes long: the race detector, a minute a fuzz target, all benches
+nightly: ## what takes long: the race detector, a minute a fuzz target, large files, all benches
 	$(MAKE) test-race
+	RIND_NIGHTLY=1 $(GO) test -count 1 -timeout 20m -run 'Copy' ./internal/fleet/master ./internal/app/server
 	$(MAKE) fuzz FUZZTIME=1m
 	$(MAKE) bench
 

@@ -22,9 +22,9 @@ import (
 // prefix stands before every pattern.
 const prefix = "/api/v1"
 
-// Deps are what the API translates for. Fleet, Enroll, Basket, Events, Groups and
-// Layers are nil on a server that is no master, Network, Taps and Reports on one
-// that is no node; their routes then answer unavailable.
+// Deps are what the API translates for. Fleet, Enroll, Basket, Events, Groups,
+// Layers and Files are nil on a server that is no master, Network, Taps and
+// Reports on one that is no node; their routes then answer unavailable.
 type Deps struct {
 	Access    Access
 	Fleet     Fleet
@@ -33,6 +33,7 @@ type Deps struct {
 	Events    Events
 	Groups    Groups
 	Layers    Layers
+	Files     Files
 	Network   Network
 	Taps      Taps
 	Keys      Keys                           // nil on a server that is no master
@@ -72,7 +73,7 @@ func New(deps Deps) *API {
 	for _, list := range [][]access.Route{
 		a.peelRoutes(), a.jobRoutes(), a.basketRoutes(), a.eventRoutes(), a.enrollRoutes(), a.joinRoutes(), a.tapRoutes(),
 		a.telemetryRoutes(), a.sessionRoutes(), a.userRoutes(), a.tokenRoutes(), a.systemRoutes(), a.keyRoutes(),
-		a.groupRoutes(), a.settingsRoutes(),
+		a.groupRoutes(), a.settingsRoutes(), a.fileRoutes(),
 	} {
 		a.routes = append(a.routes, list...)
 	}

@@ -81,6 +81,7 @@ func New(opts Options) *cobra.Command {
 		Example: "  rind up                                  start everything on this machine\n" +
 			"  rind 'web-*' test.ping                   ask hosts for a sign of life\n" +
 			"  rind run 'db-*' cmd.run 'uptime'         run a shell command on hosts\n" +
+			"  rind cp app.tar 'web-*:/srv/app.tar'     bring a file to hosts\n" +
 			"  rind flow list --since 15m --port 443    show traffic",
 		Version:                    version.Get().String(),
 		SuggestionsMinimumDistance: 2,
@@ -95,7 +96,7 @@ func New(opts Options) *cobra.Command {
 	s.flags(root)
 	root.AddCommand(
 		s.runCommand(), s.peelCommand(), s.targetCommand(), s.jobCommand(), s.basketCommand(), s.eventCommand(), s.enrollCommand(),
-		s.groupCommand(), s.settingsCommand(),
+		s.groupCommand(), s.settingsCommand(), s.cpCommand(),
 		s.tapCommand(), s.flowCommand(), s.dnsCommand(), s.tlsCommand(), s.trafficCommand(), s.overviewCommand(),
 		s.userCommand(), s.tokenCommand(), s.auditCommand(),
 		s.loginCommand(), s.logoutCommand(), s.whoamiCommand(), s.versionCommand(),

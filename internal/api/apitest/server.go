@@ -32,6 +32,7 @@ type Server struct {
 	Enroll  *Enroll
 	Groups  *group.Store
 	Layers  *layer.Store
+	Files   *Files
 	Network *Network
 	Taps    *Taps
 	Basket  *Basket
@@ -52,7 +53,7 @@ func Start(t testing.TB, change func(*api.Deps)) *Server {
 	t.Helper()
 	s := &Server{
 		Fleet: NewFleet(), Enroll: &Enroll{Records: map[fleet.PeelID]enroll.Record{}},
-		Network: &Network{}, Taps: &Taps{}, Events: &Events{}, Log: &Log{},
+		Files: &Files{}, Network: &Network{}, Taps: &Taps{}, Events: &Events{}, Log: &Log{},
 	}
 	s.Basket = &Basket{}
 	log := slog.New(slog.NewTextHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -67,7 +68,7 @@ func Start(t testing.TB, change func(*api.Deps)) *Server {
 	}
 	deps := api.Deps{
 		Access: s.Access, Fleet: s.Fleet, Enroll: s.Enroll, Network: s.Network, Taps: s.Taps, Basket: s.Basket, Events: s.Events, Keys: &Keys{},
-		Groups: s.Groups, Layers: s.Layers,
+		Groups: s.Groups, Layers: s.Layers, Files: s.Files,
 		Reports: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"status":"committed"}`)) }),
 		Pin:     Pin, Log: log, Version: version.Info{Version: "v1.2.3", Commit: "abc", Go: "go1.26"},
 		PublicURL: func(*http.Request) string { return "https://rind.example.net:8443" },

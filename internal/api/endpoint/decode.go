@@ -36,6 +36,16 @@ func DecodeWithin(r *http.Request, into any, maxBody int64) error {
 	return decodeBody(r, v, fields, maxBody)
 }
 
+// DecodeParams fills a struct from the path and the query, and leaves the body.
+func DecodeParams(r *http.Request, into any) error {
+	v := reflect.ValueOf(into).Elem()
+	fields := Fields(v.Type())
+	if err := decodePath(r, v, fields); err != nil {
+		return err
+	}
+	return decodeQuery(r, v, fields)
+}
+
 func decodeBody(r *http.Request, v reflect.Value, fields []Field, maxBody int64) error {
 	known := names(fields, InBody)
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))

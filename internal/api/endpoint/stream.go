@@ -25,10 +25,12 @@ type Event struct {
 // the data by the name of the event. It stands in access.Route.Out.
 type Stream map[string]any
 
-// Raw describes an input that is not JSON. It stands in access.Route.In.
+// Raw describes an input or an output that is not JSON. It stands in
+// access.Route.In or Out.
 type Raw struct {
 	ContentType string
 	MaxBytes    int64
+	Params      any // zero value of the struct with the parameters of an input, or nil
 }
 
 // ServeStream sends events until the channel closes, the client leaves or the

@@ -98,6 +98,8 @@ func responses(s *schemas, r Route) map[string]any {
 			"description": "server-sent events; the data of each is JSON",
 			"content":     map[string]any{"text/event-stream": map[string]any{"schema": map[string]any{"type": "string"}, "x-events": events}},
 		}
+	case endpoint.Raw:
+		all["200"] = map[string]any{"description": r.Summary, "content": content(out.ContentType, map[string]any{"type": "string", "format": "binary"})}
 	default:
 		all["200"] = map[string]any{"description": r.Summary, "content": content("application/json", s.of(reflect.TypeOf(out)))}
 	}
@@ -106,6 +108,9 @@ func responses(s *schemas, r Route) map[string]any {
 
 func parameters(s *schemas, in any) []any {
 	var all []any
+	if raw, ok := in.(endpoint.Raw); ok {
+		in = raw.Params
+	}
 	for _, f := range endpoint.Fields(reflect.TypeOf(in)) {
 		where := map[endpoint.Place]string{endpoint.InPath: "path", endpoint.InQuery: "query"}[f.Place]
 		if where == "" {

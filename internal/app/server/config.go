@@ -14,6 +14,7 @@ import (
 	"github.com/rind-project/rind/internal/base/config"
 	"github.com/rind-project/rind/internal/base/log"
 	"github.com/rind-project/rind/internal/fleet/basket/holder"
+	"github.com/rind-project/rind/internal/fleet/blob/store"
 	"github.com/rind-project/rind/internal/fleet/enroll/registrar"
 	"github.com/rind-project/rind/internal/fleet/event"
 	"github.com/rind-project/rind/internal/fleet/master"
@@ -47,6 +48,7 @@ type Config struct {
 	Enroll   registrar.Config `yaml:"enroll"`
 	Basket   holder.Config    `yaml:"basket"`
 	Events   event.Config     `yaml:"events"`
+	Files    store.Config     `yaml:"files"`
 	Node     node.Config      `yaml:"node"`
 	Access   access.Config    `yaml:"access"`
 }
@@ -67,6 +69,7 @@ func DefaultConfig() Config {
 		Master:  master.DefaultConfig(),
 		Enroll:  registrar.DefaultConfig(),
 		Events:  event.DefaultConfig(),
+		Files:   store.DefaultConfig(),
 		Node:    node.DefaultConfig(),
 		Access:  access.DefaultConfig(),
 	}
@@ -92,6 +95,9 @@ func (c *Config) Validate() error {
 		return config.Bad("nats.cluster.listen", "a server with the role bus alone carries connections for others: say where they reach it, such as 0.0.0.0:6222, and name them in nats.cluster.routes")
 	}
 	if err := listenable("listen", c.Listen); err != nil {
+		return err
+	}
+	if err := c.Files.Validate(); err != nil {
 		return err
 	}
 	if c.Group != "" {

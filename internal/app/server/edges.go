@@ -45,7 +45,7 @@ func newEdges(s *Server) *edges {
 		apiDeps.Fleet, apiDeps.Enroll, apiDeps.Keys = s.master, s.registrar, keyring{s.daemon}
 		apiDeps.Basket, apiDeps.Events = s.basket, s.events
 		webDeps.Fleet, webDeps.Enroll, webDeps.Events = s.master, s.registrar, s.events
-		apiDeps.Groups, apiDeps.Layers = s.groups, s.layers
+		apiDeps.Groups, apiDeps.Layers, apiDeps.Files = s.groups, s.layers, s.files
 	}
 	if s.node != nil {
 		apiDeps.Network, apiDeps.Taps, apiDeps.Reports = s.node.Store(), s.node.Ingest(), s.node.Handler()

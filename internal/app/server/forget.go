@@ -19,5 +19,8 @@ func (s *Server) forget(ctx context.Context, id fleet.PeelID) error {
 	if err := s.basket.Forget(ctx, id); err != nil {
 		return err
 	}
+	if err := s.files.Forget(ctx, id); err != nil {
+		return err
+	}
 	return s.master.Forget(ctx, id)
 }

@@ -21,7 +21,7 @@ import (
 // that exists, so that who passes the guard is told 404.
 var parameters = map[string]string{
 	"{$}": "", "{id}": "no-such-host", "{name}": "no-such-name",
-	"{jid}": "0198c0de-0000-7000-8000-000000000000", "{kind}": "master-key",
+	"{jid}": "0198c0de-0000-7000-8000-000000000000", "{kind}": "master-key", "{sha256}": strings.Repeat("ab", 32), "{n}": "0",
 }
 
 var parameter = regexp.MustCompile(`\{[^}]*\}`)
@@ -60,8 +60,10 @@ var bodies = map[string]func(name string) any{
 	"POST /api/v1/keys/{kind}/rotate": nothing,
 	"POST /api/v1/jobs/{jid}/cancel":  nothing, "POST /api/v1/jobs/{jid}/pause": nothing,
 	"POST /api/v1/jobs/{jid}/resume": nothing, "POST /api/v1/jobs/{jid}/retry": nothing,
-	"POST /api/v1/events/send":             func(name string) any { return map[string]any{"name": "made." + name} },
-	"PUT /api/v1/settings/layers/{name}":   func(string) any { return map[string]any{"target": "nobody", "data": "{}"} },
+	"POST /api/v1/events/send":              func(name string) any { return map[string]any{"name": "made." + name} },
+	"PUT /api/v1/settings/layers/{name}":    func(string) any { return map[string]any{"target": "nobody", "data": "{}"} },
+	"POST /api/v1/files":                    func(string) any { return map[string]any{"sha256": strings.Repeat("ab", 32), "size": 1} },
+	"PUT /api/v1/files/{sha256}/chunks/{n}": nothing, "POST /api/v1/files/{sha256}/complete": nothing,
 	"PUT /api/v1/groups/{name}":            func(string) any { return map[string]any{"target": "web-*"} },
 	"POST /api/v1/enroll-tokens":           func(string) any { return map[string]any{"ttl": "5m"} },
 	"POST /api/v1/enrollments/{id}/reject": nothing, "POST /api/v1/enrollments/{id}/revoke": nothing,

@@ -27,6 +27,7 @@ import (
 	"github.com/rind-project/rind/internal/base/version"
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/basket/holder"
+	"github.com/rind-project/rind/internal/fleet/blob/store"
 	"github.com/rind-project/rind/internal/fleet/enroll/registrar"
 	"github.com/rind-project/rind/internal/fleet/event"
 	"github.com/rind-project/rind/internal/fleet/job"
@@ -59,6 +60,7 @@ type Server struct {
 	registrar *registrar.Registrar
 	groups    *group.Store
 	layers    *layer.Store
+	files     *store.Store
 	master    *master.Master
 	basket    *holder.Holder
 	events    *event.Service
@@ -151,6 +153,7 @@ func Migrations() []database.Migration {
 	all = append(all, registrar.Migrations()...)
 	all = append(all, group.Migrations()...)
 	all = append(all, layer.Migrations()...)
+	all = append(all, store.Migrations()...)
 	return append(all, node.Migrations()...)
 }
 
@@ -214,13 +217,16 @@ func (s *Server) composeMaster() error {
 	if err != nil {
 		return err
 	}
+	if err := s.composeFiles(); err != nil {
+		return err
+	}
 	s.master = master.New(s.cfg.Master, master.Deps{
 		Log: s.log, Metrics: s.reg, Version: version.Get().Version, Signer: signer,
 		NC:       func() *nats.Conn { return s.client.nc },
 		JS:       func() jetstream.JetStream { return s.client.js },
 		System:   func() *nats.Conn { return s.client.system },
 		Enrolled: s.registrar.Enrolled,
-		Answers:  s.basket.Answers(),
+		Answers:  s.answers(),
 		Suspend:  s.registrar.Suspend, Suspended: s.registrar.Suspended,
 		Room:     s.daemon.Room,
 		Group:    s.groups.Find,
@@ -235,6 +241,7 @@ func (s *Server) composeMaster() error {
 	s.checks.Add("disk", func(context.Context) error { return s.daemon.Room() })
 	s.group.Add("registrar", s.registrar)
 	s.group.Add("basket", s.basket)
+	s.group.Add("files", s.files)
 	s.group.Add("master", s.master)
 	s.group.Add("events", s.events)
 	s.checks.Add("bus", func(context.Context) error {

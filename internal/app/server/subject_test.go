@@ -39,7 +39,7 @@ func spoken() map[string]string {
 // What clients of NATS may ask JetStream and the server; {stream} is each
 // stream that there is.
 var natsSubjects = []string{
-	">", "*", "*.>", "job.>", "job.p.*", "notice.>", "ret.*.*.*", "jobevt", "_INBOX.x", "_INBOX.>", "anything.else",
+	">", "*", "*.>", "job.>", "job.p.*", "notice.>", "blob.>", "blob.p.{peel}.x.y.0", "ret.*.*.*", "jobevt", "_INBOX.x", "_INBOX.>", "anything.else",
 	"$KV.>", "$JS.>", "$JS.API.>", "$JS.EVENT.>", "$JS.EVENT.ADVISORY.STREAM.DELETED.{stream}", "$JS.ACK.>", "$JS.ACK.{stream}.c.1.1.1.1.1", "$JS.FC.{stream}.c.x",
 	"$JS.API.INFO", "$JS.API.ACCOUNT.PURGE.x", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.LIST",
 	"$JS.API.STREAM.CREATE.{stream}", "$JS.API.STREAM.UPDATE.{stream}", "$JS.API.STREAM.INFO.{stream}", "$JS.API.STREAM.DELETE.{stream}",
@@ -68,7 +68,7 @@ func patterns() []string {
 
 // streams are the names of all streams that package bus makes.
 func streams() []string {
-	names := []string{bus.EventsStream}
+	names := []string{bus.EventsStream, bus.FilesStream}
 	for _, b := range bus.Buckets() {
 		names = append(names, "KV_"+b.Name)
 	}

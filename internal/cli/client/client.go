@@ -103,6 +103,11 @@ func (c *Client) send(ctx context.Context, method, path string, in any, accept s
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
+	return c.do(req)
+}
+
+// do sends a request as the caller, and returns a successful answer.
+func (c *Client) do(req *http.Request) (*http.Response, error) {
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)
 	}

@@ -23,6 +23,7 @@ const (
 	UpdateRollouts   = "update-rollouts"
 
 	EventsStream = "job-events"
+	FilesStream  = "files"
 )
 
 // ByPeople stands for a peel's id in the subject of an event that a person or
@@ -129,5 +130,28 @@ func EventsConfig(replicas int) jetstream.StreamConfig {
 		Duplicates:   DuplicateWindow,
 		AllowDirect:  true,
 		DenyDelete:   true,
+	}
+}
+
+// FilesConfig is the stream of files that are on their way. Servers alone write
+// and read it. What is in it is removed by who keeps it; the age is for what a
+// crash left behind.
+func FilesConfig(replicas int) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:              FilesStream,
+		Subjects:          []string{"blob.>"},
+		Storage:           jetstream.FileStorage,
+		Replicas:          replicas,
+		Retention:         jetstream.LimitsPolicy,
+		Discard:           jetstream.DiscardNew,
+		MaxMsgsPerSubject: 1,
+		MaxAge:            30 * day,
+		MaxBytes:          8 * gib,
+		MaxMsgs:           -1,
+		MaxMsgSize:        int32(544 * kib),
+		MaxConsumers:      100,
+		Duplicates:        DuplicateWindow,
+		AllowDirect:       true,
+		DenyDelete:        true,
 	}
 }

@@ -28,8 +28,8 @@ type Capacity struct {
 	Memory  int64 // bytes in the memory of the smallest; 0: the account says
 }
 
-// Ensure makes every bucket and the stream job-events as Buckets and
-// EventsConfig say, for a cluster of clusterSize servers. What exists is
+// Ensure makes every bucket, and the streams of events and files, as they are
+// configured here, for a cluster of clusterSize servers. What exists is
 // brought to these settings, except its size and a number of replicas that an
 // operator has set.
 //
@@ -68,7 +68,7 @@ func fitted(ctx context.Context, js jetstream.JetStream, have Capacity) ([]jetst
 	for _, b := range Buckets() {
 		specs = append(specs, b.StreamConfig(1))
 	}
-	specs = append(specs, EventsConfig(1))
+	specs = append(specs, EventsConfig(1), FilesConfig(1))
 	shrink(specs, jetstream.FileStorage, tighter(info.Limits.MaxStore, have.Store))
 	shrink(specs, jetstream.MemoryStorage, tighter(info.Limits.MaxMemory, have.Memory))
 	return specs, nil
@@ -107,14 +107,7 @@ func ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.St
 	want.Metadata = map[string]string{metaReplicas: strconv.Itoa(replicas)}
 	s, err := js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		_, err := js.CreateStream(ctx, want)
-		if api, ok := errors.AsType[*jetstream.APIError](err); ok && api.ErrorCode == noStorage {
-			return errs.New(errs.Unavailable, "making %s (%d bytes): the bus has no room left for its buckets; raise nats.jetstream.max_file_store (48MiB at least) or make room on the disk: %w", want.Name, want.MaxBytes, err)
-		}
-		if err != nil {
-			return fmt.Errorf("making %s (%d bytes): %w", want.Name, want.MaxBytes, err)
-		}
-		return nil
+		return makeStream(ctx, js, want)
 	}
 	if err != nil {
 		return fmt.Errorf("looking at %s: %w", want.Name, err)
@@ -128,6 +121,27 @@ func ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.St
 		return fmt.Errorf("correcting the settings of %s: %w", want.Name, err)
 	}
 	return nil
+}
+
+// makeStream makes a stream. That of files, which are on their way only, takes
+// what is left where the others have the room already: they were made before
+// there was this one.
+func makeStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) error {
+	for {
+		_, err := js.CreateStream(ctx, want)
+		api, ok := errors.AsType[*jetstream.APIError](err)
+		full := ok && api.ErrorCode == noStorage
+		switch {
+		case err == nil:
+			return nil
+		case full && want.Name == FilesStream && want.MaxBytes >= 2*mib:
+			want.MaxBytes /= 2
+		case full:
+			return errs.New(errs.Unavailable, "making %s (%d bytes): the bus has no room left for its buckets; raise nats.jetstream.max_file_store (48MiB at least) or make room on the disk: %w", want.Name, want.MaxBytes, err)
+		default:
+			return fmt.Errorf("making %s (%d bytes): %w", want.Name, want.MaxBytes, err)
+		}
+	}
 }
 
 // merge returns what a stream that exists should become: what we want, but

@@ -177,6 +177,10 @@ func (k *Keeper) deleted(ctx context.Context, js jetstream.JetStream, m *nats.Ms
 			return
 		}
 	}
+	if advisory.Stream == FilesStream {
+		k.work.Go(func() { k.remake(ctx, js, FilesStream) })
+		return
+	}
 	for _, name := range lasting() {
 		if name == advisory.Stream {
 			k.log.Error("somebody deleted what cannot be made again; nothing more is written to it until it is brought back with rind restore", "bucket", strings.TrimPrefix(name, "KV_"))

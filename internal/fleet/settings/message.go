@@ -10,7 +10,7 @@ import (
 	"github.com/rind-project/rind/internal/base/errs"
 )
 
-// What a peel asks for.
+// AskGet is what a peel asks for.
 const AskGet = "settings.get"
 
 // KindNotice tells a notice of settings from others.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/rind-project/rind/internal/fleet/job/function/basket"
 	"github.com/rind-project/rind/internal/fleet/job/function/cmd"
+	"github.com/rind-project/rind/internal/fleet/job/function/cp"
 	"github.com/rind-project/rind/internal/fleet/job/function/cron"
 	"github.com/rind-project/rind/internal/fleet/job/function/disk"
 	"github.com/rind-project/rind/internal/fleet/job/function/event"
@@ -40,7 +41,7 @@ func All() []Function {
 func implementations(s *local.System) map[string]schema.Run {
 	runs := map[string]schema.Run{}
 	for _, family := range []map[string]schema.Run{
-		test.Runs(), cmd.Runs(s), facts.Runs(), settings.Runs(), pkg.Runs(s), service.Runs(s), file.Runs(s), user.Runs(s), ps.Runs(s),
+		test.Runs(), cmd.Runs(s), facts.Runs(), settings.Runs(), pkg.Runs(s), service.Runs(s), file.Runs(s), cp.Runs(s), user.Runs(s), ps.Runs(s),
 		disk.Runs(s), net.Runs(s), status.Runs(s), cron.Runs(s), sys.Runs(),
 		basket.Runs(), event.Runs(),
 	} {

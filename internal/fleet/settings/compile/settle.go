@@ -151,16 +151,13 @@ func (c *Compiler) some(touched map[fleet.PeelID]uint64) {
 			cls = c.classOf(id, f)
 		}
 		c.mu.Lock()
-		switch was := c.of[id]; {
-		case cls == nil:
+		was := c.of[id]
+		if cls == nil {
 			delete(c.of, id)
 			delete(c.pending, id)
-		default:
-			c.of[id] = cls
-			if was == nil || was.revision != cls.revision {
-				c.pending[id] = cls.revision
-				c.Wake()
-			}
+		} else if c.of[id] = cls; was == nil || was.revision != cls.revision {
+			c.pending[id] = cls.revision
+			c.Wake()
 		}
 		c.settled(map[fleet.PeelID]uint64{id: n})
 		c.mu.Unlock()

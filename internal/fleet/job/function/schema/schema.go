@@ -88,7 +88,7 @@ type Result struct {
 func All() []Function {
 	var all []Function
 	for _, family := range [][]Function{
-		testFunctions(), cmdFunctions(), factsFunctions(), settingsFunctions(), pkgFunctions(), serviceFunctions(), fileFunctions(), userFunctions(),
+		testFunctions(), cmdFunctions(), factsFunctions(), settingsFunctions(), pkgFunctions(), serviceFunctions(), fileFunctions(), cpFunctions(), userFunctions(),
 		groupFunctions(), psFunctions(), diskFunctions(), netFunctions(), statusFunctions(), cronFunctions(), sysFunctions(), basketFunctions(), eventFunctions(),
 	} {
 		all = append(all, family...)
