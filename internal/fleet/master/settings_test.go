@@ -101,44 +101,38 @@ func has(t *testing.T, dir, want string) {
 // who is meant, whoever of the masters made it, and nobody else's settings.
 func TestSettingsReachPeels(t *testing.T) {
 	t.Parallel()
-	for _, e := range databasetest.Engines() {
-		t.Run(string(e), func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
-			where := databasetest.URL(t, e)
-			one := func() *database.DB { return databasetest.Reopen(t, e, where) }
-			db := one()
-			if err := database.Migrate(t.Context(), db, slices.Concat(group.Migrations(), layer.Migrations())); err != nil {
-				t.Fatal(err)
-			}
-			a, b := w.configured("one", db), w.configured("two", one())
-			web, other := t.TempDir(), t.TempDir()
-			a.set(t, "base", 0, "*", "role: none\nport: 80")
-			w.host(w.enroll("web-1"), web)
-			w.host(w.enroll("db-1"), other)
-			has(t, web, `{"port":80,"role":"none"}`)
-			has(t, other, `{"port":80,"role":"none"}`)
-			// By notices alone: the next question by itself is an hour away.
-			a.set(t, "web", 10, "web-*", "role: web")
-			has(t, web, `{"port":80,"role":"web"}`)
-			b.set(t, "base", 0, "*", "role: none\nport: 8080")
-			has(t, web, `{"port":8080,"role":"web"}`)
-			has(t, other, `{"port":8080,"role":"none"}`)
-			if _, err := a.groups.Set(t.Context(), "some", "nobody", "anna"); err != nil {
-				t.Fatal(err)
-			}
-			b.set(t, "some", 20, "N@some and G@kernel_name:Linux", "extra: [1, 2]")
-			if _, err := a.groups.Set(t.Context(), "some", "db-*", "anna"); err != nil {
-				t.Fatal(err)
-			}
-			has(t, other, `{"extra":[1,2],"port":8080,"role":"none"}`)
-			has(t, web, `{"port":8080,"role":"web"}`)
-			if err := b.layers.Delete(t.Context(), "web"); err != nil {
-				t.Fatal(err)
-			}
-			has(t, web, `{"port":8080,"role":"none"}`)
-		})
+	w := newWorld(t)
+	where := databasetest.URL(t, database.SQLite)
+	db := databasetest.Reopen(t, database.SQLite, where)
+	if err := database.Migrate(t.Context(), db, slices.Concat(group.Migrations(), layer.Migrations())); err != nil {
+		t.Fatal(err)
 	}
+	a, b := w.configured("one", db), w.configured("two", databasetest.Reopen(t, database.SQLite, where))
+	web, other := t.TempDir(), t.TempDir()
+	a.set(t, "base", 0, "*", "role: none\nport: 80")
+	w.host(w.enroll("web-1"), web)
+	w.host(w.enroll("db-1"), other)
+	has(t, web, `{"port":80,"role":"none"}`)
+	has(t, other, `{"port":80,"role":"none"}`)
+	// By notices alone: the next question by itself is an hour away.
+	a.set(t, "web", 10, "web-*", "role: web")
+	has(t, web, `{"port":80,"role":"web"}`)
+	b.set(t, "base", 0, "*", "role: none\nport: 8080")
+	has(t, web, `{"port":8080,"role":"web"}`)
+	has(t, other, `{"port":8080,"role":"none"}`)
+	if _, err := a.groups.Set(t.Context(), "some", "nobody", "anna"); err != nil {
+		t.Fatal(err)
+	}
+	b.set(t, "some", 20, "N@some and G@kernel_name:Linux", "extra: [1, 2]")
+	if _, err := a.groups.Set(t.Context(), "some", "db-*", "anna"); err != nil {
+		t.Fatal(err)
+	}
+	has(t, other, `{"extra":[1,2],"port":8080,"role":"none"}`)
+	has(t, web, `{"port":8080,"role":"web"}`)
+	if err := b.layers.Delete(t.Context(), "web"); err != nil {
+		t.Fatal(err)
+	}
+	has(t, web, `{"port":8080,"role":"none"}`)
 }
 
 // TestSettingsOfAPeelThatWasAway: it gets what has changed meanwhile, and has
