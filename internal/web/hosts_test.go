@@ -108,7 +108,7 @@ func TestHostsNameThoseAway(t *testing.T) {
 		"/hosts":                "1 host is not connected: host-000399 See them",
 		"/hosts?after=x":        "1 host is not connected: host-000399 See them",
 		"/hosts?match=*":        "500 hosts: 499 connected, 1 away, 0 never seen",
-		"/hosts?presence=x":     "choose one of connected, away and never",
+		"/hosts?presence=x":     "choose one of connected, away, never and cut off",
 		"/hosts?after=A.B":      "The place in the list is damaged; begin with its first page.",
 		"/hosts?presence=never": "No host matches.",
 	} {
