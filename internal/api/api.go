@@ -34,6 +34,7 @@ type Deps struct {
 	Groups    Groups
 	Layers    Layers
 	Files     Files
+	Members   Members
 	Network   Network
 	Taps      Taps
 	Keys      Keys                           // nil on a server that is no master
@@ -71,7 +72,7 @@ func New(deps Deps) *API {
 	a := &API{deps: deps, streams: make(chan struct{}, maxStreams)}
 	a.stopping, a.stop = context.WithCancel(context.Background())
 	for _, list := range [][]access.Route{
-		a.peelRoutes(), a.jobRoutes(), a.basketRoutes(), a.eventRoutes(), a.enrollRoutes(), a.joinRoutes(), a.tapRoutes(),
+		a.peelRoutes(), a.jobRoutes(), a.basketRoutes(), a.eventRoutes(), a.enrollRoutes(), a.joinRoutes(), a.serverRoutes(), a.tapRoutes(),
 		a.telemetryRoutes(), a.sessionRoutes(), a.userRoutes(), a.tokenRoutes(), a.systemRoutes(), a.keyRoutes(),
 		a.groupRoutes(), a.settingsRoutes(), a.fileRoutes(),
 	} {

@@ -15,11 +15,11 @@ import (
 func (s *shell) addServerVerbs(root *cobra.Command) {
 	for _, c := range root.Commands() {
 		if c.Name() == "server" {
-			c.AddCommand(s.rotateCommand())
+			c.AddCommand(s.rotateCommand(), s.serverTokenCommand())
 			return
 		}
 	}
-	root.AddCommand(group("server", "What is asked of a running server", s.rotateCommand()))
+	root.AddCommand(group("server", "What is asked of a running server", s.rotateCommand(), s.serverTokenCommand()))
 }
 
 // oneKey wants the name of a key that can be rotated.

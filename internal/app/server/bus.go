@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/base/httpserver"
 	"github.com/rind-project/rind/internal/base/metrics"
 	"github.com/rind-project/rind/internal/base/pki"
@@ -29,7 +30,7 @@ func (s *Server) composeBus() error {
 	if err != nil {
 		return err
 	}
-	s.daemon = natsd.New(s.cfg.NATS, natsd.Deps{Log: s.log, DataDir: s.cfg.DataDir, TLS: tls, RouteTLS: routes, Metrics: s.reg})
+	s.daemon = natsd.New(s.cfg.NATS, natsd.Deps{Log: s.log, DataDir: s.cfg.DataDir, TLS: tls, RouteTLS: routes, Metrics: s.reg, Joined: s.joined()})
 	s.group.Add("bus", s.daemon)
 	if s.cfg.has(RoleMaster) {
 		return nil // whose own connection tells more
@@ -61,12 +62,27 @@ func (l leader) Stop(context.Context) error { return nil }
 // joinedFile is in the data folder of a server that joined a fleet.
 const joinedFile = "joined"
 
+// joined reports whether this server joined a fleet that there was already.
+func (s *Server) joined() bool {
+	_, err := os.Stat(filepath.Join(s.cfg.DataDir, joinedFile))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
 func (s *Server) keeper() *bus.Keeper {
 	k := bus.NewKeeper(func() *nats.Conn { return s.client.nc }, s.daemon.Capacity, s.log)
-	if _, err := os.Stat(filepath.Join(s.cfg.DataDir, joinedFile)); !errors.Is(err, fs.ErrNotExist) {
+	if s.joined() {
 		k.Joined()
 	}
 	return k
+}
+
+// fleetKeys opens the keys of a master. One that joined was given the root key;
+// to make one would begin another fleet.
+func (s *Server) fleetKeys() (*natsd.Keys, error) {
+	if _, err := os.Stat(filepath.Join(s.cfg.DataDir, filepath.FromSlash(rootKeyFile))); s.joined() && errors.Is(err, fs.ErrNotExist) {
+		return nil, errs.New(errs.Conflict, "this server joined the fleet without the role master and has no root key of it; let it join again, into another data folder, with a token of rind server token --role bus,master")
+	}
+	return natsd.OpenKeys(filepath.Join(s.cfg.DataDir, "keys"))
 }
 
 // healthOnly is what a server with the role bus alone serves: it has no users,

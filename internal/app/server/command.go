@@ -82,7 +82,7 @@ func serverCommand(load *daemon.Loader) *cobra.Command {
 		},
 	}
 	bindServerFlags(load, cmd)
-	cmd.AddCommand(pinCommand(load))
+	cmd.AddCommand(pinCommand(load), joinCommand(load))
 	return cmd
 }
 

@@ -43,7 +43,7 @@ func newEdges(s *Server) *edges {
 	webDeps := web.Deps{Access: s.people, PublicURL: url, Pin: s.ca.Pin(), Log: s.log, Metrics: s.reg}
 	if s.master != nil {
 		apiDeps.Fleet, apiDeps.Enroll, apiDeps.Keys = s.master, s.registrar, keyring{s.daemon}
-		apiDeps.Basket, apiDeps.Events = s.basket, s.events
+		apiDeps.Basket, apiDeps.Events, apiDeps.Members = s.basket, s.events, s.desk()
 		webDeps.Fleet, webDeps.Enroll, webDeps.Events = s.master, s.registrar, s.events
 		apiDeps.Groups, apiDeps.Layers, apiDeps.Files = s.groups, s.layers, s.files
 	}

@@ -32,6 +32,7 @@ import (
 	"github.com/rind-project/rind/internal/fleet/event"
 	"github.com/rind-project/rind/internal/fleet/job"
 	"github.com/rind-project/rind/internal/fleet/master"
+	"github.com/rind-project/rind/internal/fleet/member"
 	"github.com/rind-project/rind/internal/fleet/natsd"
 	"github.com/rind-project/rind/internal/fleet/settings/layer"
 	"github.com/rind-project/rind/internal/fleet/target/group"
@@ -154,6 +155,7 @@ func Migrations() []database.Migration {
 	all = append(all, group.Migrations()...)
 	all = append(all, layer.Migrations()...)
 	all = append(all, store.Migrations()...)
+	all = append(all, member.Migrations()...)
 	return append(all, node.Migrations()...)
 }
 
@@ -194,7 +196,7 @@ func (s *Server) compose() error {
 
 // composeMaster lists what lives on the bus.
 func (s *Server) composeMaster() error {
-	keys, err := natsd.OpenKeys(filepath.Join(s.cfg.DataDir, "keys"))
+	keys, err := s.fleetKeys()
 	if err != nil {
 		return err
 	}

@@ -40,9 +40,11 @@ func Ask(ctx context.Context, server, pin string, req Request) (Gift, error) {
 	}
 	post.Header.Set("Content-Type", "application/json")
 	c := &http.Client{
-		Timeout:       30 * time.Second,
-		Transport:     &http.Transport{TLSClientConfig: pki.PinnedTLSFor(pin, u.Hostname())},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return errors.New("the server sends elsewhere; joining follows no redirect") },
+		Timeout:   30 * time.Second,
+		Transport: &http.Transport{TLSClientConfig: pki.PinnedTLSFor(pin, u.Hostname())},
+		CheckRedirect: func(*http.Request, []*http.Request) error {
+			return errors.New("the server sends elsewhere; joining follows no redirect")
+		},
 	}
 	defer c.CloseIdleConnections()
 	resp, err := c.Do(post)

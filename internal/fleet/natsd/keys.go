@@ -28,11 +28,17 @@ type Keys struct {
 	scopedNames []int // of Scoped: the numbers in their names
 }
 
+const rootName = "fleet-root"
+
 // maxScoped bounds how many templates of permissions live side by side.
 const maxScoped = 8
 
 // OpenKeys loads the keys of a data folder and makes those that are missing.
-func OpenKeys(dir string) (*Keys, error) {
+func OpenKeys(dir string) (*Keys, error) { return openKeys(dir, true) }
+
+// openKeys leaves out the fleet's root and the key that it delegates to, which
+// a server with the role bus alone has not got and must not make.
+func openKeys(dir string, fleet bool) (*Keys, error) {
 	store, err := keystore.Open(dir)
 	if err != nil {
 		return nil, err
@@ -52,11 +58,13 @@ func OpenKeys(dir string) (*Keys, error) {
 			return nil, err
 		}
 	}
-	if k.Root, err = store.Ed25519("fleet-root"); err != nil {
-		return nil, err
-	}
-	if k.Master, err = store.Ed25519("master"); err != nil {
-		return nil, err
+	if fleet {
+		if k.Root, err = store.Ed25519(rootName); err != nil {
+			return nil, err
+		}
+		if k.Master, err = store.Ed25519("master"); err != nil {
+			return nil, err
+		}
 	}
 	return k, k.openScoped()
 }

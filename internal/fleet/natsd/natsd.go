@@ -136,7 +136,8 @@ func (s *Server) prepare(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if s.keys, err = OpenKeys(filepath.Join(s.deps.DataDir, "keys")); err != nil {
+	keys := filepath.Join(s.deps.DataDir, "keys")
+	if s.keys, err = openKeys(keys, !s.deps.Joined || exists(filepath.Join(keys, rootName+".ed25519"))); err != nil {
 		return err
 	}
 	if err := s.setAside(dir); err != nil {
