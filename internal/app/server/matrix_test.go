@@ -251,8 +251,9 @@ var harmless = map[string]string{
 	"DELETE /api/v1/tokens/{id}": "one's own", "POST /account/tokens/revoke": "one's own",
 	"POST /api/v1/enroll/begin": "checks a token", "POST /api/v1/enroll/answer": "checks a key",
 	"POST /api/v1/enroll/poll": "checks a key", "POST /api/v1/enroll/renew": "checks a key",
-	"POST /api/v1/reports": "checks a tap's token",
-	"POST /api/v1/":        "not found", "PUT /api/v1/": "not found", "PATCH /api/v1/": "not found", "DELETE /api/v1/": "not found",
+	"POST /api/v1/reports":      "checks a tap's token",
+	"POST /api/v1/servers/join": "the token speaks for the server that joins",
+	"POST /api/v1/":             "not found", "PUT /api/v1/": "not found", "PATCH /api/v1/": "not found", "DELETE /api/v1/": "not found",
 	"POST /api/": "not found", "PUT /api/": "not found", "PATCH /api/": "not found", "DELETE /api/": "not found",
 }
 

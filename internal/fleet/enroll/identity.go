@@ -31,7 +31,7 @@ type Identity struct {
 	ID        fleet.PeelID
 	Server    string            // "https://host:8443"
 	Pin       string            // of the server's CA
-	BusURLs   []string          // "tls://host:4222"
+	BusURLs   []string          // "tls://host:4222", as they were at the start; a renewal may give others
 	CAPEM     []byte            // the CA of the bus
 	FleetRoot ed25519.PublicKey // under which jobs are signed; pinned at enrollment, for ever
 
@@ -40,8 +40,9 @@ type Identity struct {
 	tlsPin bool // the pin is checked in the handshake too
 	key    nkeys.KeyPair
 
-	mu  sync.Mutex
-	jwt string
+	mu   sync.Mutex
+	jwt  string
+	urls []string // of the bus, as the last renewal gave them
 }
 
 // stored is an identity in its file, beside the key's.
@@ -114,7 +115,7 @@ func (st *stored) identity(dir string) (*Identity, error) {
 	}
 	return &Identity{
 		ID: st.ID, Server: st.Server, Pin: st.Pin, BusURLs: st.BusURLs, CAPEM: []byte(st.CAPEM),
-		FleetRoot: st.FleetRoot, dir: dir, caFile: st.CAFile, tlsPin: st.TLSPin, key: key, jwt: st.JWT,
+		FleetRoot: st.FleetRoot, dir: dir, caFile: st.CAFile, tlsPin: st.TLSPin, key: key, jwt: st.JWT, urls: st.BusURLs,
 	}, nil
 }
 
@@ -191,8 +192,11 @@ func (i *Identity) BusConfig(log *slog.Logger) (bus.ConnConfig, error) {
 	if err != nil {
 		return bus.ConnConfig{}, fmt.Errorf("the CA of the bus: %w", err)
 	}
+	i.mu.Lock()
+	urls := i.urls
+	i.mu.Unlock()
 	return bus.ConnConfig{
-		URLs: i.BusURLs, TLS: tlsConfig, Name: string(i.ID), InboxPrefix: bus.InboxPrefix(i.ID),
+		URLs: urls, TLS: tlsConfig, Name: string(i.ID), InboxPrefix: bus.InboxPrefix(i.ID),
 		JWT: i.UserJWT, Sign: i.Sign, Log: log,
 	}, nil
 }

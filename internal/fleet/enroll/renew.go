@@ -65,7 +65,7 @@ func (i *Identity) take(g Grant) error {
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.jwt = g.JWT
+	i.jwt, i.urls = g.JWT, st.BusURLs
 	return nil
 }
 
