@@ -259,9 +259,9 @@ func fromEnvironment(server, token, pin string) (client.Target, error) {
 	if token == "" {
 		return client.Target{}, errors.New("RIND_SERVER is set, RIND_TOKEN is not: put an API token there (`rind token create` makes one)")
 	}
-	url, err := client.ParseServer(server)
+	first, others, err := client.ParseServers(strings.FieldsFunc(server, func(r rune) bool { return r == ',' || r == ' ' }))
 	if err != nil {
 		return client.Target{}, fmt.Errorf("RIND_SERVER: %w", err)
 	}
-	return client.Login{Server: url, Token: token, Pin: pin}.Target()
+	return client.Login{Server: first, Others: others, Token: token, Pin: pin}.Target()
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -19,15 +20,17 @@ func (s *shell) loginCommand() *cobra.Command {
 	var login client.Login
 	var stdin bool
 	cmd := &cobra.Command{
-		Use: "login SERVER", Short: "Log in to a server elsewhere with an API token",
+		Use: "login SERVER…", Short: "Log in to a server elsewhere with an API token",
 		Long: "Log in to a server elsewhere with an API token, which `rind token create` makes on the server.\n" +
-			"The token is checked, then kept in a file that only you can read.",
+			"The token is checked, then kept in a file that only you can read. Further servers of the same\n" +
+			"fleet are asked when the first one does not answer.",
 		Example: "  rind login https://rind.example.net:8443 --pin sha256:4f5c… --token-stdin < token\n" +
-			"  rind login https://rind.example.net:8443 --ca-file ca.pem --token-stdin",
-		Args: cobra.ExactArgs(1),
+			"  rind login https://rind.example.net:8443 --ca-file ca.pem --token-stdin\n" +
+			"  rind login rind1.example.net:8443 rind2.example.net:8443 rind3.example.net:8443 --pin sha256:4f5c… --token-stdin < token",
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var err error
-			if login.Server, err = client.ParseServer(args[0]); err != nil {
+			if login.Server, login.Others, err = client.ParseServers(args); err != nil {
 				return err
 			}
 			if (login.Token == "") == !stdin {
@@ -69,6 +72,9 @@ func (s *shell) login(ctx context.Context, login client.Login) error {
 	}
 	if s.format != asTable {
 		return s.show(who, nil)
+	}
+	if len(login.Others) > 0 {
+		return s.done("logged in to %s as %s (%s); asked as well, when it does not answer: %s", login.Server, who.Name, who.Role, strings.Join(login.Others, ", "))
 	}
 	return s.done("logged in to %s as %s (%s)", login.Server, who.Name, who.Role)
 }

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 
 	"github.com/rind-project/rind/internal/api/wire"
 )
@@ -18,16 +19,20 @@ import (
 // maxAnswer bounds an answer that is not a stream.
 const maxAnswer = 256 << 20
 
-// Client asks one server. Open makes one.
+// Client asks a server, or when that one does not answer another one of the
+// same fleet. Open makes one.
 type Client struct {
 	base  string // "https://host:8443" or "http://rind"
 	token string
 	where string // for messages: the URL, or the path of the socket
 	http  *http.Client
+
+	others []*Client    // of the same fleet
+	last   atomic.Int64 // index of the one that answered: 0 is this one
 }
 
-// Where names the server for messages.
-func (c *Client) Where() string { return c.where }
+// Where names the server that answered last, for messages.
+func (c *Client) Where() string { return c.servers()[0].where }
 
 // Error is a server's refusal.
 type Error struct {
@@ -67,7 +72,7 @@ func (c *Client) Delete(ctx context.Context, path string) error {
 
 // Send sends a body by any method, and decodes the answer unless out is nil.
 func (c *Client) Send(ctx context.Context, method, path string, in, out any) error {
-	res, err := c.send(ctx, method, path, in, "application/json")
+	res, err := c.sendAny(ctx, method, path, in, "application/json")
 	if err != nil {
 		return err
 	}
@@ -85,8 +90,9 @@ func (c *Client) Send(ctx context.Context, method, path string, in, out any) err
 	return nil
 }
 
-// send sends a request and returns a successful answer, else an error.
-func (c *Client) send(ctx context.Context, method, path string, in any, accept string) (*http.Response, error) {
+// sendOne sends a request to this server and returns a successful answer, else
+// an error.
+func (c *Client) sendOne(ctx context.Context, method, path string, in any, accept string) (*http.Response, error) {
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)

@@ -24,7 +24,7 @@ var ErrCut = errors.New("the stream of events was cut")
 // Events calls visit for each event of a stream until visit returns false or
 // an error. A stream that ends before that gives ErrCut.
 func (c *Client) Events(ctx context.Context, path string, visit func(Event) (bool, error)) error {
-	res, err := c.send(ctx, http.MethodGet, path, nil, "text/event-stream")
+	res, err := c.sendAny(ctx, http.MethodGet, path, nil, "text/event-stream")
 	if err != nil {
 		return err
 	}

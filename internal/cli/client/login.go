@@ -17,10 +17,11 @@ import (
 
 // Login is what `rind login` keeps.
 type Login struct {
-	Server string `yaml:"server"`
-	Pin    string `yaml:"pin,omitempty"`
-	CAFile string `yaml:"ca_file,omitempty"`
-	Token  string `yaml:"token"`
+	Server string   `yaml:"server"`
+	Others []string `yaml:"others,omitempty"` // further servers of the same fleet
+	Pin    string   `yaml:"pin,omitempty"`
+	CAFile string   `yaml:"ca_file,omitempty"`
+	Token  string   `yaml:"token"`
 }
 
 // maxLogin bounds the file in bytes.
@@ -79,19 +80,54 @@ func ParseServer(s string) (string, error) {
 	return u.String(), nil
 }
 
-// Target is the server of the login.
+// ParseServers accepts the addresses of servers of one fleet, and returns the
+// first and the others.
+func ParseServers(all []string) (first string, others []string, err error) {
+	if len(all) == 0 || len(all) > MaxServers {
+		return "", nil, fmt.Errorf("%d servers are named; name 1 to %d of one fleet", len(all), MaxServers)
+	}
+	for i, s := range all {
+		u, err := ParseServer(s)
+		if err != nil {
+			return "", nil, err
+		}
+		if i == 0 {
+			first = u
+		} else {
+			others = append(others, u)
+		}
+	}
+	return first, others, nil
+}
+
+// Target is the servers of the login.
 func (l Login) Target() (Target, error) {
-	t := Target{URL: l.Server, Token: l.Token}
+	t, err := l.target(l.Server)
+	if err != nil {
+		return t, err
+	}
+	for _, server := range l.Others {
+		o, err := l.target(server)
+		if err != nil {
+			return t, err
+		}
+		t.Others = append(t.Others, o)
+	}
+	return t, nil
+}
+
+func (l Login) target(server string) (Target, error) {
+	t := Target{URL: server, Token: l.Token}
 	if l.Pin == "" && l.CAFile == "" {
 		return t, nil
 	}
-	u, err := url.Parse(l.Server)
+	u, err := url.Parse(server)
 	if err != nil {
-		return Target{}, fmt.Errorf("the server's address %q in the login: %w", l.Server, err)
+		return Target{}, fmt.Errorf("the server's address %q in the login: %w", server, err)
 	}
 	cfg, err := pki.ClientTLSFor(u.Hostname(), l.Pin, l.CAFile)
 	if err != nil {
-		return Target{}, fmt.Errorf("trusting %s: %w", l.Server, err)
+		return Target{}, fmt.Errorf("trusting %s: %w", server, err)
 	}
 	t.TLS = cfg
 	return t, nil

@@ -33,17 +33,26 @@ type Target struct {
 	URL     string      // "https://host:8443"
 	Token   string      // with URL
 	TLS     *tls.Config // with URL; nil trusts the system's CAs
+	Others  []Target    // further servers of the same fleet, with URLs
 }
 
 // Open makes a client. With sockets it takes the first that answers.
 func Open(ctx context.Context, t Target) (*Client, error) {
-	if t.URL != "" {
-		return &Client{base: t.URL, where: t.URL, token: t.Token, http: &http.Client{
-			Transport:     transport(&net.Dialer{Timeout: dialTimeout}, t.TLS),
-			CheckRedirect: noRedirect,
-		}}, nil
+	if t.URL == "" {
+		return openSocket(ctx, t.Sockets)
 	}
-	return openSocket(ctx, t.Sockets)
+	c := t.open()
+	for _, o := range t.Others {
+		c.others = append(c.others, o.open())
+	}
+	return c, nil
+}
+
+func (t Target) open() *Client {
+	return &Client{base: t.URL, where: t.URL, token: t.Token, http: &http.Client{
+		Transport:     transport(&net.Dialer{Timeout: dialTimeout}, t.TLS),
+		CheckRedirect: noRedirect,
+	}}
 }
 
 // openSocket takes the first socket on which somebody listens: the file of a
