@@ -53,7 +53,10 @@ func (l leader) Start(ctx context.Context) error {
 	if err := l.daemon.WaitLeader(ctx); err != nil {
 		return err
 	}
-	return l.daemon.BringIn(ctx)
+	if err := l.daemon.BringIn(ctx); err != nil {
+		return err
+	}
+	return l.daemon.WaitCurrent(ctx)
 }
 
 // Stop does nothing.

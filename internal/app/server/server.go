@@ -246,11 +246,11 @@ func (s *Server) composeMaster() error {
 	s.group.Add("files", s.files)
 	s.group.Add("master", s.master)
 	s.group.Add("events", s.events)
-	s.checks.Add("bus", func(context.Context) error {
+	s.checks.Add("bus", func(ctx context.Context) error {
 		if !s.client.nc.IsConnected() {
 			return errors.New("the server's own connection to the bus is down")
 		}
-		return nil
+		return s.daemon.Current(ctx)
 	})
 	return nil
 }

@@ -177,16 +177,26 @@ func Purge(ctx context.Context, js jetstream.JetStream, bucket, key string) erro
 	return nil
 }
 
+// Passing reports whether a failure is one that passes by itself: the bus is
+// starting, or a bucket has no leader for a moment.
+func Passing(err error) bool {
+	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
+		return api.Code == 503 || api.ErrorCode == 10008 || api.ErrorCode == 10009
+	}
+	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrNoStreamResponse) ||
+		errors.Is(err, nats.ErrTimeout) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrConnectionReconnecting)
+}
+
 // Explain names the way out when a bucket is gone; any other error is passed
 // on with the bucket's name.
 func Explain(bucket string, err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, jetstream.ErrBucketNotFound), errors.Is(err, jetstream.ErrStreamNotFound), errors.Is(err, jetstream.ErrNoStreamResponse):
+	case errors.Is(err, jetstream.ErrBucketNotFound), errors.Is(err, jetstream.ErrStreamNotFound):
 		return errs.New(errs.Unavailable, "the bucket %s is gone from the bus; bring it back with rind restore: %w", bucket, err)
-	case errors.Is(err, nats.ErrNoResponders):
-		return errs.New(errs.Unavailable, "the bucket %s does not answer: the bus is starting, or the bucket is gone and rind restore brings it back: %w", bucket, err)
+	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrNoStreamResponse):
+		return errs.New(errs.Unavailable, "the bucket %s does not answer: the bus is starting or chooses a new leader, or the bucket is gone and rind restore brings it back: %w", bucket, err)
 	}
 	return fmt.Errorf("bucket %s: %w", bucket, err)
 }

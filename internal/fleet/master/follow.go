@@ -15,6 +15,7 @@ import (
 const (
 	sweepEvery = time.Second
 	askEvery   = time.Minute
+	startFor   = 30 * time.Second   // in which a bucket may come to have a leader
 	keepJobs   = 7 * 24 * time.Hour // the life of the bucket jobs
 )
 
@@ -51,13 +52,15 @@ func (m *Master) follow(ctx context.Context, l *live) error {
 func (m *Master) watch(ctx context.Context, l *live, kv jetstream.KeyValue, bucket, keys string, fn func(jetstream.KeyValueEntry)) error {
 	loaded := make(chan error, 1)
 	l.wg.Go(func() {
-		for first := true; l.ctx.Err() == nil; first = false {
+		began := time.Now()
+		for l.ctx.Err() == nil {
 			err := l.watchOnce(kv, keys, fn, loaded)
 			if l.ctx.Err() != nil {
 				return
 			}
+			passing := bus.Passing(err)
 			err = bus.Explain(bucket, err)
-			if first {
+			if !passing || time.Since(began) > startFor {
 				select {
 				case loaded <- err:
 				default:

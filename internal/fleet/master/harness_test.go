@@ -250,7 +250,7 @@ func (w *world) peel(c *creds, dir string, extra ...function.Function) (*peel.Pe
 func eventually(t *testing.T, what string, fn func() error) {
 	t.Helper()
 	var err error
-	for end := time.Now().Add(15 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(40 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if err = fn(); err == nil {
 			return
 		}

@@ -201,7 +201,7 @@ func (m *Master) leave(l *live) {
 	if lost {
 		return // what stands there is another one's
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), 5*time.Second)
 	defer cancel()
 	kv, err := l.js.KeyValue(ctx, bus.MasterHeartbeat)
 	if err == nil {

@@ -137,7 +137,11 @@ func (l *live) writeDown(ctx context.Context, r *record, ids []fleet.PeelID) err
 	}
 	r.Chunks = len(chunks)
 	for n, c := range chunks {
-		if _, err := l.jobs.Put(ctx, targetsKey(r.JID, n), c); err != nil {
+		err := l.patiently(ctx, bus.Jobs, func() error {
+			_, err := l.jobs.Put(ctx, targetsKey(r.JID, n), c)
+			return err
+		})
+		if err != nil {
 			return unwritten(err)
 		}
 	}
@@ -145,9 +149,27 @@ func (l *live) writeDown(ctx context.Context, r *record, ids []fleet.PeelID) err
 	if err != nil {
 		return fmt.Errorf("encoding a job: %w", err)
 	}
-	if r.revision, err = l.jobs.Create(ctx, r.JID, b); err != nil {
+	if err := l.patiently(ctx, bus.Jobs, func() error { return l.createOnce(ctx, r, b) }); err != nil {
 		return unwritten(err)
 	}
+	return nil
+}
+
+// createOnce writes a new record, and finds the one that an earlier try has
+// written whose acknowledgement was lost.
+func (l *live) createOnce(ctx context.Context, r *record, text []byte) (err error) {
+	r.revision, err = l.jobs.Create(ctx, r.JID, text)
+	if !errors.Is(err, jetstream.ErrKeyExists) {
+		return err
+	}
+	e, read := l.jobs.Get(ctx, r.JID)
+	if read != nil {
+		return read
+	}
+	if !bytes.Equal(e.Value(), text) {
+		return err
+	}
+	r.revision = e.Revision()
 	return nil
 }
 

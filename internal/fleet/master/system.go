@@ -22,9 +22,9 @@ const (
 	listPage   = 256
 	listIdle   = 300 * time.Millisecond // after the last server's answer
 	listWait   = 3 * time.Second        // for the first
-	callEvery  = 5 * time.Second        // between calls of the servers
+	callEvery  = 2 * time.Second        // between calls of the servers
 	callWait   = 3 * time.Second        // for the last of those that are known
-	missCalls  = 3                      // a server that does not answer so many is gone
+	missCalls  = 2                      // a server that does not answer so many is gone
 	maxServers = 1024
 )
 

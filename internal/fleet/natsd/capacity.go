@@ -87,16 +87,22 @@ func smaller(have, next int64) int64 {
 	return have
 }
 
-// gather collects what all servers answer to a request of the system account.
-func (s *Server) gather(ctx context.Context, subject string) ([]*nats.Msg, error) {
+// systemConnection is the connection of the system account.
+func (s *Server) systemConnection(ctx context.Context) (*nats.Conn, error) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.srv == nil {
-		s.mu.Unlock()
 		return nil, errs.New(errs.Unavailable, "the bus does not run")
 	}
-	err := s.connectSystem(ctx)
-	nc := s.system
-	s.mu.Unlock()
+	if err := s.connectSystem(ctx); err != nil {
+		return nil, err
+	}
+	return s.system, nil
+}
+
+// gather collects what all servers answer to a request of the system account.
+func (s *Server) gather(ctx context.Context, subject string) ([]*nats.Msg, error) {
+	nc, err := s.systemConnection(ctx)
 	if err != nil {
 		return nil, err
 	}

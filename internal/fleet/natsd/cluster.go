@@ -36,6 +36,7 @@ const (
 	routePing     = 5 * time.Second
 	routePingsOut = 2
 	routeRetries  = 120
+	leaveFor      = 4 * time.Second // in which a server that ends sends its clients away
 )
 
 // Clustered reports whether this server shares the bus with others.
@@ -100,6 +101,7 @@ func (s *Server) clusterOptions(ctx context.Context, opts *server.Options) error
 		PingInterval: routePing, MaxPingsOut: routePingsOut, ConnectRetries: routeRetries, ConnectBackoff: true,
 		WriteDeadline: 10 * time.Second,
 	}
+	opts.LameDuckGracePeriod, opts.LameDuckDuration = 200*time.Millisecond, leaveFor
 	for _, r := range s.cfg.Cluster.Routes {
 		opts.Routes = append(opts.Routes, &url.URL{Scheme: "tls", Host: r})
 	}

@@ -263,7 +263,14 @@ func (s *Server) Stop(ctx context.Context) error {
 		system.Close()
 	}
 	done := make(chan struct{})
-	go func() { srv.Shutdown(); srv.WaitForShutdown(); close(done) }()
+	go func() {
+		if s.cfg.Clustered() {
+			srv.LameDuckShutdown() // others lead before this one ends, and clients move to them one by one
+		}
+		srv.Shutdown()
+		srv.WaitForShutdown()
+		close(done)
+	}()
 	select {
 	case <-done:
 		return nil
