@@ -124,7 +124,32 @@ func TestCluster(t *testing.T) {
 		}
 	}
 	t.Run("a server is killed", func(sub *testing.T) { killedInAJob(sub, t, all) })
+	t.Run("each server is killed", func(sub *testing.T) { eachIsKilled(sub, t, all) })
 	t.Run("a rolling restart", func(sub *testing.T) { rollingRestart(sub, t, all) })
+}
+
+// eachIsKilled measures for how long another server can take no job when one is
+// killed: as long as an election takes, if that one led the bucket jobs.
+func eachIsKilled(t, whole *testing.T, all []*member) {
+	for i, m := range all {
+		next := all[(i+1)%len(all)]
+		m.proc.kill9()
+		began := time.Now()
+		tries := 0
+		eventually(t, time.Minute, "another server takes a job", func() error {
+			tries++
+			if a := next.rind(t, "*", "test.ping"); a.code != 0 || strings.Count(a.out, "web-") != 3 {
+				return fmt.Errorf("%+v", a)
+			}
+			return nil
+		})
+		took := time.Since(began)
+		t.Logf("server %d is killed: the next job is done %s later, at try %d", i, took.Round(10*time.Millisecond), tries)
+		if took > 29*time.Second { // 20 s and an election, of up to 9 s
+			t.Errorf("that is too late")
+		}
+		m.run(whole)
+	}
 }
 
 // killedInAJob ends a server that owns a job. Processes that are started end
