@@ -49,6 +49,10 @@ type BucketSpec struct {
 	// there, as a second wall: one roll-up header would purge every other
 	// peel's keys (kv.Purge therefore fails; use bus.Purge).
 	Untrusted bool
+	// Exact says that a read has to see what was written last, on whichever
+	// server: it is answered by the server that leads the bucket. The others
+	// may be read from any copy, which may be a moment behind.
+	Exact bool
 	// DropOldest makes a full bucket drop its oldest values, where the others
 	// refuse the new one.
 	DropOldest bool
@@ -69,12 +73,12 @@ func Buckets() []BucketSpec {
 		{Name: SettingsFiles, History: 3, MaxBytes: gib, MaxValueSize: int32(512 * kib)},
 		{Name: Secrets, History: 3, MaxBytes: gib, MaxValueSize: int32(64 * kib)},
 		{Name: Basket, History: 1, MaxBytes: gib, MaxValueSize: int32(256 * kib)},
-		{Name: Jobs, History: 10, TTL: 7 * day, MaxBytes: 2 * gib, MaxValueSize: int32(1000 * kib)},
+		{Name: Jobs, History: 10, TTL: 7 * day, MaxBytes: 2 * gib, MaxValueSize: int32(1000 * kib), Exact: true},
 		{Name: JobReturns, History: 1, TTL: 7 * day, MaxBytes: 8 * gib, MaxValueSize: int32(1000 * kib),
 			Untrusted: true, DropOldest: true},
 		{Name: MasterHeartbeat, History: 1, TTL: 15 * time.Second, MaxBytes: 16 * mib, MaxValueSize: int32(16 * kib), Remade: true},
-		{Name: Enrollments, History: 10, MaxBytes: 2 * gib, MaxValueSize: int32(16 * kib)},
-		{Name: EnrollChallenges, History: 1, TTL: 5 * time.Minute, Memory: true, MaxBytes: 64 * mib, MaxValueSize: int32(4 * kib), Remade: true},
+		{Name: Enrollments, History: 10, MaxBytes: 2 * gib, MaxValueSize: int32(16 * kib), Exact: true},
+		{Name: EnrollChallenges, History: 1, TTL: 5 * time.Minute, Memory: true, MaxBytes: 64 * mib, MaxValueSize: int32(4 * kib), Remade: true, Exact: true},
 		{Name: StateFiles, History: 3, MaxBytes: 2 * gib, MaxValueSize: int32(512 * kib)},
 		{Name: UpdateManifests, History: 5, MaxBytes: 64 * mib, MaxValueSize: int32(64 * kib)},
 		{Name: UpdateStatus, History: 1, TTL: time.Minute, MaxBytes: 256 * mib, MaxValueSize: int32(16 * kib), Remade: true},
@@ -97,7 +101,7 @@ func (b BucketSpec) StreamConfig(replicas int) jetstream.StreamConfig {
 		Replicas:          replicas,
 		Discard:           jetstream.DiscardNew,
 		Duplicates:        DuplicateWindow,
-		AllowDirect:       true,
+		AllowDirect:       !b.Exact,
 		AllowRollup:       !b.Untrusted,
 		DenyDelete:        true,
 	}

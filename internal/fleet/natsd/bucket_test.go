@@ -62,6 +62,9 @@ func TestEveryBucketIsMadeAsDesigned(t *testing.T) {
 		f(&s)
 		want[name] = s
 	}
+	for _, exact := range []string{"KV_jobs", "KV_enrollments", "KV_enroll-challenges"} {
+		change(exact, func(s *settings) { s.Direct = false })
+	}
 	change("KV_enroll-challenges", func(s *settings) { s.Storage = jetstream.MemoryStorage })
 	change("KV_facts", func(s *settings) { s.Rollup = false })
 	change("KV_job-returns", func(s *settings) { s.Rollup, s.Discard = false, jetstream.DiscardOld })

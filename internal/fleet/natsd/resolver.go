@@ -14,6 +14,7 @@ import (
 
 // Pace of the accounts in a cluster.
 const (
+	askAccountFor = 20 * time.Second       // after the start
 	exchangeEvery = 10 * time.Second       // between comparisons of what the servers have
 	lookEvery     = 250 * time.Millisecond // between looks at what came from others
 )
@@ -55,6 +56,7 @@ func (s *Server) storeAccounts() error {
 // follow takes in what other servers state about the account, and states again
 // what one of them has undone because it did not know of it.
 func (s *Server) follow(ctx context.Context) {
+	go s.askOthers(ctx)
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
@@ -71,6 +73,53 @@ func (s *Server) follow(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// askOthers asks the other servers at the start what they state: the resolver
+// would do so only at its next comparison, and what was revoked while this
+// server was away is not to come in until then.
+func (s *Server) askOthers(ctx context.Context) {
+	for end := time.Now().Add(askAccountFor); time.Now().Before(end) && ctx.Err() == nil; {
+		if err := s.askAccount(ctx); err != nil && ctx.Err() == nil {
+			s.deps.Log.Warn("cannot ask the other servers for the bus account", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(lookEvery):
+		}
+	}
+}
+
+func (s *Server) askAccount(ctx context.Context) error {
+	answers, err := s.gather(ctx, "$SYS.REQ.ACCOUNT."+public(s.FleetKeys().Account)+".CLAIMS.LOOKUP")
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.srv == nil {
+		return nil
+	}
+	news := false
+	for _, msg := range answers {
+		theirs, err := s.account.decode(string(msg.Data))
+		if err != nil {
+			continue // it has none, or none of ours
+		}
+		merged := mergeClaims(s.account.claims, theirs)
+		if sameClaims(merged, s.account.claims) {
+			continue
+		}
+		s.account.claims, news = merged, true
+		s.account.retire()
+		if err := s.account.adopt(); err != nil {
+			return err
+		}
+	}
+	if !news {
+		return nil
+	}
+	return s.publish(ctx)
 }
 
 // merge is one round of follow.
