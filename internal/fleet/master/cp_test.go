@@ -79,7 +79,7 @@ func TestCopy(t *testing.T) {
 	w := newWorld(t)
 	files := w.files(databasetest.Open(t, database.SQLite, store.Migrations()))
 	m := w.with("one", func(d *master.Deps) { d.Answers = files.Answers() })
-	data := fileOf(t, copied()+123)
+	data := fileOf(t, 6<<20+123)
 	sum := bring(t, files, data)
 	const hosts = 3
 	for n := range hosts {
