@@ -108,10 +108,10 @@ func (m *Master) backfill(l *live, r *run) {
 func (m *Master) tend(l *live, r *run, began string) {
 	m.metrics.running.Inc()
 	m.journal(l, began, r.glance())
-	ended := m.drive(l, r)
-	m.metrics.running.Dec()
-	if ended {
+	if m.drive(l, r) {
 		m.late(l, r)
+	} else {
+		m.metrics.running.Dec()
 	}
 	l.board.drop(r)
 }
@@ -129,6 +129,7 @@ func (m *Master) finish(l *live, r *run, end fleet.JobState) bool {
 	if !m.write(l, r) {
 		return false
 	}
+	m.metrics.running.Dec()
 	r.mu.Lock()
 	r.done = true
 	r.tell()
