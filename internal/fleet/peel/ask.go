@@ -57,9 +57,9 @@ func (p *Peel) ask(ctx context.Context, subject string, data []byte) ([]byte, er
 
 // ask sends a question once.
 func (l *link) ask(ctx context.Context, subject string, data []byte, limit time.Duration) ([]byte, error) {
-	nc := l.current()
-	if nc == nil || !nc.IsConnected() {
+	s := l.current()
+	if s == nil || !s.Connected() {
 		return nil, nats.ErrConnectionClosed
 	}
-	return bus.Ask(ctx, nc, subject, data, limit)
+	return s.Ask(ctx, subject, data, limit)
 }

@@ -60,6 +60,7 @@ type Deps struct {
 	// Credentials takes the place of Identity, where many peels live in one
 	// process.
 	Credentials Credentials
+	Dial        Dialer              // how to connect; by the client library without
 	Functions   []function.Function // what jobs can run; function.All() without
 	Version     string
 	Now         func() time.Time      // against which a job's times are measured; optional

@@ -9,8 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/fleet/bus"
 )
@@ -32,8 +30,7 @@ type link struct {
 	refused atomic.Bool // the bus did not take the permission; asked about at the next look
 
 	mu        sync.Mutex
-	nc        *nats.Conn
-	subs      []*nats.Subscription
+	sock      Socket
 	closing   bool
 	ready     chan struct{} // closed at the first connection
 	connected chan struct{} // has room for one: a connection was made
@@ -65,26 +62,25 @@ func (l *link) connect(ctx context.Context, once bool) error {
 		return err
 	}
 	cfg.Once = once
-	nc, err := bus.Connect(ctx, cfg)
+	sock, err := l.p.deps.Dial(ctx, cfg, l.events())
 	if err != nil {
 		return err
 	}
-	subs, err := l.subscribe(nc)
-	if err != nil {
-		nc.Close()
+	if err := sock.Subscribe([]string{bus.JobAll, bus.JobSubject(l.p.id)}, func(_ string, data []byte) { l.p.onJob(l.r, data) }); err != nil {
+		sock.Close()
 		return err
 	}
 	l.mu.Lock()
 	if l.closing {
 		l.mu.Unlock()
-		nc.Close()
+		sock.Close()
 		return errStopping
 	}
-	old := l.nc
-	l.nc, l.subs = nc, subs
+	old := l.sock
+	l.sock = sock
 	l.mu.Unlock()
 	if old != nil {
-		_ = old.Drain() // it ends within drain_timeout in any case
+		old.Drain()
 	}
 	l.made()
 	return nil
@@ -109,41 +105,29 @@ func (l *link) config() (bus.ConnConfig, error) {
 	cfg.OnRefused = func(error) { l.refused.Store(true) }
 	cfg.MaxReconnects, cfg.ReconnectWait, cfg.ReconnectBufSize = c.MaxReconnects, c.ReconnectWait, int(c.ReconnectBufSize)
 	cfg.PingInterval, cfg.MaxPingsOut, cfg.DrainTimeout = c.PingInterval, c.MaxPingsOut, c.DrainTimeout
-	cfg.OnConnect = func(nc *nats.Conn) {
-		if l.current() == nc { // again: its subscriptions are there
-			l.made()
-		}
-	}
-	cfg.OnDisconnect = func(nc *nats.Conn, _ error) {
-		if l.current() == nc {
-			l.p.metrics.connected.Set(0)
-		}
-	}
-	cfg.OnClosed = func(nc *nats.Conn) {
-		if l.current() == nc && !l.stopping() {
-			l.p.died <- fmt.Errorf("the connection to the bus was given up after max_reconnects: %w", nc.LastError())
-		}
-	}
 	return cfg, nil
 }
 
-// subscribe asks for jobs and returns when the server knows of it.
-func (l *link) subscribe(nc *nats.Conn) ([]*nats.Subscription, error) {
-	var subs []*nats.Subscription
-	for _, subject := range []string{bus.JobAll, bus.JobSubject(l.p.id)} {
-		sub, err := nc.Subscribe(subject, func(m *nats.Msg) { l.p.onJob(l.r, m.Data) })
-		if err != nil {
-			return nil, fmt.Errorf("subscribing to %s: %w", subject, err)
-		}
-		if err := sub.SetPendingLimits(1024, 16<<20); err != nil {
-			return nil, fmt.Errorf("subscribing to %s: %w", subject, err)
-		}
-		subs = append(subs, sub)
+// events keeps count of the current connection, and ends the peel when that
+// was given up.
+func (l *link) events() SocketEvents {
+	return SocketEvents{
+		Up: func(s Socket) {
+			if l.current() == s { // again: its subscriptions are there
+				l.made()
+			}
+		},
+		Down: func(s Socket) {
+			if l.current() == s {
+				l.p.metrics.connected.Set(0)
+			}
+		},
+		Closed: func(s Socket, err error) {
+			if l.current() == s && !l.stopping() {
+				l.p.died <- fmt.Errorf("the connection to the bus was given up after max_reconnects: %w", err)
+			}
+		},
 	}
-	if err := nc.FlushTimeout(10 * time.Second); err != nil {
-		return nil, fmt.Errorf("subscribing to jobs: %w", err)
-	}
-	return subs, nil
 }
 
 func (l *link) renewLoop() {
@@ -206,15 +190,15 @@ func (l *link) renew() error {
 }
 
 // current returns the connection, nil before the first.
-func (l *link) current() *nats.Conn {
+func (l *link) current() Socket {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.nc
+	return l.sock
 }
 
 func (l *link) up() bool {
-	nc := l.current()
-	return nc != nil && nc.IsConnected()
+	s := l.current()
+	return s != nil && s.Connected()
 }
 
 func (l *link) stopping() bool {
@@ -227,16 +211,16 @@ func (l *link) stopping() bool {
 func (l *link) quiet() {
 	l.mu.Lock()
 	l.closing = true
-	subs := l.subs
+	s := l.sock
 	l.mu.Unlock()
-	for _, s := range subs {
-		_ = s.Unsubscribe() // fails on a closed connection, where nothing comes anyway
+	if s != nil {
+		s.Unsubscribe()
 	}
 }
 
 func (l *link) close() {
-	if nc := l.current(); nc != nil {
-		nc.Close()
+	if s := l.current(); s != nil {
+		s.Close()
 	}
 	l.p.metrics.connected.Set(0)
 }

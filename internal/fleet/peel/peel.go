@@ -77,6 +77,9 @@ var errStopping = errors.New("the peel is stopping")
 // New makes a peel that is not started.
 func New(cfg Config, deps Deps) *Peel {
 	cfg.fill()
+	if deps.Dial == nil {
+		deps.Dial = dialNATS
+	}
 	p := &Peel{cfg: cfg, deps: deps, creds: deps.Credentials, mark: bus.NewMark(), log: deps.Log, died: make(chan error, 1)}
 	if p.creds == nil && deps.Identity != nil {
 		p.creds = enrolled{deps.Identity}

@@ -108,8 +108,8 @@ func (p *Peel) heartbeatLoop(r *running) {
 		return
 	}
 	for {
-		if nc := r.link.current(); nc.IsConnected() {
-			_ = nc.Publish(bus.HeartbeatSubject(p.id), data) // the next one follows
+		if s := r.link.current(); s.Connected() {
+			_ = s.Publish(bus.HeartbeatSubject(p.id), data) // the next one follows
 		}
 		if !r.sleep(p.cfg.Heartbeat*9/10 + rand.N(p.cfg.Heartbeat/5+1)) {
 			return
