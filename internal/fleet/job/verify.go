@@ -3,7 +3,6 @@ package job
 import (
 	"crypto/ed25519"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,9 +19,7 @@ type Verifier struct {
 	seen *Seen
 
 	refused *prometheus.CounterVec
-
-	mu     sync.Mutex // guards the delegations that were verified already
-	passed map[string]*Delegation
+	passed  *Delegations
 }
 
 // VerifierConfig is what a verifier needs.
@@ -32,10 +29,8 @@ type VerifierConfig struct {
 	Seen    *Seen
 	Now     func() time.Time       // optional
 	Refused *prometheus.CounterVec // of NewRefused; optional
+	Passed  *Delegations           // of several verifiers under one root; optional
 }
-
-// maxDelegations bounds the delegations that are remembered as verified.
-const maxDelegations = 16
 
 // NewVerifier makes a verifier.
 func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
@@ -48,7 +43,10 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 	if cfg.Refused == nil {
 		cfg.Refused = NewRefused()
 	}
-	return &Verifier{id: cfg.ID, root: cfg.Root, now: cfg.Now, seen: cfg.Seen, refused: cfg.Refused, passed: map[string]*Delegation{}}, nil
+	if cfg.Passed == nil {
+		cfg.Passed = NewDelegations()
+	}
+	return &Verifier{id: cfg.ID, root: cfg.Root, now: cfg.Now, seen: cfg.Seen, refused: cfg.Refused, passed: cfg.Passed}, nil
 }
 
 // NewRefused makes the counter of refusals, with every reason at zero.
@@ -104,36 +102,13 @@ func (v *Verifier) authentic(e *envelope) (*Delegation, *Refusal) {
 	if len(e.delegation.Signature) == 0 || len(e.body.Signature) == 0 {
 		return nil, silent(ReasonUnsigned, "the job is not signed")
 	}
-	d, err := v.delegation(e.delegation)
+	d, err := v.passed.verify(e.delegation, v.root)
 	if err != nil {
 		return nil, silent(ReasonSignature, "%v", err)
 	}
 	if !e.body.verify(d.key, jobContext) {
 		return nil, silent(ReasonSignature, "the job's signature is not by the delegated key")
 	}
-	return d, nil
-}
-
-// delegation verifies a delegation by the root, and remembers the outcome:
-// the same one comes with every job.
-func (v *Verifier) delegation(s Signed) (*Delegation, error) {
-	key := string(s.Signature) + string(s.Bytes)
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if d := v.passed[key]; d != nil {
-		return d, nil
-	}
-	if !s.verify(v.root, delegationContext) {
-		return nil, fmt.Errorf("the delegation is not signed by the fleet's root key")
-	}
-	d, err := parseDelegation(s.Bytes)
-	if err != nil {
-		return nil, err
-	}
-	if len(v.passed) >= maxDelegations {
-		clear(v.passed)
-	}
-	v.passed[key] = d
 	return d, nil
 }
 

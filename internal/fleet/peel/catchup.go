@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/rind-project/rind/internal/fleet/bus"
@@ -16,30 +17,54 @@ const (
 	maxHave       = 512                    // jobs that are named as being here
 )
 
-// catchUpLoop asks the masters, each time the peel has connected, for the jobs
+// catcher asks for what was missed, once at a time.
+type catcher struct {
+	mu      sync.Mutex
+	running bool
+	again   bool // connected anew meanwhile
+}
+
+// catchUpSoon asks the masters, each time the peel has connected, for the jobs
 // that it missed, until one answers. They come on the peel's job subject.
-func (p *Peel) catchUpLoop(r *running) {
-	for {
-		select {
-		case <-r.link.connected:
-		case <-r.ctx.Done():
-			return
+func (p *Peel) catchUpSoon(r *running) {
+	c := &r.catcher
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.running {
+		c.again = true
+		return
+	}
+	c.running = true
+	r.begin(func() {
+		for p.catchUpUntilAnswered(r); c.more() && r.ctx.Err() == nil; {
+			p.catchUpUntilAnswered(r)
 		}
-		if !r.sleep(rand.N(catchUpSpread)) {
-			return
+	})
+}
+
+// more reports whether to ask once more; if not, nothing runs any longer.
+func (c *catcher) more() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.running, c.again = c.again, false
+	return c.running
+}
+
+func (p *Peel) catchUpUntilAnswered(r *running) {
+	if !r.sleep(rand.N(catchUpSpread)) {
+		return
+	}
+	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
+		err := p.catchUp(r)
+		if err == nil || errors.Is(err, bus.ErrRefused) || !r.link.up() {
+			return // a connection that is made anew asks again
 		}
-		for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
-			err := p.catchUp(r)
-			if err == nil || errors.Is(err, bus.ErrRefused) || !r.link.up() {
-				break // a connection that is made anew asks again
-			}
-			p.metrics.retries.Inc()
-			if errors.Is(err, bus.ErrNoMaster) {
-				wait = min(wait, noMasterRetry)
-			}
-			if !r.sleep(wait/2 + rand.N(wait)) {
-				return
-			}
+		p.metrics.retries.Inc()
+		if errors.Is(err, bus.ErrNoMaster) {
+			wait = min(wait, noMasterRetry)
+		}
+		if !r.sleep(wait/2 + rand.N(wait)) {
+			return
 		}
 	}
 }

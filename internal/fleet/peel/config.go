@@ -60,11 +60,13 @@ type Deps struct {
 	// Credentials takes the place of Identity, where many peels live in one
 	// process.
 	Credentials Credentials
-	Dial        Dialer              // how to connect; by the client library without
-	Functions   []function.Function // what jobs can run; function.All() without
+	Dial        Dialer                                     // how to connect; by the client library without
+	Facts       func(context.Context) (fleet.Facts, error) // where facts come from; the host without
+	Functions   []function.Function                        // what jobs can run; function.All() without
 	Version     string
 	Now         func() time.Time      // against which a job's times are measured; optional
 	Metrics     prometheus.Registerer // optional
+	Shared      *Shared               // of several peels in one process, in place of Functions and Metrics
 }
 
 // Credentials are who a peel is and how it proves it.

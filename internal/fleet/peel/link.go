@@ -29,15 +29,16 @@ type link struct {
 
 	refused atomic.Bool // the bus did not take the permission; asked about at the next look
 
-	mu        sync.Mutex
-	sock      Socket
-	closing   bool
-	ready     chan struct{} // closed at the first connection
-	connected chan struct{} // has room for one: a connection was made
+	mu      sync.Mutex
+	sock    Socket
+	on      bool // counted as connected
+	closing bool
+	ready   chan struct{} // closed at the first connection
+	renewal renewal
 }
 
 func newLink(p *Peel, r *running) *link {
-	return &link{p: p, r: r, ready: make(chan struct{}), connected: make(chan struct{}, 1)}
+	return &link{p: p, r: r, ready: make(chan struct{})}
 }
 
 func (l *link) start() {
@@ -50,8 +51,10 @@ func (l *link) start() {
 		}
 		close(l.ready)
 		l.p.log.Info("connected to the bus", "peel", l.p.id)
+		l.p.speak(l.r)
 	})
-	l.r.begin(l.renewLoop)
+	l.renewal = renewal{at: l.p.creds.RenewAt(), cutSince: time.Now(), askNext: time.Now()}
+	l.r.again(l.renewal.pause(), l.watchRenewal)
 }
 
 // connect makes a connection the current one, with its subscriptions. Once
@@ -88,11 +91,8 @@ func (l *link) connect(ctx context.Context, once bool) error {
 
 // made notes that a connection was made, with its subscriptions.
 func (l *link) made() {
-	l.p.metrics.connected.Set(1)
-	select {
-	case l.connected <- struct{}{}:
-	default: // it is known already
-	}
+	l.count(true)
+	l.p.catchUpSoon(l.r)
 }
 
 func (l *link) config() (bus.ConnConfig, error) {
@@ -119,7 +119,7 @@ func (l *link) events() SocketEvents {
 		},
 		Down: func(s Socket) {
 			if l.current() == s {
-				l.p.metrics.connected.Set(0)
+				l.count(false)
 			}
 		},
 		Closed: func(s Socket, err error) {
@@ -130,36 +130,60 @@ func (l *link) events() SocketEvents {
 	}
 }
 
-func (l *link) renewLoop() {
-	at := l.p.creds.RenewAt()
-	cutSince, askNext := time.Now(), time.Now()
-	for l.r.sleep(min(max(time.Until(at), 0), lookEvery/2+rand.N(lookEvery/2))) {
-		if l.up() {
-			cutSince = time.Now()
-			l.refused.Store(false)
-		}
-		suspicious := time.Since(cutSince) > cutTolerated || l.refused.Load() && time.Now().After(askNext)
-		if time.Now().Before(at) && !suspicious {
-			continue
-		}
-		err := l.renew()
-		switch {
-		case err != nil:
-			if l.r.ctx.Err() == nil {
-				l.p.metrics.renewals.WithLabelValues("failed").Inc()
-				l.complain(err)
-			}
-			at = time.Now().Add(renewRetry/2 + rand.N(renewRetry))
-		default:
-			l.p.metrics.renewals.WithLabelValues("ok").Inc()
-			at = l.p.creds.RenewAt()
-		}
-		if suspicious {
-			l.refused.Store(false)
-			askNext = time.Now().Add(cutRenew/2 + rand.N(cutRenew))
-			cutSince = askNext
-		}
+// count keeps the number of peels of this process that are connected.
+func (l *link) count(on bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case on && !l.on:
+		l.p.metrics.connected.Inc()
+	case !on && l.on:
+		l.p.metrics.connected.Dec()
 	}
+	l.on = on
+}
+
+// renewal is when to renew the permission. Only watchRenewal touches it.
+type renewal struct {
+	at                time.Time
+	cutSince, askNext time.Time
+}
+
+// pause is how long to wait before the next look.
+func (n *renewal) pause() time.Duration {
+	return min(max(time.Until(n.at), 0), lookEvery/2+rand.N(lookEvery/2))
+}
+
+// watchRenewal renews the permission when it is time, and when the connection
+// is away for so long that the permission may be why.
+func (l *link) watchRenewal() time.Duration {
+	n := &l.renewal
+	if l.up() {
+		n.cutSince = time.Now()
+		l.refused.Store(false)
+	}
+	suspicious := time.Since(n.cutSince) > cutTolerated || l.refused.Load() && time.Now().After(n.askNext)
+	if time.Now().Before(n.at) && !suspicious {
+		return n.pause()
+	}
+	err := l.renew()
+	switch {
+	case err != nil:
+		if l.r.ctx.Err() == nil {
+			l.p.metrics.renewals.WithLabelValues("failed").Inc()
+			l.complain(err)
+		}
+		n.at = time.Now().Add(renewRetry/2 + rand.N(renewRetry))
+	default:
+		l.p.metrics.renewals.WithLabelValues("ok").Inc()
+		n.at = l.p.creds.RenewAt()
+	}
+	if suspicious {
+		l.refused.Store(false)
+		n.askNext = time.Now().Add(cutRenew/2 + rand.N(cutRenew))
+		n.cutSince = n.askNext
+	}
+	return n.pause()
 }
 
 // complain logs why there is no new permission: a server that refuses has a
@@ -222,7 +246,7 @@ func (l *link) close() {
 	if s := l.current(); s != nil {
 		s.Close()
 	}
-	l.p.metrics.connected.Set(0)
+	l.count(false)
 }
 
 // tell sends a message to the masters and waits until one has stored it.

@@ -46,11 +46,13 @@ type running struct {
 	link    *link
 	courier *courier
 	active  *active
+	catcher catcher
 
 	settings *keeper
 
 	mu     sync.Mutex
-	closed bool // begin starts nothing any more
+	facts  *time.Timer // set off to look at the facts; nil before the first connection
+	closed bool        // begin starts nothing any more
 	wg     sync.WaitGroup
 }
 
@@ -87,10 +89,6 @@ func New(cfg Config, deps Deps) *Peel {
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}
-	if deps.Functions == nil {
-		deps.Functions = function.All()
-	}
-	p.functions = function.NewRegistry(deps.Functions)
 	return p
 }
 
@@ -106,16 +104,8 @@ func (p *Peel) Start(context.Context) error {
 		return errors.New("the peel has no identity; enroll it first")
 	}
 	p.id, p.root = p.creds.Who()
-	if p.metrics == nil {
-		m, err := newMetrics(p.deps.Metrics)
-		if err != nil {
-			return err
-		}
-		s, err := newSharing(p.deps.Metrics)
-		if err != nil {
-			return err
-		}
-		p.metrics, p.sharing = m, s
+	if err := p.takeShared(); err != nil {
+		return err
 	}
 	r, err := p.open()
 	if err != nil {
@@ -124,11 +114,28 @@ func (p *Peel) Start(context.Context) error {
 	p.running = r
 	r.courier.resume()
 	r.link.start()
-	r.begin(func() { p.factsLoop(r) })
-	r.begin(func() { p.heartbeatLoop(r) })
-	r.begin(func() { p.catchUpLoop(r) })
 	r.begin(func() { p.shareLoop(r) })
 	r.begin(func() { p.settingsLoop(r) })
+	return nil
+}
+
+// takeShared takes what peels of one process have in common, or makes it for this
+// one alone.
+func (p *Peel) takeShared() error {
+	if p.metrics != nil {
+		return nil
+	}
+	if p.deps.Shared == nil {
+		if p.deps.Functions == nil {
+			p.deps.Functions = function.All()
+		}
+		var err error
+		if p.deps.Shared, err = NewShared(p.deps.Functions, p.deps.Metrics); err != nil {
+			return err
+		}
+	}
+	s := p.deps.Shared
+	p.metrics, p.sharing, p.functions = s.metrics, s.sharing, s.functions
 	return nil
 }
 
@@ -152,7 +159,8 @@ func (p *Peel) open() (*running, error) {
 	if r.spool, err = job.OpenSpool(spoolDir); err != nil {
 		return nil, errors.Join(err, r.seen.Close())
 	}
-	r.verify, err = job.NewVerifier(job.VerifierConfig{ID: p.id, Root: p.root, Seen: r.seen, Now: p.deps.Now, Refused: p.metrics.refused})
+	r.verify, err = job.NewVerifier(job.VerifierConfig{ID: p.id, Root: p.root, Seen: r.seen, Now: p.deps.Now,
+		Refused: p.metrics.refused, Passed: p.deps.Shared.passed})
 	if err != nil {
 		return nil, errors.Join(err, r.seen.Close())
 	}
@@ -210,6 +218,21 @@ func (p *Peel) Stop(ctx context.Context) error {
 
 // Died yields why the peel ended, if it ends by itself.
 func (p *Peel) Died() <-chan error { return p.died }
+
+// LookAtFacts has the facts collected now, and published when they changed.
+func (p *Peel) LookAtFacts() {
+	p.mu.Lock()
+	r := p.running
+	p.mu.Unlock()
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.facts != nil {
+		r.facts.Reset(0)
+	}
+}
 
 // Connected reports whether the peel is on the bus now.
 func (p *Peel) Connected() bool {

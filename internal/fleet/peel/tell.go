@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/rind-project/rind/internal/fleet"
@@ -23,43 +24,67 @@ func (h host) Version() string { return h.p.deps.Version }
 
 // Facts collects the facts as they are now.
 func (h host) Facts(ctx context.Context) (fleet.Facts, error) {
-	f, err := facts.Collect(ctx, "")
+	collect := h.p.deps.Facts
+	if collect == nil {
+		collect = func(ctx context.Context) (fleet.Facts, error) { return facts.Collect(ctx, "") }
+	}
+	f, err := collect(ctx)
 	f.ID, f.Peel.Version = h.p.id, h.p.deps.Version
 	return f, err
 }
 
-// factsLoop publishes the facts once when the peel has connected, and then
-// when they have changed.
-func (p *Peel) factsLoop(r *running) {
-	select {
-	case <-r.link.ready:
-	case <-r.ctx.Done():
+// speak begins what a peel says by itself. It is connected for the first time.
+func (p *Peel) speak(r *running) {
+	timer := r.again(0, (&teller{p: p, r: r}).look)
+	r.mu.Lock()
+	r.facts = timer
+	r.mu.Unlock()
+	data, err := json.Marshal(beat{Version: p.deps.Version})
+	if err != nil {
+		p.log.Error("cannot encode the heartbeat", "error", err)
 		return
 	}
-	var published [32]byte
-	var boot time.Time
-	for {
-		wait := p.cfg.Facts.Interval*9/10 + rand.N(p.cfg.Facts.Interval/5+1)
-		f, err := host{p}.Facts(r.ctx)
-		var sum [32]byte
-		if err == nil {
-			sum, err = facts.Hash(f, boot)
+	r.again(0, func() time.Duration {
+		if s := r.link.current(); s.Connected() {
+			_ = s.Publish(bus.HeartbeatSubject(p.id), data) // the next one follows
 		}
-		if err == nil && sum != published {
-			if p.publishFacts(r, f) {
-				published, boot = sum, f.BootTime
-				if sum, err = facts.Hash(f, boot); err == nil {
-					published = sum
-				}
+		return p.cfg.Heartbeat*9/10 + rand.N(p.cfg.Heartbeat/5+1)
+	})
+}
+
+// teller publishes the facts once when the peel has connected, and then when
+// they have changed.
+type teller struct {
+	p *Peel
+	r *running
+
+	mu        sync.Mutex
+	published [32]byte
+	boot      time.Time
+}
+
+// look collects the facts, publishes them if they are news, and returns when
+// to look again.
+func (t *teller) look() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	f, err := host{t.p}.Facts(t.r.ctx)
+	var sum [32]byte
+	if err == nil {
+		sum, err = facts.Hash(f, t.boot)
+	}
+	if err == nil && sum != t.published {
+		if t.p.publishFacts(t.r, f) {
+			t.published, t.boot = sum, f.BootTime
+			if sum, err = facts.Hash(f, t.boot); err == nil {
+				t.published = sum
 			}
 		}
-		if err != nil && r.ctx.Err() == nil {
-			p.log.Warn("cannot collect facts", "error", err)
-		}
-		if !r.sleep(wait) {
-			return
-		}
 	}
+	if err != nil && t.r.ctx.Err() == nil {
+		t.p.log.Warn("cannot collect facts", "error", err)
+	}
+	return t.p.cfg.Facts.Interval*9/10 + rand.N(t.p.cfg.Facts.Interval/5+1)
 }
 
 // publishFacts tries until the facts are acknowledged, or are old enough to be
@@ -93,26 +118,4 @@ func (p *Peel) publishFacts(r *running, f fleet.Facts) bool {
 // beat is the payload of a heartbeat.
 type beat struct {
 	Version string `json:"v"`
-}
-
-// heartbeatLoop says that the peel lives: some 60 bytes every 25 s.
-func (p *Peel) heartbeatLoop(r *running) {
-	data, err := json.Marshal(beat{Version: p.deps.Version})
-	if err != nil {
-		p.log.Error("cannot encode the heartbeat", "error", err)
-		return
-	}
-	select {
-	case <-r.link.ready:
-	case <-r.ctx.Done():
-		return
-	}
-	for {
-		if s := r.link.current(); s.Connected() {
-			_ = s.Publish(bus.HeartbeatSubject(p.id), data) // the next one follows
-		}
-		if !r.sleep(p.cfg.Heartbeat*9/10 + rand.N(p.cfg.Heartbeat/5+1)) {
-			return
-		}
-	}
 }
