@@ -36,7 +36,7 @@ func Ask(ctx context.Context, nc *nats.Conn, subject string, data []byte, limit 
 	if err != nil {
 		return nil, err
 	}
-	return readAnswer(msg.Data)
+	return ReadAnswer(msg.Data)
 }
 
 // CatchUp is what a peel says when it asks for the jobs that it missed.
@@ -61,8 +61,8 @@ func Answer(msg *nats.Msg, data []byte, err error) {
 	}
 }
 
-// readAnswer takes an answer's mark off.
-func readAnswer(data []byte) ([]byte, error) {
+// ReadAnswer reads what a master answered to a question.
+func ReadAnswer(data []byte) ([]byte, error) {
 	text := string(data[:min(len(data), len(markRefused))])
 	switch {
 	case strings.HasPrefix(text, markOK):

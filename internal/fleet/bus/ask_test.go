@@ -30,15 +30,15 @@ func TestParseAsk(t *testing.T) {
 func TestReadAnswer(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{"+OK": "", "+OKthere": "there", "+OK-REFUSED x": "-REFUSED x"} {
-		if got, err := readAnswer([]byte(in)); err != nil || string(got) != want {
+		if got, err := ReadAnswer([]byte(in)); err != nil || string(got) != want {
 			t.Errorf("%q: %q %v", in, got, err)
 		}
 	}
-	if _, err := readAnswer([]byte("-REFUSED no")); !errors.Is(err, ErrRefused) {
+	if _, err := ReadAnswer([]byte("-REFUSED no")); !errors.Is(err, ErrRefused) {
 		t.Errorf("a refusal: %v", err)
 	}
 	for _, in := range []string{"", "-RETRY later", "nonsense"} {
-		if _, err := readAnswer([]byte(in)); err == nil || errors.Is(err, ErrRefused) {
+		if _, err := ReadAnswer([]byte(in)); err == nil || errors.Is(err, ErrRefused) {
 			t.Errorf("%q: %v", in, err)
 		}
 	}

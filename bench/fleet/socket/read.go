@@ -1,0 +1,193 @@
+package socket
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/rind-project/rind/internal/fleet/bus"
+)
+
+// adopt makes a line the current one, says what is subscribed to, and reads.
+func (s *Socket) adopt(l *line) error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		l.conn.Close()
+		return nats.ErrConnectionClosed
+	}
+	var say strings.Builder
+	fmt.Fprintf(&say, "SUB %s* %d\r\n", s.inbox, inboxSID)
+	for i, sub := range s.subs {
+		if sub.fn != nil {
+			fmt.Fprintf(&say, "SUB %s %d\r\n", sub.subject, inboxSID+1+i)
+		}
+	}
+	s.line, s.pongs = l, nil
+	if s.alive == nil {
+		s.alive = time.AfterFunc(s.cfg.PingInterval, s.ping)
+	} else {
+		s.alive.Reset(s.cfg.PingInterval)
+	}
+	s.mu.Unlock()
+	go s.read(l)
+	return s.write(say.String(), nil, "")
+}
+
+// read handles what comes until the line breaks.
+func (s *Socket) read(l *line) {
+	for {
+		text, err := l.readLine()
+		if err == nil {
+			err = s.handle(l, text)
+		}
+		if err != nil {
+			s.lost(l, err)
+			return
+		}
+	}
+}
+
+func (s *Socket) handle(l *line, text string) error {
+	word, rest, _ := strings.Cut(text, " ")
+	switch word {
+	case "MSG", "HMSG":
+		m, err := l.readMessage(text)
+		if err == nil {
+			s.deliver(m)
+		}
+		return err
+	case "PING":
+		return s.write("PONG\r\n", nil, "")
+	case "PONG":
+		s.mu.Lock()
+		if len(s.pongs) > 0 {
+			if s.pongs[0] != nil {
+				close(s.pongs[0])
+			}
+			if s.pongs = s.pongs[1:]; len(s.pongs) == 0 {
+				s.pongs = nil
+			}
+		}
+		s.mu.Unlock()
+	case "INFO":
+		var in info
+		if err := json.Unmarshal([]byte(rest), &in); err != nil {
+			return fmt.Errorf("reading the server's news: %w", err)
+		}
+		if len(in.ConnectURLs) > 0 {
+			s.learn(s.d.servers(in.ConnectURLs))
+		}
+	case "-ERR":
+		if s.cfg.Log != nil {
+			s.cfg.Log.Warn("bus error", "error", serverError(text))
+		}
+	}
+	return nil
+}
+
+func (s *Socket) deliver(m message) {
+	if m.sid == inboxSID {
+		token := strings.TrimPrefix(m.subject, s.inbox)
+		s.mu.Lock()
+		fn := s.waiting[token]
+		delete(s.waiting, token)
+		s.mu.Unlock()
+		if fn == nil {
+			return
+		}
+		if m.status == "503" {
+			fn(Answer{Err: bus.ErrNoMaster})
+			return
+		}
+		fn(Answer{Data: m.data})
+		return
+	}
+	s.mu.Lock()
+	var fn func(string, []byte)
+	if i := m.sid - inboxSID - 1; i >= 0 && i < len(s.subs) {
+		fn = s.subs[i].fn
+	}
+	s.mu.Unlock()
+	if fn != nil {
+		fn(m.subject, m.data)
+	}
+}
+
+// ping tests the connection now and then.
+func (s *Socket) ping() {
+	s.mu.Lock()
+	l := s.line
+	late := len(s.pongs) >= s.cfg.MaxPingsOut
+	if l != nil && !late {
+		s.pongs = append(s.pongs, nil)
+		s.alive.Reset(s.cfg.PingInterval)
+	}
+	s.mu.Unlock()
+	switch {
+	case l == nil:
+	case late:
+		s.lost(l, nats.ErrStaleConnection)
+	default:
+		_ = s.write("PING\r\n", nil, "") // a broken line is noticed by its reader
+	}
+}
+
+// lost ends a line, and begins to connect again.
+func (s *Socket) lost(l *line, why error) {
+	s.mu.Lock()
+	if s.line != l {
+		s.mu.Unlock()
+		return
+	}
+	s.line = nil
+	s.alive.Stop()
+	waiting, closed := s.waiting, s.closed
+	s.waiting = nil
+	s.mu.Unlock()
+	l.conn.Close()
+	for _, fn := range waiting {
+		fn(Answer{Err: nats.ErrConnectionClosed})
+	}
+	if closed {
+		return
+	}
+	if s.cfg.Log != nil {
+		s.cfg.Log.Warn("disconnected from the bus", "error", why)
+	}
+	s.on.Down(s)
+	s.again(0)
+}
+
+// again tries the next server: at once while there is one that was not tried
+// yet, and after a pause when all were. There is no goroutine in the pause.
+func (s *Socket) again(try int) {
+	s.mu.Lock()
+	n := len(s.urls)
+	next := s.urls[(try+1)%n]
+	s.mu.Unlock()
+	pause := time.Duration(0)
+	if try%n == n-1 {
+		pause = wait(s.cfg.ReconnectWait)
+	}
+	time.AfterFunc(pause, func() {
+		s.mu.Lock()
+		closed := s.closed
+		s.mu.Unlock()
+		if closed {
+			return
+		}
+		if s.cfg.MaxReconnects >= 0 && try/n >= s.cfg.MaxReconnects {
+			s.close(nats.ErrNoServers)
+			return
+		}
+		if err := s.connect(next); err != nil {
+			s.again(try + 1)
+			return
+		}
+		s.on.Up(s)
+	})
+}

@@ -1,0 +1,252 @@
+package socket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/rind-project/rind/internal/fleet/bus"
+	"github.com/rind-project/rind/internal/fleet/peel"
+)
+
+// inboxSID is the subscription of answers; those of the peel follow.
+const inboxSID = 1
+
+// Socket is one peel's connection. It connects again by itself, as the client
+// library does.
+type Socket struct {
+	d     *Dialer
+	cfg   bus.ConnConfig
+	on    peel.SocketEvents
+	inbox string // prefix of the answers' subjects, with the dot
+
+	out sync.Mutex // one write at a time
+
+	mu      sync.Mutex
+	line    *line // nil while it is away
+	urls    []string
+	subs    []subscription // by sid, from inboxSID+1 on
+	waiting map[string]func(Answer)
+	asked   uint64
+	pongs   []chan struct{} // of pings that are not answered; nil for those that test the connection
+	alive   *time.Timer
+	closed  bool
+}
+
+type subscription struct {
+	subject string
+	fn      func(string, []byte) // nil: not any more
+}
+
+// Answer is what came back to a Call.
+type Answer struct {
+	Data []byte
+	Err  error // bus.ErrNoMaster when nobody listens
+}
+
+// Publish sends a message.
+func (s *Socket) Publish(subject string, data []byte) error { return s.publish(subject, "", data) }
+
+func (s *Socket) publish(subject, reply string, data []byte) error {
+	if reply != "" {
+		reply += " "
+	}
+	return s.write("PUB "+subject+" "+reply+strconv.Itoa(len(data))+"\r\n", data, "\r\n")
+}
+
+// Call publishes a message, and calls fn once, from the reading goroutine or
+// when the connection is lost, unless cancel is called before.
+func (s *Socket) Call(subject string, data []byte, fn func(Answer)) (cancel func(), err error) {
+	s.mu.Lock()
+	s.asked++
+	token := strconv.FormatUint(s.asked, 36)
+	if s.waiting == nil {
+		s.waiting = map[string]func(Answer){}
+	}
+	s.waiting[token] = fn
+	s.mu.Unlock()
+	cancel = func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.waiting, token)
+	}
+	if err := s.publish(subject, s.inbox+token, data); err != nil {
+		cancel()
+		return nil, err
+	}
+	return cancel, nil
+}
+
+// Ask asks the masters.
+func (s *Socket) Ask(ctx context.Context, subject string, data []byte, limit time.Duration) ([]byte, error) {
+	got := make(chan Answer, 1)
+	cancel, err := s.Call(subject, data, func(a Answer) { got <- a })
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
+	t := time.NewTimer(limit)
+	defer t.Stop()
+	select {
+	case a := <-got:
+		if a.Err != nil {
+			return nil, a.Err
+		}
+		return bus.ReadAnswer(a.Data)
+	case <-t.C:
+		return nil, context.DeadlineExceeded
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Subscribe calls fn for each message, on the reading goroutine.
+func (s *Socket) Subscribe(subjects []string, fn func(string, []byte)) error {
+	s.mu.Lock()
+	var say strings.Builder
+	for _, subject := range subjects {
+		s.subs = append(s.subs, subscription{subject, fn})
+		fmt.Fprintf(&say, "SUB %s %d\r\n", subject, inboxSID+len(s.subs))
+	}
+	s.mu.Unlock()
+	if err := s.flush(say.String(), 10*time.Second); err != nil {
+		return fmt.Errorf("subscribing to %s: %w", subjects, err)
+	}
+	return nil
+}
+
+// flush writes, and waits until the server has read it.
+func (s *Socket) flush(say string, limit time.Duration) error {
+	pong := make(chan struct{})
+	s.mu.Lock()
+	s.pongs = append(s.pongs, pong)
+	s.mu.Unlock()
+	if err := s.write(say, nil, "PING\r\n"); err != nil {
+		return err
+	}
+	t := time.NewTimer(limit)
+	defer t.Stop()
+	select {
+	case <-pong:
+		return nil
+	case <-t.C:
+		return nats.ErrTimeout
+	}
+}
+
+// Unsubscribe ends all subscriptions but that of the answers.
+func (s *Socket) Unsubscribe() {
+	s.mu.Lock()
+	var say strings.Builder
+	for i := range s.subs {
+		if s.subs[i].fn != nil {
+			s.subs[i].fn = nil
+			fmt.Fprintf(&say, "UNSUB %d\r\n", inboxSID+1+i)
+		}
+	}
+	s.mu.Unlock()
+	_ = s.write(say.String(), nil, "") // fails where nothing comes anyway
+}
+
+// Connected reports whether it is up now.
+func (s *Socket) Connected() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.line != nil
+}
+
+// Drain ends the subscriptions and, when the answers that are waited for have
+// come, the connection.
+func (s *Socket) Drain() {
+	go func() {
+		s.mu.Lock()
+		var say strings.Builder
+		for i := range s.subs {
+			fmt.Fprintf(&say, "UNSUB %d\r\n", inboxSID+1+i)
+		}
+		s.mu.Unlock()
+		_ = s.flush(say.String(), s.cfg.DrainTimeout) // what is on its way still comes
+		for end := time.Now().Add(s.cfg.DrainTimeout); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+			s.mu.Lock()
+			n := len(s.waiting)
+			s.mu.Unlock()
+			if n == 0 {
+				break
+			}
+		}
+		s.Close()
+	}()
+}
+
+// Close ends it.
+func (s *Socket) Close() { s.close(nil) }
+
+func (s *Socket) close(why error) {
+	s.mu.Lock()
+	before := s.closed
+	s.closed = true
+	s.mu.Unlock()
+	if before {
+		return
+	}
+	s.Cut()
+	s.on.Closed(s, why)
+}
+
+// Cut breaks the connection, as a network does. It comes back by itself.
+func (s *Socket) Cut() {
+	s.mu.Lock()
+	l := s.line
+	s.mu.Unlock()
+	if l != nil {
+		s.lost(l, errors.New("cut"))
+	}
+}
+
+// write sends head, data and tail in one write.
+func (s *Socket) write(head string, data []byte, tail string) error {
+	s.mu.Lock()
+	l := s.line
+	s.mu.Unlock()
+	if l == nil {
+		return nats.ErrConnectionClosed
+	}
+	b := buffers.Get().(*[]byte)
+	defer buffers.Put(b)
+	*b = append(append(append((*b)[:0], head...), data...), tail...)
+	s.out.Lock()
+	defer s.out.Unlock()
+	_, err := l.conn.Write(*b)
+	return err
+}
+
+// buffers are what is written from. A large one is left to the collector.
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }}
+
+// learn takes up addresses that a server named.
+func (s *Socket) learn(more []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, u := range more {
+		if !slices.Contains(s.urls, u) {
+			s.urls = append(slices.Clip(s.urls), u)
+		}
+	}
+}
+
+// front puts the server that is connected to first, so that another one is
+// tried first when it is lost.
+func (s *Socket) front(server string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := slices.Index(s.urls, server); i > 0 {
+		s.urls = slices.Concat([]string{server}, s.urls[:i], s.urls[i+1:])
+	}
+}
