@@ -14,6 +14,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rind-project/rind/bench/hosts"
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/target"
 )
@@ -95,7 +96,7 @@ func run(peels, rounds int) error {
 func build(peels int) (*target.Index, error) {
 	made := make([][]byte, peels)
 	for n := range made {
-		b, err := json.Marshal(facts(n))
+		b, err := json.Marshal(hosts.Facts(n))
 		if err != nil {
 			return nil, err
 		}

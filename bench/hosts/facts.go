@@ -1,4 +1,6 @@
-package main
+// Package hosts makes up hosts with some 60 facts each, by chance with a fixed
+// beginning, so that every run has the same.
+package hosts
 
 import (
 	"fmt"
@@ -20,9 +22,9 @@ var distros = []distro{
 	{"Alpine", "alpine", "apk", "Alpine Linux v3.20", "3.20.3", "", "6.6.%d-0-lts"},
 }
 
-// facts makes the facts of a peel: some 60 values, of which some are one of a
+// Facts makes the facts of the nth peel: some 60 values, of which some are one of a
 // few and some are its own.
-func facts(n int) fleet.Facts {
+func Facts(n int) fleet.Facts {
 	r := rand.New(rand.NewPCG(uint64(n), 42))
 	roles := []string{"web", "web", "web", "web", "db", "cache", "mq", "ci"}
 	stages := []string{"prod", "prod", "prod", "prod", "dev"}
