@@ -18,6 +18,7 @@ type heard struct {
 	mu      sync.Mutex
 	beats   []string // payloads
 	facts   []string
+	asks    []string                  // subjects
 	returns map[string][]fleet.Return // by job, each time that it came
 	conns   []string                  // "+cid" and "-cid", in their order
 	bad     []string                  // replies that are in no own inbox
@@ -38,7 +39,7 @@ func (w *world) listen() {
 	w.t.Helper()
 	nc, sys := w.connect(w.bus.ServerUser), w.connect(w.bus.SystemUser)
 	for subject, fn := range map[string]nats.MsgHandler{
-		bus.AllHeartbeats: w.heard.onBeat, bus.AllFacts: w.heard.onFacts, bus.AllReturns: w.heard.onReturn,
+		bus.AllHeartbeats: w.heard.onBeat, bus.AllFacts: w.heard.onFacts, bus.AllReturns: w.heard.onReturn, bus.AllAsks: w.heard.onAsk,
 	} {
 		if _, err := nc.Subscribe(subject, fn); err != nil {
 			w.t.Fatal(err)
@@ -86,6 +87,13 @@ func (h *heard) onBeat(m *nats.Msg) {
 func (h *heard) onFacts(m *nats.Msg) {
 	h.mu.Lock()
 	h.facts = append(h.facts, m.Subject+" "+string(m.Data))
+	h.mu.Unlock()
+	bus.Accept(m)
+}
+
+func (h *heard) onAsk(m *nats.Msg) {
+	h.mu.Lock()
+	h.asks = append(h.asks, m.Subject)
 	h.mu.Unlock()
 	bus.Accept(m)
 }

@@ -39,7 +39,7 @@ func Run(t *testing.T, dial peel.Dialer) {
 
 func body(fn string) job.Body {
 	now := time.Now().UTC()
-	return job.Body{JID: job.NewJID(), Function: fn, By: "suite", Signed: now, Expires: now.Add(time.Minute)}
+	return job.Body{JID: job.NewJID(), Function: fn, By: "suite", Signed: now, Expires: now.Add(time.Minute), Limit: time.Minute}
 }
 
 // message signs a job for all, or for targets, of which it takes the nth.
@@ -89,6 +89,9 @@ func testSpeaks(t *testing.T, w *world) {
 		}
 		if n := count(t, reg, "facts_published_total", ""); n != 1 {
 			return fmt.Errorf("%v acknowledged", n)
+		}
+		if len(w.heard.asks) != 1 || w.heard.asks[0] != "ask.suite-1."+bus.CatchUpAsk {
+			return fmt.Errorf("questions %q, want one for what was missed", w.heard.asks)
 		}
 		return nil
 	})
@@ -332,6 +335,7 @@ func testReconnects(t *testing.T, w *world) {
 	case <-time.After(30 * time.Second):
 		t.Fatal("the job did not begin")
 	}
+	w.asked(1)
 	w.stop()
 	eventually(t, "it notices", func() error {
 		if p.Connected() || count(t, reg, "connected", "") != 0 {
@@ -347,6 +351,7 @@ func testReconnects(t *testing.T, w *world) {
 		}
 		return nil
 	})
+	w.asked(2)
 	if r := w.returned(before.JID, 1)[0]; !r.OK || string(r.Value) != `"waited"` {
 		t.Errorf("what ran meanwhile returned %+v", r)
 	}
@@ -355,4 +360,17 @@ func testReconnects(t *testing.T, w *world) {
 	if r := w.returned(after.JID, 1)[0]; !r.OK {
 		t.Errorf("after the restart: %+v", r)
 	}
+}
+
+// asked waits until the peel has asked so often for what it missed.
+func (w *world) asked(times int) {
+	w.t.Helper()
+	eventually(w.t, "it asks for what it missed", func() error {
+		w.heard.mu.Lock()
+		defer w.heard.mu.Unlock()
+		if len(w.heard.asks) < times {
+			return fmt.Errorf("questions %q, want %d", w.heard.asks, times)
+		}
+		return nil
+	})
 }
