@@ -151,17 +151,20 @@ func (f *Fleet) add(n int, id *identity) {
 	f.peels = append(f.peels, &one{f: f, n: n, id: id})
 }
 
-// connect starts every peel that does not run, so many at a time, and returns
-// when all are connected.
-func (f *Fleet) connect(ctx context.Context, atOnce int, state string) error {
-	slots := make(chan struct{}, max(1, atOnce))
+// connect starts the peels that do not run, of the first count ones or of all
+// when it is 0, so many at a time, and returns when all are connected.
+func (f *Fleet) connect(ctx context.Context, count, atOnce int, state string) error {
 	begin := f.dials.Load()
 	started := int64(0)
-	for _, o := range f.all() {
+	all := f.all()
+	if count > 0 {
+		all = all[:min(count, len(all))]
+	}
+	for _, o := range all {
 		if o.running() {
 			continue
 		}
-		for started-(f.dials.Load()-begin) >= int64(cap(slots)) {
+		for started-(f.dials.Load()-begin) >= int64(max(1, atOnce)) {
 			if err := pause(ctx, time.Millisecond); err != nil {
 				return err
 			}

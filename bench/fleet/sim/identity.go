@@ -89,11 +89,11 @@ func (i *identity) take(token string) error {
 	return nil
 }
 
-// order has the permission renewed soon, by issue if it is not nil.
+// order says who signs the next permission.
 func (i *identity) order(issue func(*identity) (string, error)) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.issue, i.renewAt = issue, time.Now()
+	i.issue = issue
 }
 
 // Renew takes a new permission.

@@ -114,7 +114,7 @@ func (f *Fleet) do(ctx context.Context, o Order, r *Report) (err error) {
 	case "load":
 		return f.load(o)
 	case "connect":
-		return f.connect(ctx, o.AtOnce, o.State)
+		return f.connect(ctx, o.Count, o.AtOnce, o.State)
 	case "connected":
 		return f.awaitConnected(ctx)
 	case "away":
@@ -204,6 +204,12 @@ func (f *Fleet) permit(ctx context.Context, seed string) error {
 	want := f.counter("renewals_total") + float64(len(f.all()))
 	for _, o := range f.all() {
 		o.id.order(sign)
+		o.mu.Lock()
+		p := o.p
+		o.mu.Unlock()
+		if p != nil {
+			p.RenewNow()
+		}
 	}
 	_, err = f.await(ctx, "renewals_total", want)
 	return err

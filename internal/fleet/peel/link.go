@@ -34,6 +34,9 @@ type link struct {
 	on      bool // counted as connected
 	closing bool
 	ready   chan struct{} // closed at the first connection
+	ordered atomic.Bool   // the permission is to be renewed before its time
+	look    *time.Timer   // at the clock and the connection
+	looking sync.Mutex    // one look at a time
 	renewal renewal
 }
 
@@ -54,7 +57,9 @@ func (l *link) start() {
 		l.p.speak(l.r)
 	})
 	l.renewal = renewal{at: l.p.creds.RenewAt(), cutSince: time.Now(), askNext: time.Now()}
-	l.r.again(l.renewal.pause(), l.watchRenewal)
+	l.mu.Lock()
+	l.look = l.r.again(l.renewal.pause(), l.watchRenewal)
+	l.mu.Unlock()
 }
 
 // connect makes a connection the current one, with its subscriptions. Once
@@ -143,10 +148,21 @@ func (l *link) count(on bool) {
 	l.on = on
 }
 
-// renewal is when to renew the permission. Only watchRenewal touches it.
+// renewal is when to renew the permission. Only watchRenewal touches it, which
+// looking guards.
 type renewal struct {
 	at                time.Time
 	cutSince, askNext time.Time
+}
+
+// renewSoon renews the permission before its time.
+func (l *link) renewSoon() {
+	l.ordered.Store(true)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.look != nil {
+		l.look.Reset(0)
+	}
 }
 
 // pause is how long to wait before the next look.
@@ -157,7 +173,12 @@ func (n *renewal) pause() time.Duration {
 // watchRenewal renews the permission when it is time, and when the connection
 // is away for so long that the permission may be why.
 func (l *link) watchRenewal() time.Duration {
+	l.looking.Lock()
+	defer l.looking.Unlock()
 	n := &l.renewal
+	if l.ordered.Swap(false) {
+		n.at = time.Now()
+	}
 	if l.up() {
 		n.cutSince = time.Now()
 		l.refused.Store(false)

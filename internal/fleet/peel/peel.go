@@ -234,6 +234,16 @@ func (p *Peel) LookAtFacts() {
 	}
 }
 
+// RenewNow has the permission for the bus renewed before its time.
+func (p *Peel) RenewNow() {
+	p.mu.Lock()
+	r := p.running
+	p.mu.Unlock()
+	if r != nil {
+		r.link.renewSoon()
+	}
+}
+
 // Connected reports whether the peel is on the bus now.
 func (p *Peel) Connected() bool {
 	p.mu.Lock()
