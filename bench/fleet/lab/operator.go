@@ -43,17 +43,23 @@ func (o *Operator) Send(ctx context.Context, target, function string, args ...st
 // Follow follows a job to its end, as `rind run` does: every return comes over
 // the stream, and then the job.
 func (o *Operator) Follow(ctx context.Context, j fleet.Job) (fleet.Job, int, error) {
-	returns := 0
+	seen := map[fleet.PeelID]bool{}
 	err := o.c.Events(ctx, "/jobs/"+j.JID+"/events", func(e client.Event) (bool, error) {
 		switch e.Name {
 		case "return":
-			returns++
+			var r struct{ Peel fleet.PeelID }
+			if err := json.Unmarshal(e.Data, &r); err != nil {
+				return false, err
+			}
+			if r.Peel != "" {
+				seen[r.Peel] = true
+			}
 		case "done":
 			return false, json.Unmarshal(e.Data, &j)
 		}
 		return true, nil
 	})
-	return j, returns, err
+	return j, len(seen), err
 }
 
 // Run sends a job and follows it. Everybody has to answer well.

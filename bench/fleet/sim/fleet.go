@@ -70,10 +70,16 @@ func filler(n int) string {
 	return string(b)
 }
 
+// moreMounts makes the facts of a host some 2 KB long.
+const moreMounts = 9
+
 // facts are those of the host, with a value that changes when all are told to.
 func (o *one) facts(context.Context) (fleet.Facts, error) {
 	f := hosts.Facts(o.n)
 	f.Mem.Swap += o.f.turn.Load() << 20
+	for i := range moreMounts {
+		f.Mounts = append(f.Mounts, fleet.Mount{Device: fmt.Sprintf("/dev/mapper/vg0-data%02d", i), Path: fmt.Sprintf("/srv/data/volume-%02d", i), FSType: "xfs", Size: int64(i+1) << 36})
+	}
 	return f, nil
 }
 
