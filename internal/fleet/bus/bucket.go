@@ -103,7 +103,9 @@ func (b BucketSpec) StreamConfig(replicas int) jetstream.StreamConfig {
 		Duplicates:        DuplicateWindow,
 		AllowDirect:       !b.Exact,
 		AllowRollup:       !b.Untrusted,
-		DenyDelete:        true,
+		// Masters store what a fleet says at once in batches, each synced once.
+		AllowAtomicPublish: b.Untrusted,
+		DenyDelete:         true,
 	}
 	if b.TTL > 0 && b.TTL < DuplicateWindow {
 		cfg.Duplicates = b.TTL

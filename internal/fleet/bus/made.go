@@ -109,6 +109,6 @@ func same(a, b jetstream.StreamConfig) bool {
 		a.MaxMsgsPerSubject == b.MaxMsgsPerSubject && a.MaxBytes == b.MaxBytes && a.MaxAge == b.MaxAge &&
 		a.MaxMsgSize == b.MaxMsgSize && a.MaxConsumers == b.MaxConsumers && a.Storage == b.Storage &&
 		a.Replicas == b.Replicas && a.Discard == b.Discard && a.Duplicates == b.Duplicates &&
-		a.AllowDirect == b.AllowDirect && a.AllowRollup == b.AllowRollup && a.DenyDelete == b.DenyDelete &&
+		a.AllowDirect == b.AllowDirect && a.AllowRollup == b.AllowRollup && a.AllowAtomicPublish == b.AllowAtomicPublish && a.DenyDelete == b.DenyDelete &&
 		a.Metadata[metaReplicas] == b.Metadata[metaReplicas]
 }

@@ -1,6 +1,11 @@
 package master
 
-import "context"
+import (
+	"context"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+)
 
 // TakeOver has a master take a job over as if the one that collects it were
 // dead.
@@ -15,4 +20,17 @@ func TakeOver(ctx context.Context, m *Master, jid string) error {
 	}
 	l.wg.Go(func() { m.adopt(l, rec) })
 	return nil
+}
+
+// WriteReturns writes returns as one batch.
+func (m *Master) WriteReturns(msgs []*nats.Msg) {
+	m.now.intake.returns.write(wants(msgs))
+}
+
+func wants(msgs []*nats.Msg) []*want {
+	var all []*want
+	for _, msg := range msgs {
+		all = append(all, &want{msg: msg, key: strings.TrimPrefix(msg.Subject, "ret."), once: true})
+	}
+	return all
 }

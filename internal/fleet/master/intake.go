@@ -2,8 +2,6 @@ package master
 
 import (
 	"encoding/json"
-	"errors"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -16,9 +14,8 @@ import (
 
 // Bounds of what is on its way into the buckets.
 const (
-	maxStoring  = 4096            // writes that the broker has not acknowledged
-	storeWait   = 5 * time.Second // for one acknowledgement
-	intakeQueue = "masters"       // each message is taken by one master
+	maxStoring  = 2048      // values that wait to be written into a bucket
+	intakeQueue = "masters" // each message is taken by one master
 	maxFacts    = 200 << 10
 )
 
@@ -32,15 +29,9 @@ type intake struct {
 	m       *Master
 	l       *live
 	js      jetstream.JetStream
-	storing chan stored
+	returns *bucketWriter
+	facts   *bucketWriter
 	aimed   aimed
-}
-
-// stored is a write whose acknowledgement is waited for.
-type stored struct {
-	msg  *nats.Msg
-	ack  jetstream.PubAckFuture
-	once bool // it is good, too, when the key has a value already
 }
 
 func (m *Master) takeIn(l *live) error {
@@ -48,8 +39,9 @@ func (m *Master) takeIn(l *live) error {
 	if err != nil {
 		return err
 	}
-	in := &intake{m: m, l: l, js: js, storing: make(chan stored, maxStoring), aimed: aimed{l: l, lists: map[string][]fleet.PeelID{}}}
-	l.wg.Go(in.answer)
+	in := &intake{m: m, l: l, js: js, aimed: aimed{l: l, lists: map[string][]fleet.PeelID{}}}
+	in.returns, in.facts = in.newWriter(bus.JobReturns), in.newWriter(bus.Facts)
+	l.intake = in
 	if err := l.subscribeQueue(bus.AllReturns, m.metered(l, peelSecond, false, in.onReturn)); err != nil {
 		return err
 	}
@@ -110,7 +102,7 @@ func (in *intake) onReturn(msg *nats.Msg) {
 		return
 	}
 	key := bus.ReturnKey(jid, id, n)
-	in.store(msg, bus.JobReturns, key, true, jetstream.WithMsgID(key), jetstream.WithExpectLastSequencePerSubject(0))
+	in.returns.wait(&want{msg: msg, key: key, once: true})
 }
 
 func (in *intake) onFacts(msg *nats.Msg) {
@@ -127,7 +119,10 @@ func (in *intake) onFacts(msg *nats.Msg) {
 		bus.Refuse(msg, err.Error())
 		return
 	}
-	in.store(msg, bus.Facts, string(id), false)
+	if !in.facts.offer(&want{msg: msg, key: string(id)}) {
+		in.m.metrics.unstored.Inc()
+		bus.Retry(msg, "so many facts come that the bus is behind")
+	}
 }
 
 // checkFacts looks at the form of facts; what stands in them is the peel's.
@@ -143,63 +138,4 @@ func checkFacts(data []byte, id fleet.PeelID) error {
 		return errs.New(errs.Invalid, "the facts are of %q and not of %q", f.ID, id)
 	}
 	return nil
-}
-
-// store begins a write. When the broker is behind, the peel is told to try
-// again rather than kept waiting.
-func (in *intake) store(msg *nats.Msg, bucket, key string, once bool, opts ...jetstream.PublishOpt) {
-	if err := in.l.room(); err != nil {
-		in.m.metrics.unstored.Inc()
-		bus.Retry(msg, err.Error())
-		return
-	}
-	ack, err := in.js.PublishAsync("$KV."+bucket+"."+key, msg.Data, opts...)
-	if err != nil {
-		bus.Retry(msg, bus.Explain(bucket, err).Error())
-		return
-	}
-	select {
-	case in.storing <- stored{msg, ack, once}:
-	case <-in.l.ctx.Done():
-	}
-}
-
-// answer tells peels what became of their messages, in the order in which they
-// came.
-func (in *intake) answer() {
-	for {
-		select {
-		case s := <-in.storing:
-			in.await(s)
-		case <-in.l.ctx.Done():
-			return
-		}
-	}
-}
-
-func (in *intake) await(s stored) {
-	t := time.NewTimer(storeWait)
-	defer t.Stop()
-	select {
-	case <-s.ack.Ok():
-		bus.Accept(s.msg)
-	case err := <-s.ack.Err():
-		if s.once && isStored(err) {
-			bus.Accept(s.msg)
-			return
-		}
-		in.m.metrics.unstored.Inc()
-		bus.Retry(s.msg, err.Error())
-	case <-t.C:
-		in.m.metrics.unstored.Inc()
-		bus.Retry(s.msg, "the bus does not acknowledge")
-	case <-in.l.ctx.Done():
-	}
-}
-
-// isStored reports whether a first write failed because there was one before.
-func isStored(err error) bool {
-	api, ok := errors.AsType[*jetstream.APIError](err)
-	return ok && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
-		api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }

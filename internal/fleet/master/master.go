@@ -46,6 +46,7 @@ type live struct {
 	roster    *roster
 	presence  *presence
 	board     *board
+	intake    *intake
 	masters   *masters
 	names     sync.Map   // of the bus's servers, by their ids
 	returning *pace.Pace // of peels that ask what they missed

@@ -11,6 +11,7 @@ import (
 // metrics are the master's counters.
 type metrics struct {
 	jobs, backfilled, late, superseded prometheus.Counter
+	batches, split                     prometheus.Counter
 	returns                            *prometheus.CounterVec
 	stray                              *prometheus.CounterVec
 	asks                               *prometheus.CounterVec
@@ -36,6 +37,10 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Help: "Messages of peels that were not used, by the reason: unknown_job, untargeted, duplicate, malformed, reply, heartbeat, facts."}, []string{"reason"}),
 		asks: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rind_master_asks_total",
 			Help: "Questions of peels, by how they ended: ok, failed, refused, too_often."}, []string{"result"}),
+		batches: prometheus.NewCounter(prometheus.CounterOpts{Name: "rind_master_batches_total",
+			Help: "Batches of returns or facts that were stored as one."}),
+		split: prometheus.NewCounter(prometheus.CounterOpts{Name: "rind_master_batches_split_total",
+			Help: "Batches that the bus did not take as one, mostly because a return in them was stored before; their values went one by one."}),
 		unstored: prometheus.NewCounter(prometheus.CounterOpts{Name: "rind_master_unstored_messages_total",
 			Help: "Returns and facts that the bus did not store at the first try; the peel sends them again."}),
 		flooded: prometheus.NewCounter(prometheus.CounterOpts{Name: "rind_master_flood_dropped_total",
@@ -51,7 +56,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.jobs, m.backfilled, m.late, m.superseded, m.returns, m.stray, m.asks, m.unstored, m.flooded, m.cutOff, m.running, m.peels} {
+	for _, c := range []prometheus.Collector{m.jobs, m.batches, m.split, m.backfilled, m.late, m.superseded, m.returns, m.stray, m.asks, m.unstored, m.flooded, m.cutOff, m.running, m.peels} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("registering the master's metrics: %w", err)
 		}

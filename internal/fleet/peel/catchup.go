@@ -1,6 +1,7 @@
 package peel
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"math/rand/v2"
@@ -54,10 +55,14 @@ func (p *Peel) catchUpUntilAnswered(r *running) {
 	if !r.sleep(rand.N(catchUpSpread)) {
 		return
 	}
+	patience := ackWait
 	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
-		err := p.catchUp(r)
+		err := p.catchUp(r, patience)
 		if err == nil || errors.Is(err, bus.ErrRefused) || !r.link.up() {
 			return // a connection that is made anew asks again
+		}
+		if errors.Is(err, context.DeadlineExceeded) {
+			patience = min(2*patience, lastAckWait)
 		}
 		p.metrics.retries.Inc()
 		if errors.Is(err, bus.ErrNoMaster) {
@@ -69,7 +74,7 @@ func (p *Peel) catchUpUntilAnswered(r *running) {
 	}
 }
 
-func (p *Peel) catchUp(r *running) error {
+func (p *Peel) catchUp(r *running, patience time.Duration) error {
 	have := append(r.active.names(), r.spool.Jobs()...)
 	slices.Sort(have)
 	have = slices.Compact(have)
@@ -77,6 +82,6 @@ func (p *Peel) catchUp(r *running) error {
 	if err != nil {
 		return err
 	}
-	_, err = r.link.ask(r.ctx, bus.AskSubject(p.id, bus.CatchUpAsk), data, ackWait)
+	_, err = r.link.ask(r.ctx, bus.AskSubject(p.id, bus.CatchUpAsk), data, patience)
 	return err
 }

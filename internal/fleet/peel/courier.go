@@ -1,6 +1,7 @@
 package peel
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"math/rand/v2"
@@ -15,7 +16,8 @@ import (
 
 // Pace of deliveries.
 const (
-	ackWait       = 5 * time.Second
+	ackWait       = 5 * time.Second  // at the first try
+	lastAckWait   = 40 * time.Second // a master that is behind is not helped by being asked again
 	firstRetry    = 250 * time.Millisecond
 	lastRetry     = 30 * time.Second
 	noMasterRetry = 2 * time.Second
@@ -48,11 +50,14 @@ func (c *courier) deliver(jid string) {
 	c.p.metrics.spooled.Inc()
 	c.r.begin(func() {
 		defer c.p.metrics.spooled.Dec()
-		wait := firstRetry
+		wait, patience := firstRetry, ackWait
 		for first := true; ; first = false {
-			done, err := c.try(jid)
+			done, err := c.try(jid, patience)
 			if done {
 				return
+			}
+			if errors.Is(err, context.DeadlineExceeded) {
+				patience = min(2*patience, lastAckWait)
 			}
 			if !errors.Is(err, nats.ErrConnectionClosed) {
 				c.p.metrics.retries.Inc()
@@ -75,7 +80,7 @@ func (c *courier) deliver(jid string) {
 
 // try publishes all parts of a return. It is done when they are acknowledged,
 // or when there is nothing to wait for any more.
-func (c *courier) try(jid string) (bool, error) {
+func (c *courier) try(jid string, patience time.Duration) (bool, error) {
 	select {
 	case c.slot <- struct{}{}:
 		defer func() { <-c.slot }()
@@ -95,7 +100,7 @@ func (c *courier) try(jid string) (bool, error) {
 		c.p.metrics.lost.Inc()
 		return true, c.r.spool.Remove(jid)
 	}
-	err = c.publish(ret)
+	err = c.publish(ret, patience)
 	if errors.Is(err, bus.ErrRefused) {
 		c.p.log.Error("a return is not taken, and is given up", "jid", jid, "error", err)
 		c.p.metrics.lost.Inc()
@@ -113,13 +118,13 @@ func (c *courier) try(jid string) (bool, error) {
 
 // publish sends the parts in their order. A master drops a part that is stored
 // already, when only its answer was lost.
-func (c *courier) publish(ret fleet.Return) error {
+func (c *courier) publish(ret fleet.Return, patience time.Duration) error {
 	parts, err := job.Split(ret)
 	if err != nil {
 		return err
 	}
 	for n, part := range parts {
-		if err := c.r.link.tell(c.r.ctx, bus.ReturnSubject(ret.JID, c.p.id, n), part); err != nil {
+		if err := c.r.link.tell(c.r.ctx, bus.ReturnSubject(ret.JID, c.p.id, n), part, patience); err != nil {
 			return err
 		}
 	}

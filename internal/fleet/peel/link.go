@@ -271,7 +271,7 @@ func (l *link) close() {
 }
 
 // tell sends a message to the masters and waits until one has stored it.
-func (l *link) tell(ctx context.Context, subject string, data []byte) error {
-	_, err := l.ask(ctx, subject, data, ackWait)
+func (l *link) tell(ctx context.Context, subject string, data []byte, patience time.Duration) error {
+	_, err := l.ask(ctx, subject, data, patience)
 	return err
 }

@@ -95,9 +95,9 @@ func (p *Peel) publishFacts(r *running, f fleet.Facts) bool {
 		p.log.Error("cannot encode facts", "error", err)
 		return false
 	}
-	wait := time.Second
+	wait, patience := time.Second, ackWait
 	for began := time.Now(); time.Since(began) < p.cfg.Facts.Interval; wait = min(2*wait, lastRetry) {
-		err := r.link.tell(r.ctx, bus.FactsSubject(p.id), data)
+		err := r.link.tell(r.ctx, bus.FactsSubject(p.id), data, patience)
 		if err == nil {
 			p.metrics.facts.Inc()
 			return true
@@ -105,6 +105,9 @@ func (p *Peel) publishFacts(r *running, f fleet.Facts) bool {
 		if errors.Is(err, bus.ErrRefused) {
 			p.log.Error("the facts are not taken", "error", err)
 			return false
+		}
+		if errors.Is(err, context.DeadlineExceeded) {
+			patience = min(2*patience, lastAckWait)
 		}
 		p.metrics.retries.Inc()
 		p.log.Debug("facts are not acknowledged yet", "error", err)

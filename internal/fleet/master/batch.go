@@ -1,0 +1,240 @@
+package master
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/rind-project/rind/internal/fleet/bus"
+)
+
+// Bounds of a batch. A bucket syncs once per batch, where it would sync once
+// per value, so that a fleet that answers at once does not wait for the disk
+// once per peel. A batch has a price of its own: few values go one by one.
+const (
+	leastBatch    = 16
+	mostBatch     = 500 // the broker allows 1000
+	mostBatchSize = 1 << 20
+)
+
+// want is a value on its way into a bucket, with whom to answer.
+type want struct {
+	msg  *nats.Msg
+	key  string
+	once bool        // it is good, too, when the key has a value already
+	same []*nats.Msg // further messages that the outcome is the answer to
+}
+
+func (w *want) each(answer func(*nats.Msg)) {
+	answer(w.msg)
+	for _, m := range w.same {
+		answer(m)
+	}
+}
+
+// bucketWriter writes values into one bucket: what waits at the same time, at
+// once. There is one of each bucket, since the order of the values of a key
+// counts.
+type bucketWriter struct {
+	in     *intake
+	bucket string
+	queue  chan *want
+}
+
+func (in *intake) newWriter(bucket string) *bucketWriter {
+	w := &bucketWriter{in: in, bucket: bucket, queue: make(chan *want, maxStoring)}
+	in.l.wg.Go(w.run)
+	return w
+}
+
+func (w *bucketWriter) run() {
+	for {
+		select {
+		case first := <-w.queue:
+			w.write(w.gather(first))
+		case <-w.in.l.ctx.Done():
+			return
+		}
+	}
+}
+
+// gather takes what waits already. Of two values for one key, which a peel
+// sends when it has waited for an answer, the later one counts, or the first
+// where a key is written once.
+func (w *bucketWriter) gather(first *want) []*want {
+	batch := []*want{first}
+	by := map[string]*want{first.key: first}
+	size := len(first.msg.Data)
+	for len(batch) < mostBatch && size < mostBatchSize {
+		select {
+		case next := <-w.queue:
+			if had := by[next.key]; had != nil {
+				if !next.once {
+					had.msg, next.msg = next.msg, had.msg
+				}
+				had.same = append(had.same, next.msg)
+				continue
+			}
+			by[next.key] = next
+			batch = append(batch, next)
+			size += len(next.msg.Data)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// write stores a batch, answers everybody in it, and returns when it has: what
+// comes meanwhile makes the next batch. When the bus does not take it as a
+// whole, since one of its keys has a value or because the bus is an older one,
+// the values go one by one.
+func (w *bucketWriter) write(batch []*want) {
+	if err := w.in.l.room(); err != nil {
+		for _, v := range batch {
+			w.later(v, err.Error())
+		}
+		return
+	}
+	if len(batch) >= leastBatch {
+		if err := w.commit(batch); err == nil {
+			w.in.m.metrics.batches.Inc()
+			for _, v := range batch {
+				v.each(bus.Accept)
+			}
+			return
+		}
+		w.in.m.metrics.split.Inc()
+	}
+	acks := make([]jetstream.PubAckFuture, len(batch))
+	for n, v := range batch {
+		acks[n] = w.publish(v)
+	}
+	patience := time.NewTimer(storeWait)
+	defer patience.Stop()
+	for n, v := range batch {
+		if acks[n] != nil {
+			w.await(v, acks[n], patience)
+		}
+	}
+}
+
+// publish begins to write one value. It returns nil when the peel was told to
+// try again.
+func (w *bucketWriter) publish(v *want) jetstream.PubAckFuture {
+	var opts []jetstream.PublishOpt
+	if v.once {
+		opts = append(opts, jetstream.WithExpectLastSequencePerSubject(0))
+	}
+	ack, err := w.in.js.PublishAsync("$KV."+w.bucket+"."+v.key, v.msg.Data, opts...)
+	if err != nil {
+		w.later(v, bus.Explain(w.bucket, err).Error())
+		return nil
+	}
+	return ack
+}
+
+// await answers when one value is stored, or is not in time.
+func (w *bucketWriter) await(v *want, ack jetstream.PubAckFuture, patience *time.Timer) {
+	select {
+	case <-ack.Ok():
+		v.each(bus.Accept)
+	case err := <-ack.Err():
+		if v.once && isStored(err) {
+			v.each(bus.Accept)
+			return
+		}
+		w.later(v, err.Error())
+	case <-patience.C:
+		patience.Reset(0) // for those behind it
+		w.later(v, "the bus does not acknowledge")
+	case <-w.in.l.ctx.Done():
+	}
+}
+
+// later tells a peel to try again.
+func (w *bucketWriter) later(v *want, why string) {
+	w.in.m.metrics.unstored.Inc()
+	v.each(func(m *nats.Msg) { bus.Retry(m, why) })
+}
+
+// isStored reports whether a first write failed because there was one before.
+func isStored(err error) bool {
+	api, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
+		api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
+}
+
+// commit publishes a batch, all of it or nothing.
+func (w *bucketWriter) commit(batch []*want) error {
+	ctx, cancel := context.WithTimeout(w.in.l.ctx, storeWait)
+	defer cancel()
+	id := rand.Text()
+	for n, v := range batch {
+		m := &nats.Msg{Subject: "$KV." + w.bucket + "." + v.key, Data: v.msg.Data, Header: nats.Header{
+			"Nats-Batch-Id": {id}, "Nats-Batch-Sequence": {strconv.Itoa(n + 1)},
+		}}
+		if v.once {
+			m.Header["Nats-Expected-Last-Subject-Sequence"] = []string{"0"}
+		}
+		if n < len(batch)-1 {
+			if err := w.in.l.nc.PublishMsg(m); err != nil {
+				return err
+			}
+			continue
+		}
+		m.Header["Nats-Batch-Commit"] = []string{"1"}
+		ack, err := w.in.l.nc.RequestMsgWithContext(ctx, m)
+		if err != nil {
+			return err
+		}
+		return committed(ack.Data, len(batch))
+	}
+	return nil
+}
+
+// committed reads the bus's answer to a batch.
+func committed(data []byte, size int) error {
+	var ack struct {
+		Error *jetstream.APIError `json:"error"`
+		Count int                 `json:"count"`
+	}
+	if err := json.Unmarshal(data, &ack); err != nil {
+		return err
+	}
+	if ack.Error != nil {
+		return ack.Error
+	}
+	if ack.Count != size {
+		return errors.New("the bus acknowledged another batch")
+	}
+	return nil
+}
+
+// offer queues a value. It reports false when the queue is full.
+func (w *bucketWriter) offer(v *want) bool {
+	select {
+	case w.queue <- v:
+		return true
+	default:
+		return false
+	}
+}
+
+// wait queues a value, once there is room: what waits behind it waits in the
+// subscription.
+func (w *bucketWriter) wait(v *want) {
+	select {
+	case w.queue <- v:
+	case <-w.in.l.ctx.Done():
+	}
+}
+
+// storeWait is how long the bus may take to acknowledge a write.
+const storeWait = 5 * time.Second
