@@ -23,14 +23,15 @@ import (
 
 // Operator speaks to the API as the command line does.
 type Operator struct {
-	Limit time.Duration // of a job
-	c     *client.Client
+	Limit    time.Duration // of a job
+	Accepted time.Duration // how long the last Run waited until the job was written down and sent
+	c        *client.Client
 }
 
 // NewOperator opens the socket of a server.
 func NewOperator(ctx context.Context, s *Server) (*Operator, error) {
 	c, err := client.Open(ctx, client.Target{Sockets: []string{s.Socket}})
-	return &Operator{3 * time.Minute, c}, err
+	return &Operator{Limit: 3 * time.Minute, c: c}, err
 }
 
 // Send sends a job and returns when it is accepted.
@@ -69,6 +70,7 @@ func (o *Operator) Run(ctx context.Context, want int, function string, args ...s
 	if err != nil {
 		return 0, j, err
 	}
+	o.Accepted = time.Since(began)
 	j, returns, err := o.Follow(ctx, j)
 	took := time.Since(began)
 	if err != nil {

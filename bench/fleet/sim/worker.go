@@ -124,7 +124,7 @@ func (f *Fleet) do(ctx context.Context, o Order, r *Report) (err error) {
 	case "facts":
 		f.tellFacts()
 	case "permit":
-		return f.permit(ctx, o.Seed)
+		return f.permit(ctx, o.Seed, o.AtOnce)
 	case "arm":
 		f.raw.arm(o.Bytes)
 	case "acked":
@@ -195,14 +195,20 @@ func (f *Fleet) load(o Order) error {
 }
 
 // permit has every peel move to a permission that allows the raw rounds.
-func (f *Fleet) permit(ctx context.Context, seed string) error {
+func (f *Fleet) permit(ctx context.Context, seed string, atOnce int) error {
 	account, err := nkeys.FromSeed([]byte(seed))
 	if err != nil {
 		return err
 	}
 	sign := issuer(account)
-	want := f.counter("renewals_total") + float64(len(f.all()))
+	begin, started := f.dials.Load(), int64(0)
 	for _, o := range f.all() {
+		for started-(f.dials.Load()-begin) >= int64(max(1, atOnce)) {
+			if err := pause(ctx, time.Millisecond); err != nil {
+				return err
+			}
+		}
+		started++
 		o.id.order(sign)
 		o.mu.Lock()
 		p := o.p
@@ -211,7 +217,9 @@ func (f *Fleet) permit(ctx context.Context, seed string) error {
 			p.RenewNow()
 		}
 	}
-	_, err = f.await(ctx, "renewals_total", want)
+	for f.dials.Load()-begin < started && err == nil {
+		err = pause(ctx, 5*time.Millisecond)
+	}
 	return err
 }
 

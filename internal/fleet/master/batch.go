@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -18,9 +19,13 @@ import (
 // per value, so that a fleet that answers at once does not wait for the disk
 // once per peel. A batch has a price of its own: few values go one by one.
 const (
-	leastBatch    = 16
-	mostBatch     = 500 // the broker allows 1000
-	mostBatchSize = 1 << 20
+	leastBatch = 16
+	mostBatch  = 1000                  // the broker's limit
+	holdFew    = 2 * time.Millisecond  // without a further value, then they are written
+	holdMany   = 40 * time.Millisecond // the same, when a fleet is answering
+	holdMost   = time.Second
+	holdValues = 20_000
+	holdBytes  = 8 << 20
 )
 
 // want is a value on its way into a bucket, with whom to answer.
@@ -57,38 +62,76 @@ func (w *bucketWriter) run() {
 	for {
 		select {
 		case first := <-w.queue:
-			w.write(w.gather(first))
+			for batch := range slices.Chunk(w.gather(first), mostBatch) {
+				w.write(batch)
+			}
 		case <-w.in.l.ctx.Done():
 			return
 		}
 	}
 }
 
-// gather takes what waits already. Of two values for one key, which a peel
-// sends when it has waited for an answer, the later one counts, or the first
-// where a key is written once.
+// gather takes what waits and what comes right behind it. While a fleet
+// answers, counting the answers has precedence over storing and acknowledging
+// them, which costs as much again and which nobody watches. Of two values for
+// one key, which a peel sends when it has waited for an answer, the later one
+// counts, or the first where a key is written once.
 func (w *bucketWriter) gather(first *want) []*want {
-	batch := []*want{first}
-	by := map[string]*want{first.key: first}
-	size := len(first.msg.Data)
-	for len(batch) < mostBatch && size < mostBatchSize {
+	g := gathering{by: map[string]*want{}}
+	g.add(first)
+	most := time.NewTimer(holdMost)
+	defer most.Stop()
+	quiet := time.NewTimer(holdFew)
+	defer quiet.Stop()
+	for len(g.all) < holdValues && g.size < holdBytes {
 		select {
 		case next := <-w.queue:
-			if had := by[next.key]; had != nil {
-				if !next.once {
-					had.msg, next.msg = next.msg, had.msg
-				}
-				had.same = append(had.same, next.msg)
-				continue
-			}
-			by[next.key] = next
-			batch = append(batch, next)
-			size += len(next.msg.Data)
+			g.add(next)
+			continue
 		default:
-			return batch
+		}
+		quiet.Reset(g.patience())
+		select {
+		case next := <-w.queue:
+			g.add(next)
+		case <-quiet.C:
+			return g.all
+		case <-most.C:
+			return g.all
+		case <-w.in.l.ctx.Done():
+			return g.all
 		}
 	}
-	return batch
+	return g.all
+}
+
+// gathering is what is to be written next.
+type gathering struct {
+	all  []*want
+	by   map[string]*want
+	size int
+}
+
+// patience is how long to wait for more.
+func (g *gathering) patience() time.Duration {
+	if len(g.all) < leastBatch {
+		return holdFew
+	}
+	return holdMany
+}
+
+func (g *gathering) add(next *want) {
+	had := g.by[next.key]
+	if had == nil {
+		g.by[next.key] = next
+		g.all = append(g.all, next)
+		g.size += len(next.msg.Data)
+		return
+	}
+	if !next.once {
+		had.msg, next.msg = next.msg, had.msg
+	}
+	had.same = append(had.same, next.msg)
 }
 
 // write stores a batch, answers everybody in it, and returns when it has: what
