@@ -53,6 +53,7 @@ func (s *Socket) connect(server string) error {
 	l, err := s.greet(conn, host)
 	if err != nil {
 		conn.Close()
+		s.refused(err)
 		return fmt.Errorf("connecting to the bus at %s: %w", addr, err)
 	}
 	if err := conn.SetDeadline(time.Time{}); err != nil {
@@ -61,6 +62,13 @@ func (s *Socket) connect(server string) error {
 	}
 	s.front(server)
 	return s.adopt(l)
+}
+
+// refused tells the peel when the bus did not take its permission.
+func (s *Socket) refused(err error) {
+	if s.cfg.OnRefused != nil && (errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) || errors.Is(err, nats.ErrAuthRevoked)) {
+		s.cfg.OnRefused(err)
+	}
 }
 
 // greet speaks the beginning: INFO, TLS, CONNECT, PING, PONG.

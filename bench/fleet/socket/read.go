@@ -82,6 +82,7 @@ func (s *Socket) handle(l *line, text string) error {
 			s.learn(s.d.servers(in.ConnectURLs))
 		}
 	case "-ERR":
+		s.refused(serverError(text))
 		if s.cfg.Log != nil {
 			s.cfg.Log.Warn("bus error", "error", serverError(text))
 		}

@@ -50,24 +50,36 @@ type bucketWriter struct {
 	in     *intake
 	bucket string
 	queue  chan *want
+	done   chan struct{} // closed when nothing is written any more
 }
 
 func (in *intake) newWriter(bucket string) *bucketWriter {
-	w := &bucketWriter{in: in, bucket: bucket, queue: make(chan *want, maxStoring)}
+	w := &bucketWriter{in: in, bucket: bucket, queue: make(chan *want, maxStoring), done: make(chan struct{})}
 	in.l.wg.Go(w.run)
 	return w
 }
 
+// run writes until the intake is closed, and then what was taken by then.
 func (w *bucketWriter) run() {
+	defer close(w.done)
 	for {
 		select {
 		case first := <-w.queue:
-			for batch := range slices.Chunk(w.gather(first), mostBatch) {
-				w.write(batch)
+			w.writeAll(w.gather(first))
+		case <-w.in.closing:
+			select {
+			case first := <-w.queue:
+				w.writeAll(w.gather(first))
+			default:
+				return
 			}
-		case <-w.in.l.ctx.Done():
-			return
 		}
+	}
+}
+
+func (w *bucketWriter) writeAll(values []*want) {
+	for batch := range slices.Chunk(values, mostBatch) {
+		w.write(batch)
 	}
 }
 
@@ -98,7 +110,7 @@ func (w *bucketWriter) gather(first *want) []*want {
 			return g.all
 		case <-most.C:
 			return g.all
-		case <-w.in.l.ctx.Done():
+		case <-w.in.closing:
 			return g.all
 		}
 	}
@@ -197,7 +209,6 @@ func (w *bucketWriter) await(v *want, ack jetstream.PubAckFuture, patience *time
 	case <-patience.C:
 		patience.Reset(0) // for those behind it
 		w.later(v, "the bus does not acknowledge")
-	case <-w.in.l.ctx.Done():
 	}
 }
 
@@ -216,7 +227,7 @@ func isStored(err error) bool {
 
 // commit publishes a batch, all of it or nothing.
 func (w *bucketWriter) commit(batch []*want) error {
-	ctx, cancel := context.WithTimeout(w.in.l.ctx, storeWait)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.in.l.ctx), storeWait)
 	defer cancel()
 	id := rand.Text()
 	for n, v := range batch {
@@ -275,7 +286,8 @@ func (w *bucketWriter) offer(v *want) bool {
 func (w *bucketWriter) wait(v *want) {
 	select {
 	case w.queue <- v:
-	case <-w.in.l.ctx.Done():
+	case <-w.in.closing:
+		w.later(v, "the master is being stopped")
 	}
 }
 

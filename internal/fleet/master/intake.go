@@ -1,7 +1,11 @@
 package master
 
 import (
+	"context"
 	"encoding/json"
+	"slices"
+	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -31,6 +35,9 @@ type intake struct {
 	js      jetstream.JetStream
 	returns *bucketWriter
 	facts   *bucketWriter
+	subs    []*nats.Subscription
+	closing chan struct{}
+	stop    func() // closes closing, once
 	aimed   aimed
 }
 
@@ -39,13 +46,37 @@ func (m *Master) takeIn(l *live) error {
 	if err != nil {
 		return err
 	}
-	in := &intake{m: m, l: l, js: js, aimed: aimed{l: l, lists: map[string][]fleet.PeelID{}}}
+	in := &intake{m: m, l: l, js: js, closing: make(chan struct{}), aimed: aimed{l: l, lists: map[string][]fleet.PeelID{}}}
+	in.stop = sync.OnceFunc(func() { close(in.closing) })
 	in.returns, in.facts = in.newWriter(bus.JobReturns), in.newWriter(bus.Facts)
 	l.intake = in
+	before := len(l.subs)
 	if err := l.subscribeQueue(bus.AllReturns, m.metered(l, peelSecond, false, in.onReturn)); err != nil {
 		return err
 	}
-	return l.subscribeQueue(bus.AllFacts, m.metered(l, peelFirst, true, in.onFacts))
+	err = l.subscribeQueue(bus.AllFacts, m.metered(l, peelFirst, true, in.onFacts))
+	in.subs = slices.Clone(l.subs[before:])
+	return err
+}
+
+// close takes nothing more, and writes what was taken, before the master's
+// jobs are left to others: they read the returns from the bucket.
+func (in *intake) close(ctx context.Context) {
+	for _, s := range in.subs {
+		if s.Drain() != nil {
+			continue // the connection is gone, and nothing comes any more
+		}
+		for s.IsValid() && ctx.Err() == nil {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	in.stop()
+	for _, w := range []*bucketWriter{in.returns, in.facts} {
+		select {
+		case <-w.done:
+		case <-ctx.Done():
+		}
+	}
 }
 
 func (l *live) subscribeQueue(subject string, fn nats.MsgHandler) error {

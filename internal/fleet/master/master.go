@@ -195,6 +195,9 @@ func (m *Master) Stop(ctx context.Context) error {
 		return nil
 	}
 	m.now = nil
+	writing, cancel := context.WithTimeout(ctx, storeWait)
+	l.intake.close(writing)
+	cancel()
 	l.end()
 	done := make(chan struct{})
 	go func() { l.wg.Wait(); close(done) }()
@@ -208,6 +211,9 @@ func (m *Master) Stop(ctx context.Context) error {
 
 func (l *live) end() {
 	l.cancel()
+	if l.intake != nil {
+		l.intake.stop()
+	}
 	for _, s := range l.subs {
 		_ = s.Unsubscribe() // fails on a closed connection, where nothing comes anyway
 	}
