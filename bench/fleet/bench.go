@@ -127,21 +127,60 @@ func (b *bench) begin(ctx context.Context) error {
 	return nil
 }
 
+// startServers starts one server, or as many as the open files of a process
+// make necessary: the first has the master and the streams, the others carry
+// connections.
 func (b *bench) startServers(ctx context.Context) error {
-	if b.n > 18_000 {
-		return errors.New("more than 18,000 peels need several servers")
+	ready, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	if b.n <= peelsPerServer+3000 {
+		return b.startServer(ready, "server", []string{"bus", "master"}, "")
 	}
-	s, err := lab.NewServer(b.bin, b.dir, "server", []string{"bus", "master"}, "")
+	count := (b.n + peelsPerServer - 1) / peelsPerServer
+	routes, err := lab.FreePorts(count)
 	if err != nil {
 		return err
+	}
+	for i, route := range routes {
+		more := fmt.Sprintf("  cluster:\n    listen: %s\n", route)
+		if i == 0 {
+			err = b.startServer(ready, "server-0", []string{"bus", "master"}, more)
+		} else {
+			more += fmt.Sprintf("    routes: [%s]\n  jetstream:\n    enabled: false\n", routes[0])
+			err = b.startServer(ready, fmt.Sprintf("server-%d", i), []string{"bus"}, more)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	b.say("%d servers: one with the master and the streams, the others carry connections; at most %d peels each by chance", count, peelsPerServer+3000)
+	return nil
+}
+
+func (b *bench) startServer(ctx context.Context, name string, roles []string, more string) error {
+	s, err := lab.NewServer(b.bin, b.dir, name, roles, more)
+	if err != nil {
+		return err
+	}
+	if len(b.servers) > 0 {
+		if err := s.Join(b.servers[0]); err != nil {
+			return err
+		}
 	}
 	b.servers = append(b.servers, s)
 	if err := s.Start(); err != nil {
 		return err
 	}
-	ready, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	return s.Ready(ready)
+	return s.Ready(ctx)
+}
+
+// buses are where the peels find a bus; empty when there is one only.
+func (b *bench) buses() []string {
+	var out []string
+	for _, s := range b.servers {
+		out = append(out, "tls://"+s.Bus)
+	}
+	return out
 }
 
 // end stops what was started, by its processes.

@@ -30,7 +30,7 @@ func (b *bench) enroll(ctx context.Context) error {
 	}
 	reports, err := lab.Every(ctx, b.workers, func(w *lab.Worker) sim.Order {
 		return sim.Order{Do: "enroll", Server: b.servers[0].URL(), Pin: pin, Socket: b.servers[0].Socket,
-			First: w.First, Count: w.Count, AtOnce: max(4, enrollParallel/len(b.workers)), File: w.File, Limit: 30 * time.Minute}
+			First: w.First, Count: w.Count, AtOnce: max(4, enrollParallel/len(b.workers)), File: w.File, Buses: b.buses(), Limit: 30 * time.Minute}
 	})
 	if err != nil {
 		return err

@@ -39,7 +39,7 @@ func (b *bench) wire(ctx context.Context) error {
 		return err
 	}
 	state, err := b.bytesOf(ctx, func() error {
-		_, _, err := b.op.Run(ctx, b.n, "sim.state", strconv.Itoa(stateBytes))
+		_, _, err := b.op.Run(ctx, b.n, "cmd.run", sim.CommandState+" "+strconv.Itoa(stateBytes))
 		return err
 	})
 	if err != nil {

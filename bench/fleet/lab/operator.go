@@ -41,6 +41,18 @@ func (o *Operator) Send(ctx context.Context, target, function string, args ...st
 	return j, err
 }
 
+// SendUntil sends a job that peels may still get for so long when they come
+// back.
+func (o *Operator) SendUntil(ctx context.Context, target string, life time.Duration, function string, args ...string) (fleet.Job, error) {
+	var j fleet.Job
+	var expires wire.Later
+	if err := expires.UnmarshalText([]byte(life.String())); err != nil {
+		return j, err
+	}
+	err := o.c.Post(ctx, "/jobs", wire.JobIn{Target: target, Function: function, Args: args, Timeout: wire.Span(life), Expires: expires}, &j)
+	return j, err
+}
+
 // Follow follows a job to its end, as `rind run` does: every return comes over
 // the stream, and then the job.
 func (o *Operator) Follow(ctx context.Context, j fleet.Job) (fleet.Job, int, error) {

@@ -63,6 +63,33 @@ nats:
 	return s, os.WriteFile(s.config, []byte(text), 0o600)
 }
 
+// Join gives the server the keys and the CA of another one, as an operator
+// does who makes it part of the same fleet.
+func (s *Server) Join(other *Server) error {
+	for _, folder := range []string{"keys", "pki"} {
+		if err := os.CopyFS(filepath.Join(s.Dir, folder), os.DirFS(filepath.Join(other.Dir, folder))); err != nil {
+			return fmt.Errorf("making %s part of the fleet: %w", s.Name, err)
+		}
+		if err := private(filepath.Join(s.Dir, folder)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// private gives keys the modes that a server insists on.
+func private(dir string) error {
+	return filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			return os.Chmod(path, 0o700)
+		}
+		return os.Chmod(path, 0o600)
+	})
+}
+
 // FreePorts returns addresses on loopback that nobody listens on.
 func FreePorts(n int) ([]string, error) {
 	var out []string

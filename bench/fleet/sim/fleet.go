@@ -15,8 +15,6 @@ import (
 	"github.com/rind-project/rind/bench/hosts"
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
-	"github.com/rind-project/rind/internal/fleet/job/function"
-	"github.com/rind-project/rind/internal/fleet/job/function/schema"
 	"github.com/rind-project/rind/internal/fleet/peel"
 )
 
@@ -48,26 +46,8 @@ type one struct {
 func New() (*Fleet, error) {
 	f := &Fleet{dialer: socket.New(), reg: prometheus.NewRegistry()}
 	var err error
-	f.shared, err = peel.NewShared(append(function.All(), functions()...), f.reg)
+	f.shared, err = peel.NewShared(functions(), f.reg)
 	return f, err
-}
-
-// functions are what simulated hosts can do beside the real functions.
-func functions() []function.Function {
-	return []function.Function{
-		// What a state run would return: a value of so many bytes.
-		{Name: "sim.state", Args: []schema.Arg{{Name: "bytes", Type: schema.Int, Required: true, Max: 8 << 20}}, Run: func(_ context.Context, c function.Call) (function.Result, error) {
-			return function.Result{Value: filler(int(c.Args.Int("bytes")))}, nil
-		}},
-	}
-}
-
-func filler(n int) string {
-	b := make([]byte, n)
-	for i := range b {
-		b[i] = "abcdefghijklmnopqrstuvwxyz0123456789"[(i*7+i/36)%36]
-	}
-	return string(b)
 }
 
 // moreMounts makes the facts of a host some 2 KB long.

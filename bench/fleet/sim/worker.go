@@ -28,6 +28,7 @@ type Order struct {
 	First  int           `json:"first,omitempty"`  // enroll, load: number of the first host
 	Count  int           `json:"count,omitempty"`
 	AtOnce int           `json:"at_once,omitempty"`
+	Buses  []string      `json:"buses,omitempty"` // enroll: where the bus is, as a name service would say
 	File   string        `json:"file,omitempty"`  // of identities
 	State  string        `json:"state,omitempty"` // connect: folder of the peels' state
 	Seed   string        `json:"seed,omitempty"`  // permit: of the account
@@ -171,6 +172,9 @@ func (f *Fleet) enroll(ctx context.Context, o Order, r *Report) error {
 		return fmt.Errorf("enrolling: %w", err)
 	}
 	r.Took["enroll"] = time.Since(began).Seconds()
+	if len(o.Buses) > 0 {
+		common.URLs = o.Buses
+	}
 	for i, id := range ids {
 		id.all = common
 		f.add(o.First+i, id)
