@@ -74,7 +74,7 @@ func (l *link) connect(ctx context.Context, once bool) error {
 	if err != nil {
 		return err
 	}
-	if err := sock.Subscribe([]string{bus.JobAll, bus.JobSubject(l.p.id)}, func(_ string, data []byte) { l.p.onJob(l.r, data) }); err != nil {
+	if err := sock.Subscribe([]string{bus.JobAll, bus.JobSubject(l.p.id), bus.NoticeAll, bus.NoticeSubject(l.p.id)}, l.heard); err != nil {
 		sock.Close()
 		return err
 	}
@@ -94,10 +94,21 @@ func (l *link) connect(ctx context.Context, once bool) error {
 	return nil
 }
 
+// heard takes a message. What it is about stands in its subject.
+func (l *link) heard(subject string, data []byte) {
+	switch subject {
+	case bus.JobAll, bus.JobSubject(l.p.id):
+		l.p.onJob(l.r, data)
+	default:
+		l.r.settings.asking.onNotice(data)
+	}
+}
+
 // made notes that a connection was made, with its subscriptions.
 func (l *link) made() {
 	l.count(true)
 	l.p.catchUpSoon(l.r)
+	l.r.settings.asking.connected()
 }
 
 func (l *link) config() (bus.ConnConfig, error) {

@@ -115,7 +115,6 @@ func (p *Peel) Start(context.Context) error {
 	r.courier.resume()
 	r.link.start()
 	r.begin(func() { p.shareLoop(r) })
-	r.begin(func() { p.settingsLoop(r) })
 	return nil
 }
 
