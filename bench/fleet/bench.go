@@ -26,6 +26,7 @@ const (
 
 type options struct {
 	n, rounds int
+	servers   int // how many; 0: as many as n needs
 	idle      time.Duration
 	limit     time.Duration // of a job
 	bin, dir  string
@@ -54,6 +55,7 @@ var figures = []struct {
 	{"enroll", (*bench).enroll},
 	{"connected", (*bench).connect},
 	{"idle", (*bench).idleFleet},
+	{"ping-all", (*bench).pingAll},
 	{"ping", (*bench).ping},
 	{"returns", (*bench).returns},
 	{"wire", (*bench).wire},
@@ -133,10 +135,16 @@ func (b *bench) begin(ctx context.Context) error {
 func (b *bench) startServers(ctx context.Context) error {
 	ready, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	if b.n <= peelsPerServer+3000 {
+	count := b.options.servers
+	if count == 0 {
+		count = 1
+		if b.n > peelsPerServer+3000 {
+			count = (b.n + peelsPerServer - 1) / peelsPerServer
+		}
+	}
+	if count == 1 {
 		return b.startServer(ready, "server", []string{"bus", "master"}, "")
 	}
-	count := (b.n + peelsPerServer - 1) / peelsPerServer
 	routes, err := lab.FreePorts(count)
 	if err != nil {
 		return err

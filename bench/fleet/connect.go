@@ -122,6 +122,31 @@ func (b *bench) memory(when string, before int64, reports []sim.Report) (total i
 	return servers + peels
 }
 
+// pingAll pings all through the product, every answer counted, and reads the
+// memory of all processes behind it.
+func (b *bench) pingAll(ctx context.Context) error {
+	var took durations
+	for range 3 {
+		t, _, err := b.op.Run(ctx, b.n, "test.ping")
+		if err != nil {
+			return err
+		}
+		took = append(took, t)
+		if err := b.quiet(ctx); err != nil {
+			return err
+		}
+	}
+	b.say("ping of all: %s", took)
+	b.add("ping-all", took.median().Seconds(), pingAllLimit.Seconds(), "s", "%d answers counted; the limit is that of 100,000", b.n)
+	after, err := b.every(ctx, sim.Order{Do: "stats"})
+	if err != nil {
+		return err
+	}
+	total := b.memory("after the pings", 0, after)
+	b.add("memory", float64(total)/(1<<30), memoryLimit/(1<<30), "GiB", "all processes of %d peels, %.1f KiB for each with its server's part; the limit is that of 100,000", b.n, float64(total)/float64(b.n)/1024)
+	return nil
+}
+
 // idleFleet watches a fleet that has nothing to do.
 func (b *bench) idleFleet(ctx context.Context) error {
 	before, err := b.every(ctx, sim.Order{Do: "collect"})

@@ -34,6 +34,7 @@ func main() {
 	o := options{worker: []string{"sim"}}
 	flag.IntVar(&o.n, "n", 10_000, "how many peels")
 	flag.StringVar(&o.bin, "bin", "bin/rind", "the server's binary")
+	flag.IntVar(&o.servers, "servers", 0, "how many servers; without it as many as the open files of a process make necessary")
 	flag.IntVar(&o.rounds, "rounds", 7, "how often each round is measured; the median counts")
 	flag.DurationVar(&o.idle, "idle", time.Minute, "how long the idle fleet is watched")
 	flag.DurationVar(&o.limit, "limit", 3*time.Minute, "how long a job may take")

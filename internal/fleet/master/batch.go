@@ -20,10 +20,10 @@ import (
 // once per peel. A batch has a price of its own: few values go one by one.
 const (
 	leastBatch = 16
-	mostBatch  = 1000                  // the broker's limit
-	holdFew    = 2 * time.Millisecond  // without a further value, then they are written
-	holdMany   = 40 * time.Millisecond // the same, when a fleet is answering
-	holdMost   = time.Second
+	mostBatch  = 1000                    // the broker's limit
+	holdFew    = 2 * time.Millisecond    // without a further value, then they are written
+	holdMany   = 40 * time.Millisecond   // the same, when a fleet is answering
+	holdMost   = 2500 * time.Millisecond // half of the patience of a peel
 	holdValues = 20_000
 	holdBytes  = 8 << 20
 )
