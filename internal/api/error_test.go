@@ -188,7 +188,7 @@ func TestRolesThatAreOff(t *testing.T) {
 	t.Parallel()
 	s := apitest.Start(t, func(d *api.Deps) {
 		d.Fleet, d.Enroll, d.Network, d.Taps, d.Reports = nil, nil, nil, nil, nil
-		d.Basket, d.Events = nil, nil
+		d.Basket, d.Events, d.Members = nil, nil, nil
 	})
 	admin := s.Token(t, access.Admin)
 	for path, body := range map[string]string{
@@ -203,6 +203,8 @@ func TestRolesThatAreOff(t *testing.T) {
 		"GET /enrollments/a":         "",
 		"POST /enroll-tokens":        "",
 		"POST /enroll/begin":         `{"id":"a"}`,
+		"POST /servers/tokens":       "",
+		"POST /servers/join":         `{"token":"x"}`,
 		"GET /flows":                 "",
 		"GET /dns":                   "",
 		"GET /tls":                   "",

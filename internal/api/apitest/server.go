@@ -67,7 +67,7 @@ func Start(t testing.TB, change func(*api.Deps)) *Server {
 		t.Fatal(err)
 	}
 	deps := api.Deps{
-		Access: s.Access, Fleet: s.Fleet, Enroll: s.Enroll, Network: s.Network, Taps: s.Taps, Basket: s.Basket, Events: s.Events, Keys: &Keys{},
+		Access: s.Access, Fleet: s.Fleet, Enroll: s.Enroll, Members: Members{}, Network: s.Network, Taps: s.Taps, Basket: s.Basket, Events: s.Events, Keys: &Keys{},
 		Groups: s.Groups, Layers: s.Layers, Files: s.Files,
 		Reports: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"status":"committed"}`)) }),
 		Pin:     Pin, Log: log, Version: version.Info{Version: "v1.2.3", Commit: "abc", Go: "go1.26"},

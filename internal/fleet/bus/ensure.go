@@ -181,7 +181,7 @@ func Purge(ctx context.Context, js jetstream.JetStream, bucket, key string) erro
 // starting, or a bucket has no leader for a moment.
 func Passing(err error) bool {
 	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
-		return api.Code == 503 || api.ErrorCode == 10008 || api.ErrorCode == 10009
+		return api.ErrorCode == 10008 || api.ErrorCode == 10009 // no contact with a leader; not the leader
 	}
 	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrNoStreamResponse) ||
 		errors.Is(err, nats.ErrTimeout) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrConnectionReconnecting)

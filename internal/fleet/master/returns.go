@@ -2,8 +2,10 @@ package master
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -16,6 +18,24 @@ import (
 // come without their value.
 const maxLoaded = 128 << 20
 
+// errSilent says that a list stopped in the middle: the server that made it is
+// gone, and the client notices that only much later by itself.
+var errSilent = errors.New("the bus stopped in the middle of the list")
+
+// silence is how long a list may say nothing.
+const silence = 3 * time.Second
+
+// eachReturnAnew is eachReturn that begins again when the list stops in the
+// middle. Before each try it calls begin.
+func (m *Master) eachReturnAnew(ctx context.Context, l *live, jid string, begin func(), fn func(fleet.Return)) error {
+	for {
+		begin()
+		if err := m.eachReturn(ctx, l, jid, fn); !errors.Is(err, errSilent) || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
 // eachReturn calls fn for every complete return to a job in the bucket. Parts
 // are joined when all of them are there.
 func (m *Master) eachReturn(ctx context.Context, l *live, jid string, fn func(fleet.Return)) error {
@@ -26,10 +46,14 @@ func (m *Master) eachReturn(ctx context.Context, l *live, jid string, fn func(fl
 	defer func() { _ = w.Stop() }() // fails only when the connection is gone
 	parts := map[fleet.PeelID]map[int]bool{}
 	whole := map[fleet.PeelID]int{}
+	quiet := time.NewTimer(silence)
+	defer quiet.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("reading the returns of %s: %w", jid, ctx.Err())
+		case <-quiet.C:
+			return fmt.Errorf("reading the returns of %s: %w", jid, errSilent)
 		case e, ok := <-w.Updates():
 			if !ok {
 				return fmt.Errorf("reading the returns of %s: the bus ended the list", jid)
@@ -37,6 +61,7 @@ func (m *Master) eachReturn(ctx context.Context, l *live, jid string, fn func(fl
 			if e == nil {
 				return m.joinAll(ctx, l, jid, parts, whole, fn)
 			}
+			quiet.Reset(silence)
 			_, id, n, ok := bus.ParseReturn(e.Key())
 			if !ok {
 				continue
@@ -98,7 +123,7 @@ func (l *live) join(ctx context.Context, jid string, id fleet.PeelID, of int) (f
 func (m *Master) load(ctx context.Context, l *live, jid string, targets []fleet.PeelID) ([]fleet.Return, error) {
 	var out []fleet.Return
 	total := 0
-	err := m.eachReturn(ctx, l, jid, func(r fleet.Return) {
+	err := m.eachReturnAnew(ctx, l, jid, func() { out, total = nil, 0 }, func(r fleet.Return) {
 		if _, ours := slices.BinarySearch(targets, r.Peel); !ours {
 			return
 		}

@@ -174,17 +174,19 @@ func (m *Master) onBeat(l *live, msg *nats.Msg) {
 // there.
 func (m *Master) listLoop(l *live, sys *nats.Conn, soon <-chan struct{}) {
 	back := sys.StatusChanged(nats.CONNECTED)
-	for {
-		wait := m.cfg.ListEvery
+	for wait := m.cfg.ListEvery; ; {
 		if err := m.list(l, sys); err != nil && l.ctx.Err() == nil {
 			m.log.Warn("cannot read the list of connections; presence goes by events until the next try", "error", err)
 			wait = listSoon
 		}
 		next := time.NewTimer(wait)
+		wait = m.cfg.ListEvery
 		select {
 		case <-next.C:
 		case <-back:
+			wait = min(wait, listSoon) // once more: peels come back at the same time
 		case <-soon:
+			wait = min(wait, listSoon)
 		case <-l.ctx.Done():
 		}
 		next.Stop()
@@ -198,25 +200,33 @@ func (m *Master) listLoop(l *live, sys *nats.Conn, soon <-chan struct{}) {
 // told nobody of the connections that ended with it. Its peels are away until
 // another server tells of them.
 func (m *Master) callLoop(l *live, sys *nats.Conn, soon chan<- struct{}) {
-	missed, gone := map[string]int{}, map[string]bool{}
+	missed := map[string]int{}
+	var met map[string]bool // nil before the first answers, which the list at the start has
+	relist := func() {
+		select {
+		case soon <- struct{}{}:
+		default:
+		}
+	}
 	for l.sleep(callEvery) {
 		known := l.presence.servers()
 		here, err := call(l.ctx, sys, known)
 		if err != nil {
 			continue // this master's own connection is down, which says nothing of others
 		}
+		begins := met == nil
+		if begins {
+			met = map[string]bool{}
+		}
 		follows := map[string]bool{} // names of the servers that are there
 		for server, name := range here {
 			l.names.Store(server, name)
 			follows[name] = true
 			delete(missed, server)
-			if gone[server] {
-				delete(gone, server)
-				select {
-				case soon <- struct{}{}:
-				default:
-				}
+			if !met[server] && !begins {
+				relist() // what came to it before it was heard of is only in its list
 			}
+			met[server] = true
 		}
 		lost := false
 		for server := range known {
@@ -230,13 +240,17 @@ func (m *Master) callLoop(l *live, sys *nats.Conn, soon chan<- struct{}) {
 				delete(missed, server)
 				l.names.Delete(server)
 				delete(known, server)
-				gone[server], lost = true, true
+				delete(met, server)
+				lost = true
 				l.guard.gone(server)
 				m.log.Warn("a server of the bus is gone; its peels are away until another one has them", "server", server)
 			}
 		}
 		if lost && l.presence.lost(known) {
 			m.changes.notify()
+		}
+		if lost {
+			relist()
 		}
 	}
 }

@@ -92,7 +92,7 @@ func (m *Master) count(r *run, ret fleet.Return) {
 func (m *Master) backfill(l *live, r *run) {
 	ctx, cancel := context.WithTimeout(l.ctx, backfillLimit)
 	defer cancel()
-	err := m.eachReturn(ctx, l, r.rec.JID, func(ret fleet.Return) {
+	err := m.eachReturnAnew(ctx, l, r.rec.JID, func() {}, func(ret fleet.Return) {
 		if r.take(ret) == "" {
 			m.metrics.backfilled.Inc()
 			m.changes.notify()

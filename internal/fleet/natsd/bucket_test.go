@@ -56,6 +56,7 @@ func TestEveryBucketIsMadeAsDesigned(t *testing.T) {
 		"KV_update-status":     bucket(1, time.Minute),
 		"KV_update-rollouts":   bucket(10, 0),
 		"job-events":           {-1, week, jetstream.FileStorage, 1, 2 * time.Minute, true, false, jetstream.DiscardOld},
+		"files":                {1, 30 * 24 * time.Hour, jetstream.FileStorage, 1, 2 * time.Minute, true, false, jetstream.DiscardNew},
 	}
 	change := func(name string, f func(*settings)) {
 		s := want[name]

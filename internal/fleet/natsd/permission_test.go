@@ -176,7 +176,7 @@ func TestReplyOfAPeelIsAnsweredByNoStream(t *testing.T) {
 		return all
 	}
 	before := states()
-	if len(before) != len(bus.Buckets())+1 {
+	if len(before) != len(bus.Buckets())+2 { // the streams of events and files
 		t.Fatalf("%d streams", len(before))
 	}
 	peel := b.peel(evil)
