@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
+	"github.com/rind-project/rind/bench/fleet/lab"
 	"github.com/rind-project/rind/bench/fleet/sim"
 )
 
@@ -45,8 +47,52 @@ func (b *bench) wire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := b.settingsPush(ctx, raw); err != nil {
+		return err
+	}
 	b.add("state-job", state, limit, "B", "bytes of a peel both ways for a job that returns %d bytes; raw: as many published and acknowledged", stateBytes)
 	return nil
+}
+
+// settingsPush changes a layer of settings that is everybody's, and waits until
+// every peel has the new one.
+func (b *bench) settingsPush(ctx context.Context, raw func(int) (float64, error)) error {
+	limit, err := raw(settingBytes)
+	if err != nil {
+		return err
+	}
+	// So that it is a change of what they have, and not the first they get.
+	if _, err := b.push(ctx, "first"); err != nil {
+		return err
+	}
+	took := time.Duration(0)
+	bytes, err := b.bytesOf(ctx, func() error { took, err = b.push(ctx, "second"); return err })
+	if err != nil {
+		return err
+	}
+	b.add("settings-push", bytes, limit, "B", "bytes of a peel both ways for %d bytes of settings; %.1f s until all %d have them; raw: as many published and acknowledged", settingBytes, took.Seconds(), b.n)
+	return nil
+}
+
+func (b *bench) push(ctx context.Context, mark string) (time.Duration, error) {
+	const changed = "settings_total:changed"
+	before, err := b.every(ctx, sim.Order{Do: "stats"})
+	if err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	if err := b.op.Layer(ctx, "bench", fmt.Sprintf("mark: %s\ntext: %s\n", mark, strings.Repeat("0123456789abcdef", settingBytes/16))); err != nil {
+		return 0, err
+	}
+	_, err = lab.Every(ctx, b.workers, func(w *lab.Worker) sim.Order {
+		for i, other := range b.workers {
+			if other == w {
+				return sim.Order{Do: "await", Name: changed, Value: before[i].Counters[changed] + float64(w.Count), Limit: 5 * time.Minute}
+			}
+		}
+		return sim.Order{}
+	})
+	return time.Since(began), err
 }
 
 // factStorm has all facts change and told at once, and waits until the last

@@ -95,6 +95,11 @@ func (o *Operator) Run(ctx context.Context, want int, function string, args ...s
 	return took, j, nil
 }
 
+// Layer makes or replaces a layer of settings for all peels.
+func (o *Operator) Layer(ctx context.Context, name, yaml string) error {
+	return o.c.Send(ctx, "PUT", "/settings/layers/"+name, wire.LayerIn{Target: "*", Data: yaml}, nil)
+}
+
 // Show reads a job with the returns that are stored.
 func (o *Operator) Show(ctx context.Context, jid string) (wire.JobOut, error) {
 	var out wire.JobOut

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -224,8 +225,10 @@ func (f *Fleet) tellFacts() {
 	}
 }
 
-// counter adds up a counter of the peels.
+// counter adds up a counter of the peels, or of one of its labels, as in
+// "settings_total:changed".
 func (f *Fleet) counter(name string) float64 {
+	name, label, one := strings.Cut(name, ":")
 	families, err := f.reg.Gather()
 	if err != nil {
 		return -1
@@ -234,6 +237,9 @@ func (f *Fleet) counter(name string) float64 {
 	for _, fam := range families {
 		if fam.GetName() == "rind_peel_"+name {
 			for _, m := range fam.GetMetric() {
+				if one && m.GetLabel()[0].GetValue() != label {
+					continue
+				}
 				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
 			}
 		}

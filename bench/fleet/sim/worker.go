@@ -97,7 +97,7 @@ func (f *Fleet) obey(ctx context.Context, o Order) Report {
 	r.In, r.Out, r.RSS = f.dialer.In.Load(), f.dialer.Out.Load(), RSS(os.Getpid())
 	r.Acked, r.Failed = f.raw.acked.Load(), f.raw.failed.Load()
 	r.Counters = map[string]float64{}
-	for _, name := range []string{"returns_total", "publish_retries_total", "returns_lost_total", "facts_published_total", "renewals_total", "jobs_total", "jobs_refused_total", "returns_spooled"} {
+	for _, name := range []string{"returns_total", "publish_retries_total", "returns_lost_total", "facts_published_total", "renewals_total", "jobs_total", "jobs_refused_total", "returns_spooled", "settings_total:changed"} {
 		r.Counters[name] = f.counter(name)
 	}
 	return r

@@ -30,7 +30,8 @@ func (s *Server) composeBus() error {
 	if err != nil {
 		return err
 	}
-	s.daemon = natsd.New(s.cfg.NATS, natsd.Deps{Log: s.log, DataDir: s.cfg.DataDir, TLS: tls, RouteTLS: routes, Metrics: s.reg, Joined: s.joined()})
+	s.daemon = natsd.New(s.cfg.NATS, natsd.Deps{Log: s.log, DataDir: s.cfg.DataDir, TLS: tls, RouteTLS: routes, Metrics: s.reg, Joined: s.joined(),
+		Hold: s.cfg.has(RoleMaster)})
 	s.group.Add("bus", s.daemon)
 	if s.cfg.has(RoleMaster) {
 		return nil // whose own connection tells more
@@ -61,6 +62,19 @@ func (l leader) Start(ctx context.Context) error {
 
 // Stop does nothing.
 func (l leader) Stop(context.Context) error { return nil }
+
+// doors lets peels in when the master is there. One that is started again
+// would else be kept from its start by all of them at once.
+type doors struct{ daemon *natsd.Server }
+
+// Start opens them.
+func (d doors) Start(context.Context) error {
+	d.daemon.Open()
+	return nil
+}
+
+// Stop does nothing: the bus ends later.
+func (d doors) Stop(context.Context) error { return nil }
 
 // joinedFile is in the data folder of a server that joined a fleet.
 const joinedFile = "joined"

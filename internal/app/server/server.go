@@ -246,6 +246,7 @@ func (s *Server) composeMaster() error {
 	s.group.Add("files", s.files)
 	s.group.Add("master", s.master)
 	s.group.Add("events", s.events)
+	s.group.Add("bus doors", doors{s.daemon})
 	s.checks.Add("bus", func(ctx context.Context) error {
 		if !s.client.nc.IsConnected() {
 			return errors.New("the server's own connection to the bus is down")

@@ -39,6 +39,8 @@ type Deps struct {
 	// Joined says that this server joined a fleet that there was before it, and
 	// so never begins a cluster.
 	Joined bool
+	// Hold keeps clients from outside waiting until Open.
+	Hold bool
 }
 
 // Server is the embedded bus.
@@ -58,6 +60,7 @@ type Server struct {
 	account  *account
 	resolver *server.DirAccResolver
 	logger   *logger
+	gate     *gate      // nil without Hold
 	system   *nats.Conn // made when it is first needed
 	stopped  bool
 	unwatch  context.CancelFunc // ends what goes on in the background

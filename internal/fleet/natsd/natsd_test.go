@@ -72,9 +72,14 @@ func startBus(t *testing.T, dir string) *fleetBus {
 
 func startBusWith(t *testing.T, dir string, cfg natsd.Config) *fleetBus {
 	t.Helper()
+	return startBusOn(t, dir, cfg, false)
+}
+
+func startBusOn(t *testing.T, dir string, cfg natsd.Config, hold bool) *fleetBus {
+	t.Helper()
 	serverTLS, clientTLS := certificate(t)
 	b := &fleetBus{t: t, client: clientTLS, log: &logBuffer{}}
-	b.Server = natsd.New(cfg, natsd.Deps{Log: slog.New(slog.NewTextHandler(b.log, nil)), DataDir: dir, TLS: serverTLS})
+	b.Server = natsd.New(cfg, natsd.Deps{Log: slog.New(slog.NewTextHandler(b.log, nil)), DataDir: dir, TLS: serverTLS, Hold: hold})
 	if err := b.Start(t.Context()); err != nil {
 		t.Fatalf("start: %v", err)
 	}

@@ -100,7 +100,7 @@ func (s *Server) options(ctx context.Context, size storage, dir string) (*server
 		MaxSubs:       1 << 16,
 		WriteDeadline: s.cfg.WriteDeadline,
 		PingInterval:  pingInterval, MaxPingsOut: 2,
-		TLS: true, TLSConfig: tls13(s.deps.TLS),
+		TLS: true, TLSConfig: s.clientTLS(),
 		// A whole fleet that comes back at once keeps the processors busy for
 		// a while; the handshake of the last one must not time out.
 		TLSTimeout: 30, AuthTimeout: 60,
@@ -113,6 +113,16 @@ func (s *Server) options(ctx context.Context, size storage, dir string) (*server
 		SystemAccount: public(s.keys.System),
 	}
 	return opts, s.clusterOptions(ctx, opts)
+}
+
+// clientTLS is the TLS of clients, behind the gate when there is one.
+func (s *Server) clientTLS() *tls.Config {
+	cfg := tls13(s.deps.TLS)
+	if !s.deps.Hold {
+		return cfg
+	}
+	s.gate = newGate()
+	return s.gate.guard(cfg)
 }
 
 // tls13 is the server's TLS with nothing below 1.3.
