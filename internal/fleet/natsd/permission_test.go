@@ -223,7 +223,8 @@ func TestNobodyRollsUpWhatPeelsSaid(t *testing.T) {
 	evil := b.master()
 	for _, header := range []nats.Header{
 		{"Nats-Rollup": {"all"}}, {"Nats-Rollup": {"sub"}}, {"Nats-TTL": {"1s"}}, {"Nats-Incr": {"+1"}},
-		{"Nats-Batch-Id": {"x"}, "Nats-Batch-Sequence": {"1"}, "Nats-Batch-Commit": {"1"}},
+		{"Nats-Batch-Id": {"x"}, "Nats-Batch-Sequence": {"1"}, "Nats-Batch-Commit": {"1"}, "Nats-Rollup": {"all"}},
+		{"Nats-Batch-Id": {"x"}, "Nats-Batch-Sequence": {"1"}, "Nats-Batch-Commit": {"1"}, "Nats-Rollup": {"sub"}},
 		{"Nats-Schedule": {"@every 1s"}, "Nats-Schedule-Target": {"$KV.facts.victim"}},
 	} {
 		ack, err := evil.RequestMsg(&nats.Msg{Subject: "$KV.facts.evil", Header: header, Data: []byte("x")}, 5*time.Second)
