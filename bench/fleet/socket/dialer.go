@@ -74,7 +74,7 @@ func fill(cfg *bus.ConnConfig) {
 	setDefault(&cfg.PingInterval, 20*time.Second)
 	setDefault(&cfg.MaxPingsOut, 3)
 	setDefault(&cfg.DrainTimeout, 30*time.Second)
-	setDefault(&cfg.ConnectTimeout, 10*time.Second)
+	setDefault(&cfg.ConnectTimeout, 20*time.Second)
 }
 
 func setDefault[T comparable](v *T, def T) {

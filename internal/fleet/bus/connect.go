@@ -37,7 +37,7 @@ type ConnConfig struct {
 	PingInterval     time.Duration // 20s
 	MaxPingsOut      int           // 3
 	DrainTimeout     time.Duration // 30s
-	ConnectTimeout   time.Duration // 10s
+	ConnectTimeout   time.Duration // 20s: a fleet that comes back at once waits at the server's door
 
 	OnConnect    func(*nats.Conn)        // after the first connect and each reconnect; optional
 	OnDisconnect func(*nats.Conn, error) // optional
@@ -79,7 +79,7 @@ func (cfg *ConnConfig) fill() {
 	setDefault(&cfg.PingInterval, 20*time.Second)
 	setDefault(&cfg.MaxPingsOut, 3)
 	setDefault(&cfg.DrainTimeout, 30*time.Second)
-	setDefault(&cfg.ConnectTimeout, 10*time.Second)
+	setDefault(&cfg.ConnectTimeout, 20*time.Second)
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}

@@ -60,7 +60,7 @@ type Server struct {
 	account  *account
 	resolver *server.DirAccResolver
 	logger   *logger
-	gate     *gate      // nil without Hold
+	gate     *gate      // nil before the first start
 	system   *nats.Conn // made when it is first needed
 	stopped  bool
 	unwatch  context.CancelFunc // ends what goes on in the background

@@ -115,14 +115,13 @@ func (s *Server) options(ctx context.Context, size storage, dir string) (*server
 	return opts, s.clusterOptions(ctx, opts)
 }
 
-// clientTLS is the TLS of clients, behind the gate when there is one.
+// clientTLS is the TLS of clients, behind the gate.
 func (s *Server) clientTLS() *tls.Config {
-	cfg := tls13(s.deps.TLS)
-	if !s.deps.Hold {
-		return cfg
-	}
 	s.gate = newGate()
-	return s.gate.guard(cfg)
+	if !s.deps.Hold {
+		s.gate.let()
+	}
+	return s.gate.guard(tls13(s.deps.TLS))
 }
 
 // tls13 is the server's TLS with nothing below 1.3.
