@@ -46,11 +46,18 @@ func newLink(p *Peel, r *running) *link {
 
 func (l *link) start() {
 	l.r.begin(func() {
-		if err := l.connect(l.r.ctx, false); err != nil {
-			if l.r.ctx.Err() == nil {
-				l.p.died <- err
+		for err := l.connect(l.r.ctx, false); err != nil; err = l.connect(l.r.ctx, false) {
+			if !errors.Is(err, errNotHeard) {
+				if l.r.ctx.Err() == nil {
+					l.p.died <- err
+				}
+				return
 			}
-			return
+			l.p.metrics.retries.Inc()
+			l.p.log.Warn("connected to the bus, which does not take subscriptions yet", "error", err)
+			if !l.r.sleep(l.p.cfg.ReconnectWait/2 + rand.N(l.p.cfg.ReconnectWait)) {
+				return
+			}
 		}
 		close(l.ready)
 		l.p.log.Info("connected to the bus", "peel", l.p.id)
@@ -61,6 +68,10 @@ func (l *link) start() {
 	l.look = l.r.again(l.renewal.pause(), l.watchRenewal)
 	l.mu.Unlock()
 }
+
+// errNotHeard says that the bus did not take the subscriptions in time: it has
+// too much to do just now.
+var errNotHeard = errors.New("the bus does not answer")
 
 // connect makes a connection the current one, with its subscriptions. Once
 // says to try once only.
@@ -76,7 +87,7 @@ func (l *link) connect(ctx context.Context, once bool) error {
 	}
 	if err := sock.Subscribe([]string{bus.JobAll, bus.JobSubject(l.p.id), bus.NoticeAll, bus.NoticeSubject(l.p.id)}, l.heard); err != nil {
 		sock.Close()
-		return err
+		return fmt.Errorf("%w: %w", errNotHeard, err)
 	}
 	l.mu.Lock()
 	if l.closing {
