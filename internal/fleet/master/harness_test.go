@@ -142,12 +142,23 @@ func (w *world) master(name string) (*master.Master, *prometheus.Registry) {
 // masterOn starts a master on connections of its own.
 func (w *world) masterOn(name string, nc, sys *nats.Conn) (*master.Master, *prometheus.Registry) {
 	w.t.Helper()
+	return w.masterAs(master.Config{Name: name}, nc, sys)
+}
+
+// masterListing starts a master that reads the connection lists so often.
+func (w *world) masterListing(name string, every time.Duration) (*master.Master, *prometheus.Registry) {
+	w.t.Helper()
+	return w.masterAs(master.Config{Name: name, ListEvery: every}, w.nc, w.sys)
+}
+
+func (w *world) masterAs(cfg master.Config, nc, sys *nats.Conn) (*master.Master, *prometheus.Registry) {
+	w.t.Helper()
 	js, err := jetstream.New(nc)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	reg := prometheus.NewRegistry()
-	m := master.New(master.Config{Name: name}, master.Deps{
+	m := master.New(cfg, master.Deps{
 		Log: testLog(), Signer: w.sign, Metrics: reg, Version: "test",
 		NC: func() *nats.Conn { return nc }, JS: func() jetstream.JetStream { return js }, System: func() *nats.Conn { return sys },
 		Enrolled: func(context.Context) ([]fleet.PeelID, error) {

@@ -45,6 +45,7 @@ type live struct {
 
 	roster    *roster
 	presence  *presence
+	whose     *whose
 	board     *board
 	intake    *intake
 	masters   *masters
@@ -115,6 +116,7 @@ func (m *Master) open(ctx context.Context, l *live) error {
 		}
 	}
 	l.roster, l.presence, l.board = newRoster(m.deps.Enrolled, m.deps.Settings), newPresence(m.deps.System != nil), newBoard()
+	l.whose = newWhose()
 	if l.room = m.deps.Room; l.room == nil {
 		l.room = func() error { return nil }
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -19,12 +18,9 @@ import (
 const (
 	listEvery  = time.Minute
 	listSoon   = 5 * time.Second
-	listPage   = 256
-	listIdle   = 300 * time.Millisecond // after the last server's answer
-	listWait   = 3 * time.Second        // for the first
-	callEvery  = 2 * time.Second        // between calls of the servers
-	callWait   = 3 * time.Second        // for the last of those that are known
-	missCalls  = 2                      // a server that does not answer so many is gone
+	callEvery  = 2 * time.Second // between calls of the servers
+	callWait   = 3 * time.Second // for the last of those that are known
+	missCalls  = 2               // a server that does not answer so many is gone
 	maxServers = 1024
 )
 
@@ -133,6 +129,7 @@ func (m *Master) parseEvent(l *live, msg *nats.Msg) (e event, id fleet.PeelID, o
 	}
 	l.names.Store(e.Server.ID, e.Server.Name)
 	id, ok = e.Client.peel()
+	l.whose.put(conn{e.Server.ID, e.Client.ID}, id)
 	return e, id, ok
 }
 
@@ -243,6 +240,7 @@ func (m *Master) callLoop(l *live, sys *nats.Conn, soon chan<- struct{}) {
 				delete(met, server)
 				lost = true
 				l.guard.gone(server)
+				l.whose.gone(server)
 				m.log.Warn("a server of the bus is gone; its peels are away until another one has them", "server", server)
 			}
 		}
@@ -293,104 +291,4 @@ func call(ctx context.Context, sys *nats.Conn, known map[string]bool) (map[strin
 		}
 	}
 	return here, nil
-}
-
-// page is one server's answer.
-type page struct {
-	Server broker `json:"server"`
-	Data   struct {
-		Total int          `json:"total"`
-		Conns []connection `json:"connections"`
-	} `json:"data"`
-}
-
-// list asks all servers for their first page, and each for the others.
-func (m *Master) list(l *live, sys *nats.Conn) error {
-	began := time.Now()
-	firsts, err := firstPages(l.ctx, sys)
-	if err != nil {
-		return err
-	}
-	changed := false
-	var failed []error
-	for _, p := range firsts {
-		all, err := restPages(l.ctx, sys, p)
-		if err != nil {
-			failed = append(failed, err)
-			continue
-		}
-		l.names.Store(p.Server.ID, p.Server.Name)
-		changed = l.presence.reconcile(p.Server.ID, all, began) || changed
-		m.enforce(l, l.guard.listed(p.Server.ID, all, began))
-	}
-	if changed {
-		m.changes.notify()
-	}
-	return errors.Join(failed...)
-}
-
-func listRequest(offset int) []byte {
-	return fmt.Appendf(nil, `{"auth":true,"state":0,"sort":"cid","limit":%d,"offset":%d}`, listPage, offset)
-}
-
-func firstPages(ctx context.Context, sys *nats.Conn) ([]page, error) {
-	inbox := sys.NewInbox()
-	answers := make(chan *nats.Msg, maxServers)
-	sub, err := sys.ChanSubscribe(inbox, answers)
-	if err != nil {
-		return nil, fmt.Errorf("asking for connections: %w", err)
-	}
-	defer func() { _ = sub.Unsubscribe() }() // fails only when the connection is gone
-	if err := sys.PublishRequest("$SYS.REQ.SERVER.PING.CONNZ", inbox, listRequest(0)); err != nil {
-		return nil, fmt.Errorf("asking for connections: %w", err)
-	}
-	var out []page
-	wait := time.NewTimer(listWait)
-	defer wait.Stop()
-	for {
-		select {
-		case msg := <-answers:
-			var p page
-			if err := json.Unmarshal(msg.Data, &p); err != nil {
-				return nil, fmt.Errorf("reading a list of connections: %w", err)
-			}
-			out = append(out, p)
-			wait.Reset(listIdle)
-		case <-wait.C:
-			if len(out) == 0 {
-				return nil, fmt.Errorf("asking for connections: no server answered within %s", listWait)
-			}
-			return out, nil
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-}
-
-// restPages returns the peels of a server, from its first page on.
-func restPages(ctx context.Context, sys *nats.Conn, p page) ([]listed, error) {
-	var out []listed
-	for offset := 0; ; {
-		for _, c := range p.Data.Conns {
-			if id, ok := c.peel(); ok {
-				out = append(out, listed{id: id, cid: c.CID, address: c.IP, start: c.Start,
-					name: c.Name, sent: traffic{c.InMsgs, c.InBytes}})
-			}
-		}
-		offset += len(p.Data.Conns)
-		if len(p.Data.Conns) < listPage || offset >= p.Data.Total {
-			return out, nil
-		}
-		asking, cancel := context.WithTimeout(ctx, listWait)
-		msg, err := sys.RequestWithContext(asking, "$SYS.REQ.SERVER."+p.Server.ID+".CONNZ", listRequest(offset))
-		cancel()
-		if err != nil {
-			return nil, fmt.Errorf("asking %s for connections from %d on: %w", p.Server.ID, offset, err)
-		}
-		server := p.Server
-		p = page{Server: server}
-		if err := json.Unmarshal(msg.Data, &p); err != nil {
-			return nil, fmt.Errorf("reading a list of connections: %w", err)
-		}
-	}
 }
