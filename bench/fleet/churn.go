@@ -168,7 +168,11 @@ func (v *victims) again(ctx context.Context) error {
 		return err
 	}
 	if v.kills.Add(1) < churnKills {
-		go func() { <-connected }() // it is killed while some connect
+		go func() {
+			if err := <-connected; err != nil {
+				return // it is killed while some connect
+			}
+		}()
 		return nil
 	}
 	return <-connected

@@ -160,7 +160,7 @@ func (b *bench) ping(ctx context.Context) error {
 		return err
 	}
 	var ours, accepted, raw, fast durations
-	for n := range b.rounds_() {
+	for n := range b.counted() {
 		v, err := r.echo(ctx, sim.RawEcho)
 		if err != nil {
 			return err
@@ -194,7 +194,7 @@ func (b *bench) returns(ctx context.Context) error {
 		return err
 	}
 	var ours, raw, fast durations
-	for n := range b.rounds_() {
+	for n := range b.counted() {
 		v, err := r.store(ctx, sim.RawStore, returnBytes)
 		if err != nil {
 			return err
@@ -259,7 +259,7 @@ func (b *bench) recorded(ctx context.Context) (time.Duration, error) {
 // warmups are rounds that are not counted.
 const warmups = 2
 
-func (b *bench) rounds_() int { return b.options.rounds + warmups }
+func (b *bench) counted() int { return b.options.rounds + warmups }
 
 // quiet waits until what a round left behind is done.
 func (b *bench) quiet(ctx context.Context) error {

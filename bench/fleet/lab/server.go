@@ -94,7 +94,7 @@ func private(dir string) error {
 func FreePorts(n int) ([]string, error) {
 	var out []string
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, err
 		}
@@ -110,7 +110,7 @@ func (s *Server) Start() error {
 	if s.log, err = os.OpenFile(s.Dir+".log", os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
 		return err
 	}
-	s.cmd = exec.Command(s.bin, "server", "--config", s.config)
+	s.cmd = exec.CommandContext(context.Background(), s.bin, "server", "--config", s.config)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	if err := s.cmd.Start(); err != nil {
 		return fmt.Errorf("starting %s: %w", s.Name, err)
@@ -138,7 +138,7 @@ func (s *Server) Ready(ctx context.Context) error {
 }
 
 func listens(addr string) bool {
-	c, err := net.DialTimeout("tcp", addr, time.Second)
+	c, err := (&net.Dialer{Timeout: time.Second}).DialContext(context.Background(), "tcp", addr)
 	if err != nil {
 		return false
 	}
@@ -164,12 +164,14 @@ func (s *Server) Stop() error {
 		return err
 	}
 	select {
-	case <-s.ended:
+	case err := <-s.ended:
+		if exit, failed := errors.AsType[*exec.ExitError](err); failed && exit.ExitCode() > 0 {
+			return fmt.Errorf("%s ended with %w\n%s", s.Name, err, tail(s.Dir+".log"))
+		}
 		return nil
 	case <-time.After(time.Minute):
 		_ = s.cmd.Process.Kill() // it is ours, and it is told below
-		<-s.ended
-		return fmt.Errorf("%s did not end within a minute and was killed", s.Name)
+		return fmt.Errorf("%s did not end within a minute and was killed: %w", s.Name, <-s.ended)
 	}
 }
 

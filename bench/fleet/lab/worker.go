@@ -35,7 +35,7 @@ func StartWorker(args []string, env ...string) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.cmd = exec.Command(self, args...)
+	w.cmd = exec.CommandContext(context.Background(), self, args...)
 	w.cmd.Env = append(os.Environ(), env...)
 	w.cmd.Stderr = os.Stderr
 	if w.in, err = w.cmd.StdinPipe(); err != nil {

@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"context"
 	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
@@ -42,7 +43,7 @@ func (s *Socket) connect(server string) error {
 	if err != nil {
 		return err
 	}
-	conn, err := net.DialTimeout("tcp", addr, s.cfg.ConnectTimeout)
+	conn, err := (&net.Dialer{Timeout: s.cfg.ConnectTimeout}).DialContext(context.Background(), "tcp", addr)
 	if err != nil {
 		return fmt.Errorf("connecting to the bus at %s: %w", addr, err)
 	}
@@ -83,7 +84,7 @@ func (s *Socket) greet(conn net.Conn, host string) (*line, error) {
 		return nil, nats.ErrSecureConnWanted
 	}
 	secure := tls.Client(raw, s.d.tlsFor(s.cfg.TLS, host))
-	if err := secure.Handshake(); err != nil {
+	if err := secure.HandshakeContext(context.Background()); err != nil {
 		return nil, err
 	}
 	h := hello{TLSRequired: true, Name: s.cfg.Name, Lang: "go", Version: nats.Version, Protocol: 1, Echo: true, Headers: true, NoResponders: true}

@@ -77,7 +77,7 @@ func (w *world) returned(jid string, times int) []fleet.Return {
 }
 
 func testSpeaks(t *testing.T, w *world) {
-	_, reg := w.enroll("suite-1").start("")
+	_, reg := w.enroll().start("")
 	eventually(t, "heartbeat and facts", func() error {
 		w.heard.mu.Lock()
 		defer w.heard.mu.Unlock()
@@ -101,7 +101,7 @@ func testSpeaks(t *testing.T, w *world) {
 }
 
 func testRuns(t *testing.T, w *world) {
-	_, reg := w.enroll("suite-1").start("")
+	_, reg := w.enroll().start("")
 	all, mine := body("test.ping"), body("test.echo")
 	mine.Args = []string{"good morning"}
 	w.send(bus.JobAll, message(t, w.sign, all, 0))
@@ -123,7 +123,7 @@ func testRuns(t *testing.T, w *world) {
 }
 
 func testRefuses(t *testing.T, w *world) {
-	_, reg := w.enroll("suite-1").start("")
+	_, reg := w.enroll().start("")
 	_, evil, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -195,7 +195,7 @@ func told(reason string, b job.Body, s *job.Signer, t *testing.T) refusal {
 }
 
 func testRetries(t *testing.T, w *world) {
-	_, reg := w.enroll("suite-1").start(t.TempDir())
+	_, reg := w.enroll().start(t.TempDir())
 	w.heard.answers(func(m *nats.Msg, nth int) {
 		switch nth {
 		case 1:
@@ -227,7 +227,7 @@ func testRetries(t *testing.T, w *world) {
 }
 
 func testGivesUp(t *testing.T, w *world) {
-	_, reg := w.enroll("suite-1").start("")
+	_, reg := w.enroll().start("")
 	w.heard.answers(func(m *nats.Msg, _ int) { bus.Refuse(m, "no such job") })
 	b := body("test.ping")
 	w.send(bus.JobAll, message(t, w.sign, b, 0))
@@ -243,7 +243,7 @@ func testGivesUp(t *testing.T, w *world) {
 }
 
 func testRenews(t *testing.T, w *world) {
-	c := w.enroll("suite-1")
+	c := w.enroll()
 	c.renewAt = time.Now().Add(time.Second)
 	p, reg := c.start("")
 	stop := make(chan struct{})
@@ -286,7 +286,7 @@ func testRenews(t *testing.T, w *world) {
 }
 
 func testRevoked(t *testing.T, w *world) {
-	c := w.enroll("suite-1")
+	c := w.enroll()
 	p, reg := c.start("")
 	if err := w.bus.Revoke(t.Context(), c.public()); err != nil {
 		t.Fatal(err)
@@ -319,7 +319,7 @@ func testRevoked(t *testing.T, w *world) {
 
 func testReconnects(t *testing.T, w *world) {
 	began, end := make(chan struct{}, 1), make(chan struct{})
-	p, reg := w.enroll("suite-1").start(t.TempDir(), function.Function{Name: "suite.wait",
+	p, reg := w.enroll().start(t.TempDir(), function.Function{Name: "suite.wait",
 		Run: func(ctx context.Context, _ function.Call) (function.Result, error) {
 			began <- struct{}{}
 			select {

@@ -40,7 +40,7 @@ type world struct {
 
 func newWorld(t *testing.T, dial peel.Dialer) *world {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,6 +102,9 @@ func (w *world) connect(user func() (string, func([]byte) ([]byte, error), error
 	return nc
 }
 
+// subject is the peel of the suite.
+const subject = fleet.PeelID("suite-1")
+
 // creds are the credentials of a peel of the test.
 type creds struct {
 	w   *world
@@ -114,13 +117,13 @@ type creds struct {
 	renewed int
 }
 
-func (w *world) enroll(id fleet.PeelID) *creds {
+func (w *world) enroll() *creds {
 	w.t.Helper()
 	key, err := nkeys.CreateUser()
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	c := &creds{w: w, id: id, key: key, renewAt: time.Now().Add(time.Hour)}
+	c := &creds{w: w, id: subject, key: key, renewAt: time.Now().Add(time.Hour)}
 	if err := c.issue(); err != nil {
 		w.t.Fatal(err)
 	}
