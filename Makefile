@@ -76,6 +76,11 @@ bench: need-go build ## measure sizes, memory, first answers and the hot paths
 bench-target: need-go ## measure targets over 100,000 peels
 	$(GO) run ./bench/target
 
+.PHONY: bench-fleet
+bench-fleet: need-go build ## measure the fleet plane with N simulated peels (10000); ONLY=ping,returns measures these
+	$(GO) build -o $(BIN)/tools/bench-fleet ./bench/fleet
+	$(BIN)/tools/bench-fleet -bin $(BIN)/rind -n $(or $(N),10000) $(if $(ONLY),-only $(ONLY))
+
 # The fuzzer of the go command now and then calls its own end of time a
 # failure ("context deadline exceeded", without an input that fails).
 .PHONY: fuzz
@@ -96,6 +101,8 @@ nightly: ## what takes long: the race detector, a minute a fuzz target, large fi
 	RIND_NIGHTLY=1 $(GO) test -count 1 -timeout 20m -run 'Copy' ./internal/fleet/master ./internal/app/server
 	$(MAKE) fuzz FUZZTIME=1m
 	$(MAKE) bench
+	$(MAKE) bench-target
+	$(MAKE) bench-fleet
 
 .PHONY: clean
 clean: ## remove what was built and fetched
