@@ -73,6 +73,7 @@ func (x *index) follow(ctx, running context.Context, kv jetstream.KeyValue, done
 const (
 	watchAgain = 2 * time.Second  // before a watch that ended is begun again
 	lookAgain  = 10 * time.Second // between looks whether the bucket is the same
+	catchUp    = 15 * time.Second // for a copy to reach what the leader had when the watch began
 )
 
 var errOther = errors.New("the bucket is another one than before: it was brought back")
@@ -80,7 +81,7 @@ var errOther = errors.New("the bucket is another one than before: it was brought
 // watch takes in what the bucket holds and what changes, and says once when
 // the first of it has been read. Until then the records from before stay.
 func (x *index) watch(running context.Context, kv jetstream.KeyValue, loaded chan<- error, log *slog.Logger) error {
-	made, err := madeAt(running, kv)
+	made, last, err := stateOf(running, kv)
 	if err != nil {
 		return err
 	}
@@ -92,47 +93,67 @@ func (x *index) watch(running context.Context, kv jetstream.KeyValue, loaded cha
 	look := time.NewTicker(lookAgain)
 	defer look.Stop()
 	next := newIndex()
+	var seen uint64
+	var behind <-chan time.Time // while the copy that is read lacks what the leader has
+	complete := func() {
+		if next != x {
+			x.replace(next)
+			next, behind = x, nil
+		}
+		select {
+		case loaded <- nil:
+		default:
+		}
+	}
 	for {
 		select {
 		case <-running.Done():
 			return nil
+		case <-behind:
+			log.Warn("the enrollments that could be read are older than the leader's; they follow", "seen", seen, "last", last)
+			complete()
 		case <-look.C:
 			// A watch goes on behind the last that it saw, which a bucket that
 			// was brought back may not have reached yet.
-			if at, err := madeAt(running, kv); err == nil && !at.Equal(made) {
+			if at, _, err := stateOf(running, kv); err == nil && !at.Equal(made) {
 				return errOther
 			}
 		case e, ok := <-w.Updates():
 			switch {
 			case !ok:
 				return errors.New("the bus ended the watch")
+			case e == nil && seen < last:
+				behind = time.After(catchUp)
 			case e == nil:
-				x.replace(next)
-				next = x
-				select {
-				case loaded <- nil:
-				default:
-				}
+				complete()
 			default:
 				next.entry(e, log)
+				if seen = max(seen, e.Revision()); behind != nil && seen >= last {
+					complete()
+				}
 			}
 		}
 	}
 }
 
-// madeAt is when the bucket was made.
-func madeAt(ctx context.Context, kv jetstream.KeyValue) (time.Time, error) {
+// stateOf is when the bucket was made, and the revision that its leader wrote
+// last, 0 when there is none. A watch reads a copy, which may be behind it.
+func stateOf(ctx context.Context, kv jetstream.KeyValue) (made time.Time, last uint64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	status, err := kv.Status(ctx)
 	if err != nil {
-		return time.Time{}, err
+		return made, 0, err
 	}
 	b, ok := status.(*jetstream.KeyValueBucketStatus)
 	if !ok {
-		return time.Time{}, nil
+		return made, 0, nil
 	}
-	return b.StreamInfo().Created, nil
+	info := b.StreamInfo()
+	if info.State.Msgs > 0 {
+		last = info.State.LastSeq
+	}
+	return info.Created, last, nil
 }
 
 // replace takes over what another index has read. What was written here
