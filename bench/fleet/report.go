@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -60,6 +61,21 @@ type durations []time.Duration
 func (d durations) median() time.Duration {
 	s := slices.Sorted(slices.Values(d))
 	return s[len(s)/2]
+}
+
+// pair is the round whose ratio of ours to raw is the median one. Both were
+// measured one after the other, so that what else the machine does then weighs
+// on both alike.
+func pair(ours, raw durations) (o, r time.Duration) {
+	at := make([]int, len(ours))
+	for i := range at {
+		at[i] = i
+	}
+	slices.SortFunc(at, func(a, b int) int {
+		return cmp.Compare(float64(ours[a])/float64(raw[a]), float64(ours[b])/float64(raw[b]))
+	})
+	m := at[len(at)/2]
+	return ours[m], raw[m]
 }
 
 // String shows them all, as they came.

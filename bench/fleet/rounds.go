@@ -159,16 +159,19 @@ func (b *bench) ping(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var ours, accepted, raw, fast durations
+	var ours, accepted, raw, fast, cpuOurs, cpuRaw durations
 	for n := range b.counted() {
+		idle := b.cpu()
 		v, err := r.echo(ctx, sim.RawEcho)
 		if err != nil {
 			return err
 		}
+		between := b.cpu()
 		o, _, err := b.op.Run(ctx, b.n, "test.ping")
 		if err != nil {
 			return err
 		}
+		used := b.cpu()
 		f, err := r.echo(ctx, sim.RawEchoFast)
 		if err != nil {
 			return err
@@ -176,14 +179,28 @@ func (b *bench) ping(ctx context.Context) error {
 		if n >= warmups {
 			ours, raw, fast = append(ours, o), append(raw, v), append(fast, f)
 			accepted = append(accepted, b.op.Accepted)
+			cpuRaw, cpuOurs = append(cpuRaw, between-idle), append(cpuOurs, used-between)
 		}
 		if err := b.quiet(ctx); err != nil {
 			return err
 		}
 	}
 	b.say("ours                      %s\n  of it until accepted    %s\nraw, verifying            %s\nraw, not verifying        %s", ours, accepted, raw, fast)
-	b.add("ping", ms(ours), ms(raw), "ms", "raw without a verification %.4gms: ratio %.3g", ms(fast), ms(ours)/ms(fast))
+	b.say("processor time of servers and peels: ours %s, raw, verifying %s", cpuOurs, cpuRaw)
+	b.compare("ping", ours, raw, fast)
 	return b.syncMode()
+}
+
+// cpu is the processor time that the servers and the peels have used so far.
+func (b *bench) cpu() time.Duration {
+	total := time.Duration(0)
+	for _, s := range b.servers {
+		total += sim.CPU(s.PID())
+	}
+	for _, w := range b.workers {
+		total += sim.CPU(w.PID())
+	}
+	return total
 }
 
 // returns holds recorded returns against raw acknowledged publishes: until the
@@ -215,7 +232,7 @@ func (b *bench) returns(ctx context.Context) error {
 		}
 	}
 	b.say("ours                      %s\nraw, verifying            %s\nraw, not verifying        %s", ours, raw, fast)
-	b.add("returns", ms(ours), ms(raw), "ms", "raw without a verification %.4gms: ratio %.3g", ms(fast), ms(ours)/ms(fast))
+	b.compare("returns", ours, raw, fast)
 	return b.syncMode()
 }
 
@@ -277,7 +294,14 @@ func (b *bench) quiet(ctx context.Context) error {
 	return errors.New("returns are not acknowledged after a minute")
 }
 
-func ms(d durations) float64 { return float64(d.median().Microseconds()) / 1e3 }
+// compare adds the result of rounds that were measured in turns.
+func (b *bench) compare(name string, ours, raw, fast durations) {
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1e3 }
+	o, r := pair(ours, raw)
+	of, f := pair(ours, fast)
+	b.add(name, ms(o), ms(r), "ms", "the median of %d pairs; raw without a verification: %.4gms to %.4gms, ratio %.3g; medians by themselves: ours %.4gms, raw %.4gms, without %.4gms",
+		len(ours), ms(of), ms(f), ms(of)/ms(f), ms(ours.median()), ms(raw.median()), ms(fast.median()))
+}
 
 // syncMode prints how both sides were synced: one server stores both.
 func (b *bench) syncMode() error {

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -60,12 +61,10 @@ func (o *Operator) Follow(ctx context.Context, j fleet.Job) (fleet.Job, int, err
 	err := o.c.Events(ctx, "/jobs/"+j.JID+"/events", func(e client.Event) (bool, error) {
 		switch e.Name {
 		case "return":
-			var r struct{ Peel fleet.PeelID }
-			if err := json.Unmarshal(e.Data, &r); err != nil {
-				return false, err
-			}
-			if r.Peel != "" {
-				seen[r.Peel] = true
+			// It shares the machine, so that it looks for the name only.
+			if _, rest, found := bytes.Cut(e.Data, []byte(`"peel":"`)); found {
+				name, _, _ := bytes.Cut(rest, []byte(`"`))
+				seen[fleet.PeelID(name)] = true
 			}
 		case "done":
 			return false, json.Unmarshal(e.Data, &j)

@@ -22,7 +22,7 @@ const (
 	leastBatch = 16
 	mostBatch  = 1000                    // the broker's limit
 	holdFew    = 2 * time.Millisecond    // without a further value, then they are written
-	holdMany   = 40 * time.Millisecond   // the same, when a fleet is answering
+	holdMany   = 150 * time.Millisecond  // the same, when a fleet is answering
 	holdMost   = 2500 * time.Millisecond // half of the patience of a peel
 	holdValues = 20_000
 	holdBytes  = 8 << 20
