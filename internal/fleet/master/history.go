@@ -59,7 +59,7 @@ func (l *live) aimedAt(ctx context.Context, j *fleet.Job, id fleet.PeelID) (bool
 		return true, nil
 	case !errors.Is(err, jetstream.ErrKeyNotFound):
 		return false, bus.Explain(bus.JobReturns, err)
-	case j.Summary.Missing == len(j.Summary.MissingPeels):
+	case j.Summary.Missing == len(j.Summary.MissingPeels) && !unsettled(j):
 		return false, nil
 	}
 	rec, err := l.read(ctx, j.JID)

@@ -47,6 +47,9 @@ func (m *Master) Job(ctx context.Context, jid string) (fleet.Job, []fleet.Return
 		return fleet.Job{}, nil, err
 	}
 	returns, err := m.load(ctx, l, jid, targets)
+	for err == nil && len(returns) < rec.Summary.Answered && l.board.run(jid) == nil && unsettled(&rec.Job) && l.sleep(settleAgain) && ctx.Err() == nil {
+		returns, err = m.load(ctx, l, jid, targets)
+	}
 	if err != nil {
 		return fleet.Job{}, nil, err
 	}
@@ -77,6 +80,17 @@ func (m *Master) Glance(ctx context.Context, jid string) (fleet.Job, error) {
 	j, _, err := m.Job(ctx, jid)
 	return j, err
 }
+
+// Returns are counted before they are stored, which takes some seconds when a
+// large fleet answers. Until then the master that collected them alone has all.
+const (
+	settled     = 10 * time.Second
+	settleAgain = 100 * time.Millisecond
+)
+
+// unsettled reports whether a job has ended so lately that some of its returns
+// may not be in their bucket yet.
+func unsettled(j *fleet.Job) bool { return time.Since(j.Ended) < settled }
 
 // Watch yields the returns so far, then those that arrive, and the job itself
 // when it is done; then the channel is closed. It is closed without the job
