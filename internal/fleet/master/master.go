@@ -110,8 +110,11 @@ func (m *Master) Start(ctx context.Context) error {
 
 func (m *Master) open(ctx context.Context, l *live) error {
 	for name, kv := range map[string]*jetstream.KeyValue{bus.Facts: &l.facts, bus.Jobs: &l.jobs, bus.JobReturns: &l.returns} {
-		var err error
-		if *kv, err = l.js.KeyValue(ctx, name); err != nil {
+		err := bus.Patiently(ctx, func() (err error) {
+			*kv, err = l.js.KeyValue(ctx, name)
+			return err
+		})
+		if err != nil {
 			return bus.Explain(name, err)
 		}
 	}

@@ -41,14 +41,19 @@ func newIndex() *index {
 // follow reads all records, and then every change until running ends.
 func (x *index) follow(ctx, running context.Context, kv jetstream.KeyValue, done *sync.WaitGroup, log *slog.Logger) error {
 	loaded := make(chan error, 1)
+	began := time.Now()
 	done.Go(func() {
-		for first := true; running.Err() == nil; first = false {
+		for first := true; running.Err() == nil; {
 			err := x.watch(running, kv, loaded, log)
 			if running.Err() != nil {
 				return
 			}
+			// What is read first may have to wait for an election.
+			if patient := first && bus.Passing(err) && time.Since(began) < bus.Patience; !patient {
+				first = false
+			}
 			err = bus.Explain(bus.Enrollments, err)
-			if first {
+			if !first {
 				select {
 				case loaded <- err:
 				default:

@@ -118,13 +118,15 @@ func (r *Registrar) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the registrar needs the bus: %w", err)
 	}
-	records, err := js.KeyValue(ctx, bus.Enrollments)
-	if err != nil {
-		return bus.Explain(bus.Enrollments, err)
-	}
-	challenges, err := js.KeyValue(ctx, bus.EnrollChallenges)
-	if err != nil {
-		return bus.Explain(bus.EnrollChallenges, err)
+	var records, challenges jetstream.KeyValue
+	for name, kv := range map[string]*jetstream.KeyValue{bus.Enrollments: &records, bus.EnrollChallenges: &challenges} {
+		err := bus.Patiently(ctx, func() (err error) {
+			*kv, err = js.KeyValue(ctx, name)
+			return err
+		})
+		if err != nil {
+			return bus.Explain(name, err)
+		}
 	}
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	idx := newIndex()
