@@ -195,6 +195,8 @@ func Explain(bucket string, err error) error {
 		return nil
 	case errors.Is(err, jetstream.ErrBucketNotFound), errors.Is(err, jetstream.ErrStreamNotFound):
 		return errs.New(errs.Unavailable, "the bucket %s is gone from the bus; bring it back with rind restore: %w", bucket, err)
+	case errors.Is(err, context.Canceled):
+		return errs.New(errs.Unavailable, "the server is stopping, or nobody waits any more; the bucket %s was not read to its end: %w", bucket, err)
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrNoStreamResponse):
 		return errs.New(errs.Unavailable, "the bucket %s does not answer: the bus is starting or chooses a new leader, or the bucket is gone and rind restore brings it back: %w", bucket, err)
 	}
