@@ -96,9 +96,10 @@ fuzz: need-go ## run every fuzz target for FUZZTIME (5s)
 	done
 
 .PHONY: nightly
-nightly: ## what takes long: the race detector, a minute a fuzz target, large files, all benches
+nightly: ## what takes long: the race detector, a minute a fuzz target, large files, clusters under fire, all benches
 	$(MAKE) test-race
 	RIND_NIGHTLY=1 $(GO) test -count 1 -timeout 20m -run 'Copy' ./internal/fleet/master ./internal/app/server
+	RIND_NIGHTLY=1 $(GO) test -count 1 -timeout 20m -v -run 'Cluster' ./internal/e2e
 	$(MAKE) fuzz FUZZTIME=1m
 	$(MAKE) bench
 	$(MAKE) bench-target
