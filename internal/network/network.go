@@ -32,6 +32,7 @@ type Report struct {
 	Flows      []Flow     `json:"flows,omitempty"`
 	DNS        []DNSQuery `json:"dns,omitempty"`
 	TLS        []TLSHello `json:"tls,omitempty"`
+	Records
 }
 
 // Health is the tap's own state when a report was closed.

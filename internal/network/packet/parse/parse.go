@@ -1,0 +1,108 @@
+// Package parse is what the protocol parsers and the pipeline agree on: how a
+// parser is given bytes, and where it puts what it found.
+//
+// A parser is a struct that is reused, keeps its own small, bounded state, and
+// never holds on to the bytes that it is given. It is one of three:
+//
+//   - a Frames parser sees whole frames that are not IP (ARP, LLDP) or packets
+//     of a protocol without ports;
+//   - a Datagrams parser sees the payloads of UDP flows, one instance for all;
+//   - a Stream follows one TCP connection, and sees the bytes of each side in
+//     order.
+//
+// Work is linear in the bytes given. What a parser found it appends with Add
+// to a list of Out.Records; text goes through Out.Text or Out.Lower, which
+// clean, bound and intern it.
+package parse
+
+import (
+	"errors"
+
+	"github.com/rind-project/rind/internal/network"
+)
+
+// The sides of a conversation.
+const (
+	Client = 0 // who opened it
+	Server = 1
+)
+
+// MaxBuffer is how much of a side's stream is held at most for a parser that
+// wants more before it takes any.
+const MaxBuffer = 16 << 10
+
+// What a parser says of what it was given, beside nil.
+var (
+	// ErrDone says that nothing more of this flow is of interest.
+	ErrDone = errors.New("done")
+	// ErrNot says that the flow is not of this protocol.
+	ErrNot = errors.New("not of this protocol")
+	// ErrMalformed says that it began like this protocol and went wrong. It is
+	// counted, per protocol, and the flow is not looked at any more.
+	ErrMalformed = errors.New("malformed")
+)
+
+// Datagrams parses the payloads of UDP flows of one protocol. side says who
+// sent the payload.
+type Datagrams interface {
+	Datagram(out *Out, side int, b []byte) error
+}
+
+// Stream parses one TCP connection. Streams are pooled: Reset makes one ready
+// for the next connection.
+type Stream interface {
+	Reset()
+	// Next is given the bytes of one side that it has not taken yet, in order,
+	// at least one. It returns how many it has taken: 0 asks for more than
+	// these, and is not to be answered to MaxBuffer bytes; more than len(b)
+	// passes over what is still to come without it being held or shown.
+	Next(out *Out, side int, b []byte) (n int, err error)
+	// End is called once when the flow has ended, went idle, lost a segment or
+	// the parser returned an error: what is pending is put into out now.
+	End(out *Out)
+}
+
+// Out takes what parsers find.
+type Out struct {
+	network.Session // of the packet in hand: its time and its flow
+	Records         network.Records
+	MaxRows         int // of each list
+	Over            uint64
+
+	text Interner
+}
+
+// NewOut makes an Out with bounds on the rows of each list and on the bytes of
+// different texts in one report.
+func NewOut(maxRows, maxText int) *Out {
+	return &Out{MaxRows: maxRows, text: newInterner(maxText)}
+}
+
+// Add appends a row to a list of out.Records. A list that is full keeps what
+// it has, and the row is counted in Over.
+func Add[T any](out *Out, list *[]T, row T) {
+	if len(*list) >= out.MaxRows || out.text.overflown() {
+		out.Over++
+		out.text.forgive()
+		return
+	}
+	*list = append(*list, row)
+}
+
+// Text makes a string of what should be printable text: what is not UTF-8 or
+// not printable becomes \DDD. It keeps at most MaxText bytes.
+func (o *Out) Text(b []byte) string { return o.text.text(b, false) }
+
+// Lower is Text in lower case (ASCII).
+func (o *Out) Lower(b []byte) string { return o.text.text(b, true) }
+
+// Intern makes a string of bytes that are known to be clean.
+func (o *Out) Intern(b []byte) string { return o.text.intern(b) }
+
+// Cut takes the records out and begins the next report.
+func (o *Out) Cut() network.Records {
+	r := o.Records
+	o.Records = network.Records{}
+	o.text.clear()
+	return r
+}
