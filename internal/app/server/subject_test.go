@@ -29,6 +29,7 @@ func spoken() map[string]string {
 	return map[string]string{
 		"JobAll": bus.JobAll, "NoticeAll": bus.NoticeAll,
 		"AllReturns": bus.AllReturns, "AllFacts": bus.AllFacts, "AllHeartbeats": bus.AllHeartbeats, "AllEvents": bus.AllEvents, "AllAsks": bus.AllAsks, "AllCatchUps": bus.AllCatchUps, "JobEvents": bus.JobEvents, "StoredEvents": bus.StoredEvents, "ServersChanged": bus.ServersChanged,
+		"AllForwarded": bus.AllForwarded, "ForwardSubject": bus.ForwardSubject("j1", p, 0),
 		"JobSubject": bus.JobSubject(p), "NoticeSubject": bus.NoticeSubject(p), "HeartbeatSubject": bus.HeartbeatSubject(p),
 		"CatchUpAsk": bus.AskSubject(p, bus.CatchUpAsk), "AskSubject": bus.AskSubject(p, "basket.get"), "EventSubject": bus.EventSubject(p, "disk.full"), "ReturnSubject": bus.ReturnSubject("j1", p, 0),
 		"ReturnKey": "$KV." + bus.JobReturns + "." + bus.ReturnKey("j1", p, 0), "FactsSubject": bus.FactsSubject(p),

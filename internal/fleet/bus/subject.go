@@ -35,6 +35,10 @@ const (
 	JobEvents     = "jobevt.>" // the subjects of the stream job-events,
 	StoredEvents  = "event.>"  // which masters alone write
 
+	// AllForwarded is where a master passes on a return to a job that another
+	// one collects: the one that took it is not always the one that waits for it.
+	AllForwarded = "master.ret.>"
+
 	// ServersChanged is where a server tells the others that settings or groups
 	// in the database have changed.
 	ServersChanged = "servers.changed"
@@ -61,6 +65,11 @@ func EventSubject(id fleet.PeelID, name string) string { return "evt." + string(
 // master stores it and answers.
 func ReturnSubject(jid string, id fleet.PeelID, n int) string {
 	return "ret." + jid + "." + string(id) + "." + strconv.Itoa(n)
+}
+
+// ForwardSubject is where a master passes on part n of a return.
+func ForwardSubject(jid string, id fleet.PeelID, n int) string {
+	return "master." + ReturnSubject(jid, id, n)
 }
 
 // ReturnKey is the key in the bucket job-returns under which it is stored.
@@ -100,6 +109,15 @@ func ParseReturn(subject string) (jid string, id fleet.PeelID, n int, ok bool) {
 		return "", "", 0, false
 	}
 	return f[0], id, n, true
+}
+
+// ParseForwarded is ParseReturn for what a master passed on.
+func ParseForwarded(subject string) (jid string, id fleet.PeelID, n int, ok bool) {
+	rest, found := strings.CutPrefix(subject, "master.")
+	if !found {
+		return "", "", 0, false
+	}
+	return ParseReturn(rest)
 }
 
 // isJID accepts what a job id is made of. A peel chooses that token itself, and

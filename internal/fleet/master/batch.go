@@ -7,6 +7,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -50,11 +51,12 @@ type bucketWriter struct {
 	in     *intake
 	bucket string
 	queue  chan *want
+	queued atomic.Int64  // bytes in queue
 	done   chan struct{} // closed when nothing is written any more
 }
 
-func (in *intake) newWriter(bucket string) *bucketWriter {
-	w := &bucketWriter{in: in, bucket: bucket, queue: make(chan *want, maxStoring), done: make(chan struct{})}
+func (in *intake) newWriter(bucket string, room int) *bucketWriter {
+	w := &bucketWriter{in: in, bucket: bucket, queue: make(chan *want, room), done: make(chan struct{})}
 	in.l.wg.Go(w.run)
 	return w
 }
@@ -65,11 +67,11 @@ func (w *bucketWriter) run() {
 	for {
 		select {
 		case first := <-w.queue:
-			w.writeAll(w.gather(first))
+			w.writeAll(w.gather(w.out(first)))
 		case <-w.in.closing:
 			select {
 			case first := <-w.queue:
-				w.writeAll(w.gather(first))
+				w.writeAll(w.gather(w.out(first)))
 			default:
 				return
 			}
@@ -98,14 +100,14 @@ func (w *bucketWriter) gather(first *want) []*want {
 	for len(g.all) < holdValues && g.size < holdBytes {
 		select {
 		case next := <-w.queue:
-			g.add(next)
+			g.add(w.out(next))
 			continue
 		default:
 		}
 		quiet.Reset(g.patience())
 		select {
 		case next := <-w.queue:
-			g.add(next)
+			g.add(w.out(next))
 		case <-quiet.C:
 			return g.all
 		case <-most.C:
@@ -275,17 +277,27 @@ func committed(data []byte, size int) error {
 func (w *bucketWriter) offer(v *want) bool {
 	select {
 	case w.queue <- v:
+		w.queued.Add(int64(len(v.msg.Data)))
 		return true
 	default:
 		return false
 	}
 }
 
+// out notes that a value has left the queue.
+func (w *bucketWriter) out(v *want) *want {
+	w.queued.Add(-int64(len(v.msg.Data)))
+	return v
+}
+
 // wait queues a value, once there is room: what waits behind it waits in the
 // subscription.
 func (w *bucketWriter) wait(v *want) {
+	for w.queued.Load() > maxWaiting && w.in.l.sleep(time.Millisecond) {
+	}
 	select {
 	case w.queue <- v:
+		w.queued.Add(int64(len(v.msg.Data)))
 	case <-w.in.closing:
 		w.later(v, "the master is being stopped")
 	}

@@ -231,9 +231,12 @@ func TestBlobsAreOnesOwn(t *testing.T) {
 		t.Error(err)
 	}
 	packed, _ := blob.Pack(blob.Header{SHA256: sum, Sum: sum}, []byte("x"))
-	for what, data := range map[string][]byte{blob.AskPut: packed, blob.AskDone: begin} {
-		if _, err := bus.Ask(t.Context(), nc, bus.AskSubject("peel-a", what), data, 10*time.Second); err != nil {
-			t.Errorf("%s: %v", what, err)
+	for _, step := range []struct {
+		ask  string
+		data []byte
+	}{{blob.AskPut, packed}, {blob.AskDone, begin}} {
+		if _, err := bus.Ask(t.Context(), nc, bus.AskSubject("peel-a", step.ask), step.data, 10*time.Second); err != nil {
+			t.Errorf("%s: %v", step.ask, err)
 		}
 	}
 	// It is under its own id, and not for the peels that ask by hash.

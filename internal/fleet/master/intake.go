@@ -19,6 +19,8 @@ import (
 // Bounds of what is on its way into the buckets.
 const (
 	maxStoring  = 2048      // values that wait to be written into a bucket
+	maxReturns  = 1 << 17   // returns that wait: they are counted already, and the counting of others does not wait for the disk
+	maxWaiting  = 256 << 20 // their bytes
 	intakeQueue = "masters" // each message is taken by one master
 	maxFacts    = 200 << 10
 )
@@ -48,10 +50,10 @@ func (m *Master) takeIn(l *live) error {
 	}
 	in := &intake{m: m, l: l, js: js, closing: make(chan struct{}), aimed: aimed{l: l, lists: map[string][]fleet.PeelID{}}}
 	in.stop = sync.OnceFunc(func() { close(in.closing) })
-	in.returns, in.facts = in.newWriter(bus.JobReturns), in.newWriter(bus.Facts)
+	in.returns, in.facts = in.newWriter(bus.JobReturns, maxReturns), in.newWriter(bus.Facts, maxStoring)
 	l.intake = in
 	before := len(l.subs)
-	if err := l.subscribeQueue(bus.AllReturns, m.metered(l, peelSecond, false, in.onReturn)); err != nil {
+	if err := l.subscribeQueue(bus.AllReturns, m.metered(l, peelSecond, true, in.onReturn)); err != nil {
 		return err
 	}
 	err = l.subscribeQueue(bus.AllFacts, m.metered(l, peelFirst, true, in.onFacts))
@@ -104,20 +106,30 @@ func (in *intake) own(msg *nats.Msg, id fleet.PeelID) bool {
 
 func (in *intake) stray(reason string) { in.m.metrics.stray.WithLabelValues(reason).Inc() }
 
+// onReturn counts a return, and has it stored. It reaches one master, which
+// answers when it is stored; until then the peel keeps it.
 func (in *intake) onReturn(msg *nats.Msg) {
 	jid, id, n, ok := bus.ParseReturn(msg.Subject)
-	if !ok || !in.own(msg, id) {
-		return // onReturn of the master counts what is malformed
+	if !ok {
+		in.stray("malformed")
+		return
+	}
+	if !in.own(msg, id) {
+		return
 	}
 	if len(msg.Data) > maxReturnMessage {
 		in.stray("malformed")
 		bus.Refuse(msg, "this part of a return is too long")
 		return
 	}
-	if _, err := job.ParsePart(msg.Data, jid, id, n); err != nil {
+	p, err := job.ParsePart(msg.Data, jid, id, n)
+	if err != nil {
+		in.stray("malformed")
+		in.m.log.Warn("a return cannot be read", "jid", jid, "peel", id, "error", err)
 		bus.Refuse(msg, err.Error())
 		return
 	}
+	in.m.counted(in.l, p, n, msg)
 	switch ours, known, err := in.aimed.at(jid, id); {
 	case err != nil:
 		bus.Retry(msg, err.Error())
@@ -132,8 +144,7 @@ func (in *intake) onReturn(msg *nats.Msg) {
 		bus.Refuse(msg, "the job was not for this peel")
 		return
 	}
-	key := bus.ReturnKey(jid, id, n)
-	in.returns.wait(&want{msg: msg, key: key, once: true})
+	in.returns.wait(&want{msg: msg, key: bus.ReturnKey(jid, id, n), once: true})
 }
 
 func (in *intake) onFacts(msg *nats.Msg) {

@@ -156,7 +156,7 @@ func (m *Master) open(ctx context.Context, l *live) error {
 
 // listen subscribes to what comes over core subjects.
 func (m *Master) listen(l *live) error {
-	if err := l.subscribe(l.nc, bus.AllReturns, m.metered(l, peelSecond, true, func(msg *nats.Msg) { m.onReturn(l, msg) })); err != nil {
+	if err := l.subscribe(l.nc, bus.AllForwarded, func(msg *nats.Msg) { m.onForwarded(l, msg) }); err != nil {
 		return err
 	}
 	if err := l.subscribe(l.nc, bus.AllHeartbeats, m.metered(l, peelFirst, true, func(msg *nats.Msg) { m.onBeat(l, msg) })); err != nil {

@@ -23,29 +23,42 @@ const (
 	lateGrace     = 30 * time.Second // behind the job's expiry
 )
 
-// onReturn takes a message on a return's subject, of any job.
-func (m *Master) onReturn(l *live, msg *nats.Msg) {
-	jid, id, n, valid := bus.ParseReturn(msg.Subject)
+// counted gives part n of a return to the job that it belongs to, when this
+// master collects it, and else to whoever does.
+func (m *Master) counted(l *live, p job.Part, n int, msg *nats.Msg) {
+	if r := l.board.run(p.JID); r != nil {
+		m.countPart(l, r, p, n)
+		return
+	}
+	if !l.board.knows(p.JID) {
+		m.metrics.stray.WithLabelValues("unknown_job").Inc()
+		return
+	}
+	if err := l.nc.Publish(bus.ForwardSubject(p.JID, p.Peel, n), msg.Data); err != nil {
+		m.log.Debug("a return could not be passed on; its master reads it from the bucket", "jid", p.JID, "peel", p.Peel, "error", err)
+	}
+}
+
+// onForwarded takes a return that another master has taken and checked.
+func (m *Master) onForwarded(l *live, msg *nats.Msg) {
+	jid, id, n, valid := bus.ParseForwarded(msg.Subject)
 	if !valid {
 		m.metrics.stray.WithLabelValues("malformed").Inc()
 		return
 	}
-	if !ownReply(msg, id) {
-		return // it will not be stored, and is counted there
-	}
 	r := l.board.run(jid)
 	if r == nil {
-		if !l.board.knows(jid) { // another master collects it
-			m.metrics.stray.WithLabelValues("unknown_job").Inc()
-		}
-		return
+		return // not ours, or over
 	}
 	p, err := job.ParsePart(msg.Data, jid, id, n)
 	if err != nil {
 		m.metrics.stray.WithLabelValues("malformed").Inc()
-		m.log.Warn("a return cannot be read", "jid", jid, "peel", id, "error", err)
 		return
 	}
+	m.countPart(l, r, p, n)
+}
+
+func (m *Master) countPart(l *live, r *run, p job.Part, n int) {
 	if p.Of == 0 {
 		m.count(r, p.Return)
 		return
@@ -55,7 +68,7 @@ func (m *Master) onReturn(l *live, msg *nats.Msg) {
 		m.metrics.stray.WithLabelValues(stray).Inc()
 	}
 	if complete {
-		l.wg.Go(func() { m.joinLive(l, r, id, p.Of) })
+		l.wg.Go(func() { m.joinLive(l, r, p.Peel, p.Of) })
 	}
 }
 
