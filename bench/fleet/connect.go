@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
+	"os/exec"
+	"strings"
 	"time"
 
 	"github.com/rind-project/rind/bench/fleet/lab"
@@ -16,6 +19,7 @@ const (
 	memoryLimit    = 16 << 30          // all processes with 100,000
 	pingAllLimit   = 8 * time.Second   // 100,000 answers
 	backLimit      = 30 * time.Second  // 10,000 after a restart
+	listLimit      = time.Second       // the first page of rind peel list, of 100,000
 	idleLimit      = 100               // bytes a second of an idle peel
 	enrollParallel = 64                // hosts that enroll at the same time
 	settle         = 2 * time.Second   // before memory is read
@@ -138,12 +142,38 @@ func (b *bench) pingAll(ctx context.Context) error {
 	}
 	b.say("ping of all: %s", took)
 	b.add("ping-all", took.median().Seconds(), pingAllLimit.Seconds(), "s", "%d answers counted; the limit is that of 100,000", b.n)
+	if err := b.peelList(ctx); err != nil {
+		return err
+	}
 	after, err := b.every(ctx, sim.Order{Do: "stats"})
 	if err != nil {
 		return err
 	}
 	total := b.memory("after the pings", 0, after)
 	b.add("memory", float64(total)/(1<<30), memoryLimit/(1<<30), "GiB", "all processes of %d peels, %.1f KiB for each with its server's part; the limit is that of 100,000", b.n, float64(total)/float64(b.n)/1024)
+	return nil
+}
+
+// peelList times the command that lists peels: its first page, and that
+// of those that a target means.
+func (b *bench) peelList(ctx context.Context) error {
+	for _, args := range [][]string{{"peel", "list", "-o", "json"}, {"peel", "list", "*77 and G@os:*", "-o", "json"}} {
+		var took durations
+		for range 5 {
+			cmd := exec.CommandContext(ctx, b.bin, args...)
+			cmd.Env = append(os.Environ(), "RIND_SOCKET="+b.servers[0].Socket)
+			began := time.Now()
+			if out, err := cmd.CombinedOutput(); err != nil {
+				return fmt.Errorf("rind %s: %w: %s", strings.Join(args, " "), err, out)
+			}
+			took = append(took, time.Since(began))
+		}
+		name := "peel-list"
+		if len(args) > 4 {
+			name = "peel-list-target"
+		}
+		b.add(name, float64(took.median().Milliseconds()), float64(listLimit.Milliseconds()), "ms", "rind %s with %d peels, the process's start included; the limit is that of 100,000", strings.Join(args, " "), b.n)
+	}
 	return nil
 }
 
