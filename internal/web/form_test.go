@@ -77,8 +77,11 @@ func TestRun(t *testing.T) {
 		want   string
 	}{
 		{form("", "test.ping", "", ""), 400, "The target is empty"},
-		{form("*", "rm", "", ""), 400, "Choose one of the functions"},
-		{form("*", "cmd.run", " ", ""), 400, "Cmd.run needs an argument."},
+		{form("*", "rm", "", ""), 404, "There is no function"},
+		{form("*", "file.raed", "/etc/hosts", ""), 404, "did you mean file.read"},
+		{form("*", "file.read", "'/etc/hosts", ""), 400, "without its end"},
+		{form("*", "", "", ""), 400, "The function is empty"},
+		{form("*", "cmd.run", " ", ""), 400, "Cmd.run needs COMMAND"},
 		{form("*", "test.ping", "", "99999"), 400, "The wait is from 1 to 3600 seconds."},
 		{form("none", "test.ping", "", ""), 404, "matches no peel"},
 	} {

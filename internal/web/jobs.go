@@ -3,14 +3,15 @@ package web
 import (
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/rind-project/rind/internal/access"
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/job/function/schema"
 )
 
 const (
@@ -19,23 +20,22 @@ const (
 	maxTimeout     = 3600
 )
 
-// functions are what the form offers; the master knows which exist.
-var functions = []string{"test.ping", "cmd.run", "facts.items", "facts.get"}
-
-// takesArgument says which functions need the form's argument.
-var takesArgument = map[string]bool{"cmd.run": true, "facts.get": true}
-
 // runForm is the form to run a job, with what was typed.
 type runForm struct {
 	Target, Function, Arg string
 	Timeout               int
 	Fixed                 bool // on the page of a host, which is the target
-	Functions             []string
+	Functions             []offered
 	Error                 string
 }
 
+// offered is a function in the form's list, with the arguments that it takes.
+type offered struct{ Name, Usage string }
+
 func (f runForm) filled() runForm {
-	f.Functions = functions
+	for _, known := range schema.All() {
+		f.Functions = append(f.Functions, offered{known.Name, known.Usage()})
+	}
 	if f.Function == "" {
 		f.Function = "cmd.run"
 	}
@@ -104,14 +104,15 @@ func (f *runForm) request(r *http.Request) (fleet.JobRequest, error) {
 	if f.Target == "" {
 		return req, errs.New(errs.Invalid, "the target is empty; name a host, or * for all")
 	}
-	if !slices.Contains(functions, f.Function) {
-		return req, errs.New(errs.Invalid, "choose one of the functions %s", strings.Join(functions, ", "))
+	if f.Function == "" {
+		return req, errs.New(errs.Invalid, "the function is empty; choose one of the list, such as test.ping")
 	}
-	if takesArgument[f.Function] {
-		if strings.TrimSpace(f.Arg) == "" {
-			return req, errs.New(errs.Invalid, "%s needs an argument", f.Function)
-		}
-		req.Args = []string{f.Arg}
+	var err error
+	if req.Args, err = f.args(); err != nil {
+		return req, err
+	}
+	if err := schema.Check(f.Function, req.Args); err != nil {
+		return req, err
 	}
 	if text := r.PostForm.Get("timeout"); text != "" {
 		n, err := strconv.Atoi(text)
@@ -122,6 +123,50 @@ func (f *runForm) request(r *http.Request) (fleet.JobRequest, error) {
 		req.Timeout = time.Duration(n) * time.Second
 	}
 	return req, nil
+}
+
+// args are the function's arguments: the whole text of a command, and else its
+// words.
+func (f *runForm) args() ([]string, error) {
+	if strings.TrimSpace(f.Arg) == "" {
+		return nil, nil
+	}
+	if f.Function == "cmd.run" {
+		return []string{f.Arg}, nil
+	}
+	return words(f.Arg)
+}
+
+// words splits a text at spaces; quotes of either kind keep them together.
+func words(text string) ([]string, error) {
+	var all []string
+	var word strings.Builder
+	var quote rune
+	open := false
+	for _, c := range text {
+		switch {
+		case quote != 0 && c == quote:
+			quote = 0
+		case quote == 0 && (c == '"' || c == '\''):
+			quote, open = c, true
+		case quote == 0 && unicode.IsSpace(c):
+			if open {
+				all = append(all, word.String())
+				word.Reset()
+			}
+			open = false
+		default:
+			word.WriteRune(c)
+			open = true
+		}
+	}
+	if quote != 0 {
+		return nil, errs.New(errs.Invalid, "the argument has a quote %c without its end", quote)
+	}
+	if open {
+		all = append(all, word.String())
+	}
+	return all, nil
 }
 
 // audit writes what a person did on a page; that it cannot is logged.

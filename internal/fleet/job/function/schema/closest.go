@@ -45,5 +45,5 @@ func Check(name string, args []string) error {
 			break
 		}
 	}
-	return errs.New(errs.NotFound, "there is no function %s%s; rind web-01 sys.list names those of a host", Clip(name), hint)
+	return errs.New(errs.NotFound, "there is no function %s%s (rind web-01 sys.list names those of a host)", Clip(name), hint)
 }
