@@ -40,6 +40,12 @@ var (
 	// ErrMalformed says that it began like this protocol and went wrong. It is
 	// counted, per protocol, and the flow is not looked at any more.
 	ErrMalformed = errors.New("malformed")
+	// ErrTLS, of a Stream, says that what follows the n bytes taken is TLS on
+	// both sides, as after STARTTLS. Its End is called, and a TLS parser goes on.
+	ErrTLS = errors.New("goes on as TLS")
+	// ErrAgain, of a Stream, says that what follows the n bytes taken is another
+	// conversation, as behind a proxy's answer: it is recognised afresh.
+	ErrAgain = errors.New("goes on as something else")
 )
 
 // Datagrams parses the payloads of UDP flows of one protocol. side says who
@@ -66,8 +72,16 @@ type Stream interface {
 type Out struct {
 	network.Session // of the packet in hand: its time and its flow
 	Records         network.Records
-	MaxRows         int // of each list
-	Over            uint64
+	DNS             []network.DNSQuery
+	TLS             []network.TLSHello
+	MaxRows         int    // of each list
+	Rows            uint64 // how many were added, ever
+	Over            uint64 // how many were left out: a list, the texts or the flow had their fill
+
+	// Flow counts the rows of the flow in hand in this report, up to MaxFlow;
+	// nil counts none. The pipeline sets it.
+	Flow    *uint32
+	MaxFlow uint32
 
 	text Interner
 }
@@ -78,14 +92,19 @@ func NewOut(maxRows, maxText int) *Out {
 	return &Out{MaxRows: maxRows, text: newInterner(maxText)}
 }
 
-// Add appends a row to a list of out.Records. A list that is full keeps what
-// it has, and the row is counted in Over.
+// Add appends a row to a list of out. A list that is full keeps what it has,
+// and the row is counted in Over; so is one with a text for which there was no
+// room, and one of a flow that has had its share of this report.
 func Add[T any](out *Out, list *[]T, row T) {
-	if len(*list) >= out.MaxRows || out.text.overflown() {
+	if len(*list) >= out.MaxRows || out.text.overflown() || out.Flow != nil && *out.Flow >= out.MaxFlow {
 		out.Over++
 		out.text.forgive()
 		return
 	}
+	if out.Flow != nil {
+		*out.Flow++
+	}
+	out.Rows++
 	*list = append(*list, row)
 }
 
@@ -102,7 +121,13 @@ func (o *Out) Intern(b []byte) string { return o.text.intern(b) }
 // Cut takes the records out and begins the next report.
 func (o *Out) Cut() network.Records {
 	r := o.Records
-	o.Records = network.Records{}
+	o.Records, o.DNS, o.TLS = network.Records{}, nil, nil
 	o.text.clear()
 	return r
+}
+
+// CutInto moves all that was found into a report and begins the next.
+func (o *Out) CutInto(r *network.Report) {
+	r.DNS, r.TLS = o.DNS, o.TLS
+	r.Records = o.Cut()
 }
