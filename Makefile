@@ -95,6 +95,10 @@ fuzz: need-go ## run every fuzz target for FUZZTIME (5s)
 		done; \
 	done
 
+.PHONY: captures
+captures: ## record real programs talking, for the parsers' tests (root; PARTS="http mail" records these)
+	@bench/captures/run.sh $(PARTS)
+
 .PHONY: nightly
 nightly: ## what takes long: the race detector, a minute a fuzz target, large files, clusters under fire, all benches
 	$(MAKE) test-race
