@@ -81,35 +81,32 @@ type Gap struct {
 // Proto is an IP protocol number.
 type Proto uint8
 
-// The protocols that have ports or types.
+// The protocols that have ports or types, and IGMP.
 const (
 	ICMP   Proto = 1
+	IGMP   Proto = 2
 	TCP    Proto = 6
 	UDP    Proto = 17
 	ICMPv6 Proto = 58
+	SCTP   Proto = 132
 )
+
+var protoNames = [256]string{ICMP: "icmp", IGMP: "igmp", TCP: "tcp", UDP: "udp", ICMPv6: "icmpv6", SCTP: "sctp"}
 
 // String returns the protocol's name as commands and the API write it, "tcp",
 // or its number.
 func (p Proto) String() string {
-	switch p {
-	case ICMP:
-		return "icmp"
-	case TCP:
-		return "tcp"
-	case UDP:
-		return "udp"
-	case ICMPv6:
-		return "icmpv6"
+	if n := protoNames[p]; n != "" {
+		return n
 	}
 	return strconv.Itoa(int(p))
 }
 
 // ParseProto reads a protocol's name or its number, which is not 0.
 func ParseProto(s string) (Proto, bool) {
-	for _, p := range [...]Proto{ICMP, TCP, UDP, ICMPv6} {
-		if s == p.String() {
-			return p, true
+	for p, name := range protoNames {
+		if name != "" && s == name {
+			return Proto(p), true
 		}
 	}
 	n, err := strconv.ParseUint(s, 10, 8)
@@ -120,27 +117,42 @@ func ParseProto(s string) (Proto, bool) {
 // goes on, only what was added since the report before. Source is who opened
 // it: who sent the SYN, else who is not on the well-known port, else who spoke
 // first. For ICMP the ports are type and code as Community ID v1 maps them.
+//
+// In a tunnel the endpoints are the inner ones, and the tunnel is part of what
+// makes the flow. The round trips of the handshake and the fingerprint stand
+// in the report in which they were seen, the TTLs in each.
 type Flow struct {
-	Start     time.Time  `json:"start"` // first packet in this report
-	End       time.Time  `json:"end"`   // last packet in this report
-	Source    netip.Addr `json:"source"`
-	Dest      netip.Addr `json:"dest"`
-	SrcPort   uint16     `json:"source_port"`
-	DstPort   uint16     `json:"dest_port"`
-	Proto     Proto      `json:"proto"`
-	VLAN      uint16     `json:"vlan,omitempty"`       // outer tag; 0 is none
-	InnerVLAN uint16     `json:"inner_vlan,omitempty"` // QinQ
-	SrcMAC    [6]byte    `json:"-"`
-	DstMAC    [6]byte    `json:"-"`
-	SrcPkts   uint64     `json:"source_packets"`
-	DstPkts   uint64     `json:"dest_packets"`
-	SrcBytes  uint64     `json:"source_bytes"` // on the wire, with link header
-	DstBytes  uint64     `json:"dest_bytes"`
-	SrcFlags  uint8      `json:"source_tcp_flags,omitempty"` // all seen, or'ed; RFC 9293 order
-	DstFlags  uint8      `json:"dest_tcp_flags,omitempty"`
-	State     TCPState   `json:"tcp_state,omitempty"`
-	App       string     `json:"app,omitempty"` // "dns", "tls", … guessed from payload, else from the port
-	Ended     bool       `json:"ended"`         // no further report will continue it
+	Start       time.Time     `json:"start"` // first packet in this report
+	End         time.Time     `json:"end"`   // last packet in this report
+	Source      netip.Addr    `json:"source"`
+	Dest        netip.Addr    `json:"dest"`
+	SrcPort     uint16        `json:"source_port"`
+	DstPort     uint16        `json:"dest_port"`
+	Proto       Proto         `json:"proto"`
+	VLAN        uint16        `json:"vlan,omitempty"`       // outer tag; 0 is none
+	InnerVLAN   uint16        `json:"inner_vlan,omitempty"` // QinQ
+	SrcMAC      MAC           `json:"source_mac,omitzero"`
+	DstMAC      MAC           `json:"dest_mac,omitzero"`
+	SrcPkts     uint64        `json:"source_packets"`
+	DstPkts     uint64        `json:"dest_packets"`
+	SrcBytes    uint64        `json:"source_bytes"` // on the wire, with link header
+	DstBytes    uint64        `json:"dest_bytes"`
+	SrcFlags    uint8         `json:"source_tcp_flags,omitempty"` // all seen, or'ed; RFC 9293 order
+	DstFlags    uint8         `json:"dest_tcp_flags,omitempty"`
+	State       TCPState      `json:"tcp_state,omitempty"`
+	App         string        `json:"app,omitempty"` // "dns", "tls", … guessed from payload, else from the port
+	Ended       bool          `json:"ended"`         // no further report will continue it
+	Tunnel      Tunnel        `json:"tunnel,omitempty"`
+	TunnelID    uint32        `json:"tunnel_id,omitempty"`  // see Tunnel
+	SrcTTL      uint8         `json:"source_ttl,omitempty"` // of the flow's first packet this way; hop limit of IPv6
+	DstTTL      uint8         `json:"dest_ttl,omitempty"`
+	ClientRTT   time.Duration `json:"client_rtt,omitempty"` // from SYN-ACK to ACK: between tap and source, and back
+	ServerRTT   time.Duration `json:"server_rtt,omitempty"` // from SYN to SYN-ACK: between tap and dest, and back
+	SrcRetrans  uint32        `json:"source_retransmissions,omitempty"`
+	DstRetrans  uint32        `json:"dest_retransmissions,omitempty"`
+	SrcZeroWin  uint32        `json:"source_zero_windows,omitempty"` // segments that announced a window of 0
+	DstZeroWin  uint32        `json:"dest_zero_windows,omitempty"`
+	Fingerprint string        `json:"tcp_fingerprint,omitempty"` // of the SYN, in the form of JA4T: window_options_mss_scale
 }
 
 // TCPState is what the flow's handshake and end looked like so far.

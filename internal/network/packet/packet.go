@@ -4,6 +4,8 @@
 // the wire, and every walk has a limit.
 package packet
 
+import "github.com/rind-project/rind/internal/network"
+
 // Packet is what the Decoder found in one frame. It is meant to be reused:
 // Decode overwrites all of it. Payload points into the frame.
 type Packet struct {
@@ -33,11 +35,43 @@ type Packet struct {
 	TCPFlags uint8 // RFC 9293 order: FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32, ECE 64, CWR 128
 	Seq, Ack uint32
 
-	Fragment     bool // part of a fragmented datagram
-	FirstFrag    bool // the part with offset 0
-	FragID       uint32
-	Payload      []byte // transport payload, as far as captured, without link padding
-	PayloadOnNet int    // length of the payload on the wire
+	// Whole is true when the transport header was captured to its end: without
+	// it Window and Options say nothing.
+	Whole   bool
+	Code    uint8  // of ICMP and ICMPv6; the type is SrcPort
+	Window  uint16 // TCP, as it stands in the header, not scaled
+	Options []byte // TCP options, with padding
+
+	// Tunnel is what the packet was carried in, the innermost that was opened:
+	// all else in here is of the inner packet (the VLAN tags are the first two
+	// from the outside in). TunnelID tells tunnels of one kind apart, see
+	// network.Flow.
+	Tunnel   network.Tunnel
+	TunnelID uint32
+
+	// A fragment: FragData is its part of the datagram, behind the headers that
+	// every fragment has, or nil when the capture cut it; it begins FragOffset
+	// bytes into the datagram with a header of type FragNext. FragSrc and
+	// FragDst are the addresses of the header that was fragmented, which in a
+	// tunnel is the outer one.
+	Fragment         bool // part of a fragmented datagram
+	FirstFrag        bool // the part with offset 0
+	MoreFrags        bool // not the last part
+	FragNext         uint8
+	FragOffset       uint16
+	FragID           uint32
+	FragSrc, FragDst Addr
+	FragData         []byte
+
+	// Payload is that of the transport protocol, as far as captured and without
+	// link padding. ICMP's begins behind the checksum, IGMP's and that of
+	// protocols that are not read further behind the IP header. In a Frame that
+	// is not IP it is what stands behind the EtherType or length.
+	Payload      []byte
+	PayloadOnNet int // length of the payload on the wire
+
+	tags  uint8 // VLAN tags met so far
+	depth uint8 // tunnels opened so far
 }
 
 // Addr is an address of 16 bytes as two big-endian words.
