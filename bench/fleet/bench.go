@@ -21,8 +21,11 @@ import (
 const (
 	peelsPerServer = 15_000 // of at most 18,000, since peels choose by chance
 	peelsPerWorker = 12_500
-	atOnce         = 128 // connections that one worker makes at the same time
+	atOnce         = 256 // connections that are made at the same time, by all workers
 )
+
+// perWorker is how many of them one worker makes.
+func (b *bench) perWorker() int { return min(128, max(16, atOnce/max(1, len(b.workers)))) }
 
 type options struct {
 	n, rounds int

@@ -115,7 +115,7 @@ func (v *victims) start() (err error) {
 }
 
 func (v *victims) connect(ctx context.Context) error {
-	_, err := v.w.Do(ctx, sim.Order{Do: "connect", AtOnce: atOnce, State: v.state})
+	_, err := v.w.Do(ctx, sim.Order{Do: "connect", AtOnce: v.b.perWorker(), State: v.state})
 	return err
 }
 

@@ -63,7 +63,7 @@ func (b *bench) connect(ctx context.Context) error {
 	began := time.Now()
 	small := 0
 	if _, err := lab.Every(ctx, b.workers, func(w *lab.Worker) sim.Order {
-		return sim.Order{Do: "connect", Count: max(1, w.Count/10), AtOnce: atOnce}
+		return sim.Order{Do: "connect", Count: max(1, w.Count/10), AtOnce: b.perWorker()}
 	}); err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func (b *bench) connect(ctx context.Context) error {
 		return err
 	}
 	began = time.Now()
-	if _, err := b.every(ctx, sim.Order{Do: "connect", AtOnce: atOnce}); err != nil {
+	if _, err := b.every(ctx, sim.Order{Do: "connect", AtOnce: b.perWorker()}); err != nil {
 		return err
 	}
 	dialled := took + time.Since(began)

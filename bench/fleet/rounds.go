@@ -43,7 +43,7 @@ func (b *bench) rounds(ctx context.Context) (*rawRounds, error) {
 		return nil, err
 	}
 	began := time.Now()
-	if _, err := b.every(ctx, sim.Order{Do: "permit", Seed: string(seed), AtOnce: atOnce}); err != nil {
+	if _, err := b.every(ctx, sim.Order{Do: "permit", Seed: string(seed), AtOnce: b.perWorker()}); err != nil {
 		return nil, err
 	}
 	b.say("%d renewals in %.1f s: a second connection each before the first was drained; the permissions now hold the raw rounds' subjects too", b.n, time.Since(began).Seconds())

@@ -47,7 +47,7 @@ func (b *bench) half(ctx context.Context) error {
 		return err
 	}
 	began = time.Now()
-	if _, err := b.every(ctx, sim.Order{Do: "connect", AtOnce: atOnce}); err != nil {
+	if _, err := b.every(ctx, sim.Order{Do: "connect", AtOnce: b.perWorker()}); err != nil {
 		return err
 	}
 	if _, err := b.op.AwaitConnected(ctx, b.n); err != nil {

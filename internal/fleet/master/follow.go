@@ -117,6 +117,7 @@ func (m *Master) sweepLoop(l *live) {
 	asked := time.Now()
 	for l.sleepUntil(sweepEvery, l.masters.left) {
 		m.sweep(l)
+		m.countDropped(l)
 		if time.Since(asked) >= askEvery {
 			asked = time.Now()
 			ctx, cancel := context.WithTimeout(l.ctx, askEvery)

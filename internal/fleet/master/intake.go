@@ -53,10 +53,10 @@ func (m *Master) takeIn(l *live) error {
 	in.returns, in.facts = in.newWriter(bus.JobReturns, maxReturns), in.newWriter(bus.Facts, maxStoring)
 	l.intake = in
 	before := len(l.subs)
-	if err := l.subscribeQueue(bus.AllReturns, m.metered(l, peelSecond, true, in.onReturn)); err != nil {
+	if err := l.subscribeQueue(bus.AllReturns, anyNumber, m.metered(l, peelSecond, true, in.onReturn)); err != nil {
 		return err
 	}
-	err = l.subscribeQueue(bus.AllFacts, m.metered(l, peelFirst, true, in.onFacts))
+	err = l.subscribeQueue(bus.AllFacts, mostWaiting, m.metered(l, peelFirst, true, in.onFacts))
 	in.subs = slices.Clone(l.subs[before:])
 	return err
 }
@@ -81,13 +81,12 @@ func (in *intake) close(ctx context.Context) {
 	}
 }
 
-func (l *live) subscribeQueue(subject string, fn nats.MsgHandler) error {
+func (l *live) subscribeQueue(subject string, most int, fn nats.MsgHandler) error {
 	sub, err := l.nc.QueueSubscribe(subject, intakeQueue, fn)
-	if err == nil {
-		l.subs = append(l.subs, sub)
-		err = sub.SetPendingLimits(-1, maxPending)
+	if err != nil {
+		return err
 	}
-	return err
+	return l.bound(sub, most)
 }
 
 // ownReply reports whether the answer to a message goes to the inbox of the

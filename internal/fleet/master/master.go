@@ -56,6 +56,7 @@ type live struct {
 	room      func() error
 	cutting   chan struct{} // a place for each peel that is being cut off
 	subs      []*nats.Subscription
+	dropped   int // messages that subs had no room for, counted already; sweepLoop's
 }
 
 // New makes a master that is not started.
@@ -156,10 +157,10 @@ func (m *Master) open(ctx context.Context, l *live) error {
 
 // listen subscribes to what comes over core subjects.
 func (m *Master) listen(l *live) error {
-	if err := l.subscribe(l.nc, bus.AllForwarded, func(msg *nats.Msg) { m.onForwarded(l, msg) }); err != nil {
+	if err := l.subscribe(l.nc, bus.AllForwarded, anyNumber, func(msg *nats.Msg) { m.onForwarded(l, msg) }); err != nil {
 		return err
 	}
-	if err := l.subscribe(l.nc, bus.AllHeartbeats, m.metered(l, peelFirst, true, func(msg *nats.Msg) { m.onBeat(l, msg) })); err != nil {
+	if err := l.subscribe(l.nc, bus.AllHeartbeats, mostWaiting, m.metered(l, peelFirst, true, func(msg *nats.Msg) { m.onBeat(l, msg) })); err != nil {
 		return err
 	}
 	if err := m.listenForReturning(l); err != nil {
@@ -174,20 +175,46 @@ func (m *Master) listen(l *live) error {
 	return m.listenSystem(l, m.deps.System())
 }
 
-// maxPending bounds what waits in memory to be read of one subscription. What
-// is dropped of the returns is read from their bucket.
-const maxPending = 512 << 20
+// Bounds of what waits in memory to be read of one subscription. What a peel
+// asks again when it gets no answer is bounded by a number too: behind a longer
+// queue every answer would come when nobody waits for it any more, and asking
+// again would make the queue longer still.
+const (
+	maxPending  = 512 << 20 // bytes
+	anyNumber   = -1
+	mostWaiting = 4096 // some two seconds of work
+)
 
-func (l *live) subscribe(nc *nats.Conn, subject string, fn nats.MsgHandler) error {
+func (l *live) subscribe(nc *nats.Conn, subject string, most int, fn nats.MsgHandler) error {
 	sub, err := nc.Subscribe(subject, fn)
 	if err == nil {
-		l.subs = append(l.subs, sub)
-		err = sub.SetPendingLimits(-1, maxPending)
+		err = l.bound(sub, most)
 	}
 	if err != nil {
 		return fmt.Errorf("subscribing to %s: %w", subject, err)
 	}
 	return nil
+}
+
+// bound keeps a subscription, with at most so many messages that wait.
+func (l *live) bound(sub *nats.Subscription, most int) error {
+	l.subs = append(l.subs, sub)
+	return sub.SetPendingLimits(most, maxPending)
+}
+
+// countDropped counts what found a subscription's queue full.
+func (m *Master) countDropped(l *live) {
+	dropped := 0
+	for _, s := range l.subs {
+		n, err := s.Dropped()
+		if err == nil {
+			dropped += n
+		}
+	}
+	if dropped > l.dropped {
+		m.metrics.dropped.Add(float64(dropped - l.dropped))
+	}
+	l.dropped = dropped
 }
 
 // Stop ends it. Jobs that run are left to the next start, or to another

@@ -19,6 +19,7 @@ type metrics struct {
 	flooded                            prometheus.Counter
 	cutOff                             *prometheus.CounterVec
 	running                            prometheus.Gauge
+	dropped                            prometheus.Counter
 	peels                              *prometheus.GaugeVec
 }
 
@@ -45,6 +46,8 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Help: "Returns and facts that the bus did not store at the first try; the peel sends them again."}),
 		flooded: prometheus.NewCounter(prometheus.CounterOpts{Name: "rind_master_flood_dropped_total",
 			Help: "Messages that were dropped because their peel sends more than it may (master.flood)."}),
+		dropped: prometheus.NewCounter(prometheus.CounterOpts{Name: "rind_master_queue_dropped_total",
+			Help: "Messages of peels that found too many before them, and were dropped; peels ask again after a growing pause."}),
 		cutOff: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rind_master_cut_off_total",
 			Help: "Times that this master had a peel kept off the bus, by the reason: flood, copy."}, []string{"reason"}),
 		running: prometheus.NewGauge(prometheus.GaugeOpts{Name: "rind_master_jobs_running", Help: "Jobs that wait for answers."}),
@@ -56,7 +59,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.jobs, m.batches, m.split, m.backfilled, m.late, m.superseded, m.returns, m.stray, m.asks, m.unstored, m.flooded, m.cutOff, m.running, m.peels} {
+	for _, c := range []prometheus.Collector{m.jobs, m.batches, m.split, m.backfilled, m.late, m.superseded, m.returns, m.stray, m.asks, m.unstored, m.flooded, m.dropped, m.cutOff, m.running, m.peels} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("registering the master's metrics: %w", err)
 		}

@@ -28,7 +28,7 @@ func (m *Master) tellSettings(l *live) error {
 	if m.deps.Settings == nil {
 		return nil
 	}
-	if err := l.subscribe(l.nc, bus.ServersChanged, func(*nats.Msg) { m.deps.Settings.Wake() }); err != nil {
+	if err := l.subscribe(l.nc, bus.ServersChanged, anyNumber, func(*nats.Msg) { m.deps.Settings.Wake() }); err != nil {
 		return err
 	}
 	l.wg.Go(func() {

@@ -83,7 +83,7 @@ type event struct {
 // listenSystem subscribes to connects and disconnects before it asks for the
 // lists, so that nothing falls in between.
 func (m *Master) listenSystem(l *live, sys *nats.Conn) error {
-	err := l.subscribe(sys, "$SYS.ACCOUNT.*.CONNECT", func(msg *nats.Msg) {
+	err := l.subscribe(sys, "$SYS.ACCOUNT.*.CONNECT", anyNumber, func(msg *nats.Msg) {
 		if e, id, ok := m.parseEvent(l, msg); ok {
 			l.known(m, id)
 			if s, copied := l.guard.connected(id, conn{e.Server.ID, e.Client.ID}, e.Client, time.Now()); copied {
@@ -98,7 +98,7 @@ func (m *Master) listenSystem(l *live, sys *nats.Conn) error {
 	if err != nil {
 		return err
 	}
-	err = l.subscribe(sys, "$SYS.ACCOUNT.*.DISCONNECT", func(msg *nats.Msg) {
+	err = l.subscribe(sys, "$SYS.ACCOUNT.*.DISCONNECT", anyNumber, func(msg *nats.Msg) {
 		e, id, ok := m.parseEvent(l, msg)
 		if !ok {
 			return

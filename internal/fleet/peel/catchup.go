@@ -65,9 +65,6 @@ func (p *Peel) catchUpUntilAnswered(r *running) {
 			patience = min(2*patience, lastAckWait)
 		}
 		p.metrics.retries.Inc()
-		if errors.Is(err, bus.ErrNoMaster) {
-			wait = min(wait, noMasterRetry)
-		}
 		if !r.sleep(wait/2 + rand.N(wait)) {
 			return
 		}

@@ -16,7 +16,7 @@ import (
 // Pace of renewals.
 const (
 	renewRetry   = 30 * time.Second // after a renewal that failed, jittered
-	cutTolerated = time.Minute      // without a connection before the permission is suspected
+	cutTolerated = 5 * time.Minute  // without a connection before the permission is suspected, though no server said so
 	cutRenew     = 5 * time.Minute  // between renewals on suspicion, jittered
 	lookEvery    = 10 * time.Second // at the connection, while no renewal is due
 )
