@@ -76,13 +76,13 @@ func (e *elements) parse(b []byte, cut bool) {
 	for len(b) >= 2 {
 		id, n := b[0], int(b[1])
 		if len(b) < 2+n {
-			e.bad = !cut
+			e.bad = e.bad || !cut
 			return
 		}
 		e.element(id, b[2:2+n])
 		b = b[2+n:]
 	}
-	e.bad = len(b) != 0 && !cut
+	e.bad = e.bad || len(b) != 0 && !cut
 }
 
 func (e *elements) element(id uint8, v []byte) {

@@ -162,6 +162,7 @@ func Link(l packet.LinkType) bool {
 
 // Cut appends the rows of the report to out and begins the next one.
 func (p *Parser) Cut(out *parse.Out) {
+	out.Flow = nil // the rows are of no flow
 	p.cutNetworks(out)
 	p.cutClients(out)
 	p.cutEvents(out)
