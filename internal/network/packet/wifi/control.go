@@ -40,7 +40,7 @@ func (p *Parser) remember() {
 	p.last = exchange{f.ts, f.a2, f.a1, f.hasTA}
 }
 
-func (p *Parser) control() Status {
+func (p *Parser) control() {
 	f := &p.f
 	from := f.a2
 	switch f.subtype {
@@ -53,7 +53,7 @@ func (p *Parser) control() Status {
 			c.bssid = f.a1
 			c.control++
 		}
-		return Control
+		return
 	case ctlCTS, ctlACK:
 		if f.subtype == ctlCTS {
 			p.c.CTS++
@@ -62,16 +62,15 @@ func (p *Parser) control() Status {
 		}
 		dt := f.ts - p.last.ts
 		if !p.last.is || p.last.ta != f.a1 || dt < 0 || dt > answerWithin {
-			return Control
+			return
 		}
 		from = p.last.ra
 	default:
 		if !f.hasTA {
-			return Control
+			return
 		}
 	}
 	if c := p.client(from, heard); c != nil {
 		c.control++
 	}
-	return Control
 }

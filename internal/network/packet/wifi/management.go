@@ -18,7 +18,7 @@ const (
 	mgmtActionNoAck = 14
 )
 
-func (p *Parser) management() Status {
+func (p *Parser) management() {
 	f := &p.f
 	if f.flags&protected != 0 {
 		p.c.Protected++
@@ -50,7 +50,6 @@ func (p *Parser) management() Status {
 	default:
 		p.manager(station)
 	}
-	return Management
 }
 
 // code is a status or reason code in the body; 0 when it is not there.

@@ -141,9 +141,11 @@ func (p *Parser) frame(ts int64, link packet.LinkType, data []byte, wireLen int)
 	defer p.remember()
 	switch f.kind {
 	case kindManagement:
-		return Inner{}, p.management()
+		p.management()
+		return Inner{}, Management
 	case kindControl:
-		return Inner{}, p.control()
+		p.control()
+		return Inner{}, Control
 	case kindData:
 		return p.data()
 	}
