@@ -88,7 +88,7 @@ func (a *API) listTLS(ctx context.Context, _ *http.Request, in wire.TLSIn) (wire
 		return wire.TLSOut{}, err
 	}
 	rows, err := n.TLS(ctx, store.TLSQuery{
-		From: from, To: to, Addr: in.Addr.Prefix, Name: in.Name,
+		From: from, To: to, Addr: in.Addr.Prefix, Name: in.Name, Fingerprint: in.Fingerprint,
 		Tap: tap, Limit: in.Limit, Before: store.Cursor(in.Before),
 	})
 	page, next := paged(rows, in.Limit)

@@ -93,7 +93,8 @@ func TestTapsAndTelemetry(t *testing.T) {
 		{ID: 2, Tap: "office", DNSQuery: network.DNSQuery{Time: before(time.Minute), Client: flow.Source, Server: flow.Dest, Name: "www.example.com", Type: 28, Answered: true, RCode: 3, Latency: 12 * time.Millisecond}},
 		{ID: 1, Tap: "office", DNSQuery: network.DNSQuery{Time: before(time.Minute), Client: flow.Source, Server: flow.Dest, Name: `a\027[2Jb`, Type: 1234}},
 	}
-	s.Network.TLSRows = []store.TLS{{ID: 1, Tap: "office", TLSHello: network.TLSHello{Time: before(time.Minute), Client: flow.Source, Server: flow.Dest, SrcPort: 40000, DstPort: 443, SNI: "www.example.com", ALPN: []string{"h2", "http/1.1"}, Version: 0x0304}}}
+	s.Network.TLSRows = []store.TLS{{ID: 1, Tap: "office", TLSHello: network.TLSHello{Time: before(time.Minute), Client: flow.Source, Server: flow.Dest, SrcPort: 40000, DstPort: 443, SNI: "www.example.com", ALPN: []string{"h2", "http/1.1"}, Version: 0x0304,
+		Proto: network.TCP, Chosen: 0x0303, Cipher: 0xc02f, Protocol: "h2", JA4: "t13d1516h2_8daaf6152771_e5627efa2ab1", Subject: "CN=www.example.com"}}}
 	s.Network.Points = []store.TrafficPoint{{Time: before(2 * time.Minute), Bytes: 1536, Packets: 12, Flows: 3}}
 	s.Network.Talkers = []store.Talker{{Addr: flow.Source, BytesIn: 1 << 30, BytesOut: 1, Packets: 7, Flows: 2}}
 	golden(t, "network", on(t, s).transcript(t,

@@ -210,14 +210,35 @@ type DNSQuery struct {
 	Answers  []string      `json:"answers,omitempty"` // addresses and names, in text, at most 16
 }
 
-// TLSHello is a ClientHello.
+// TLSHello is the visible part of a TLS handshake (RFC 5246, RFC 8446), over
+// TCP or in QUIC. What the server says of itself stands in it as far as it is
+// not encrypted: the certificate up to TLS 1.2 only. When only the server was
+// seen, what the client offers is empty.
 type TLSHello struct {
-	Time    time.Time  `json:"time"`
-	Client  netip.Addr `json:"client"`
-	Server  netip.Addr `json:"server"`
-	SrcPort uint16     `json:"client_port"`
-	DstPort uint16     `json:"server_port"`
-	SNI     string     `json:"sni,omitempty"`  // lower case
-	ALPN    []string   `json:"alpn,omitempty"` // as offered, at most 8
-	Version uint16     `json:"version"`        // highest offered: 0x0304 is TLS 1.3
+	Time     time.Time  `json:"time"`
+	Client   netip.Addr `json:"client"`
+	Server   netip.Addr `json:"server"`
+	SrcPort  uint16     `json:"client_port"`
+	DstPort  uint16     `json:"server_port"`
+	Proto    Proto      `json:"proto"`              // TCP, or UDP for QUIC
+	SNI      string     `json:"sni,omitempty"`      // lower case
+	ALPN     []string   `json:"alpn,omitempty"`     // as offered, at most 8
+	Version  uint16     `json:"version"`            // highest offered: 0x0304 is TLS 1.3
+	Offered  string     `json:"offered,omitempty"`  // versions offered, in order: "1.3,1.2"
+	Chosen   uint16     `json:"chosen,omitempty"`   // version that the server chose; 0 when its hello was not seen
+	Cipher   uint16     `json:"cipher,omitempty"`   // cipher suite that the server chose (IANA number)
+	Protocol string     `json:"protocol,omitempty"` // ALPN that the server chose, when in the clear
+	Resumed  bool       `json:"resumed,omitempty"`  // an earlier session goes on, or an external key was taken
+	Alert    string     `json:"alert,omitempty"`    // first alert in the clear that is not close_notify (RFC 8446 section 6)
+	JA3      string     `json:"ja3,omitempty"`      // MD5 of what the client offers
+	JA3S     string     `json:"ja3s,omitempty"`     // MD5 of what the server chose
+	JA4      string     `json:"ja4,omitempty"`      // JA4 of what the client offers
+
+	Subject     string    `json:"subject,omitempty"`     // of the server's certificate (RFC 4514)
+	Issuer      string    `json:"issuer,omitempty"`      // likewise
+	Names       []string  `json:"names,omitempty"`       // its subject alternative names, at most 8
+	NotBefore   time.Time `json:"not_before,omitzero"`   // its validity, to the second
+	NotAfter    time.Time `json:"not_after,omitzero"`    // likewise
+	Serial      string    `json:"serial,omitempty"`      // in hexadecimal
+	Fingerprint string    `json:"cert_sha256,omitempty"` // SHA-256 of the certificate, in hexadecimal
 }

@@ -1,9 +1,11 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/rind-project/rind/internal/network"
 	"github.com/rind-project/rind/internal/network/store"
@@ -53,6 +55,17 @@ type tlsView struct {
 	Rows []store.TLS
 }
 
+// Version is the version that the server chose, else the highest offered.
+func (tlsView) Version(t store.TLS) uint16 { return cmp.Or(t.Chosen, t.Version) }
+
+// Protocol is the ALPN that the server chose, else those offered.
+func (v tlsView) Protocol(t store.TLS) string { return cmp.Or(t.Protocol, v.Join(t.ALPN)) }
+
+// Validity is that of the certificate.
+func (tlsView) Validity(t store.TLS) string {
+	return t.NotBefore.Format(time.DateOnly) + " to " + t.NotAfter.Format(time.DateOnly)
+}
+
 func (w *Web) tls(rw http.ResponseWriter, r *http.Request) error {
 	if w.Traffic == nil {
 		return off("the node is")
@@ -60,9 +73,10 @@ func (w *Web) tls(rw http.ResponseWriter, r *http.Request) error {
 	list, win, before := w.listing(r,
 		field{Name: "name", Label: "Server name, or .domain for all below it", Example: ".example.org", Grow: true},
 		field{Name: "addr", Label: "Client or server", Example: "192.0.2.0/24"},
+		field{Name: "fingerprint", Label: "JA4, JA3, JA3S or certificate SHA-256", Example: "t13d1516h2_8daaf6152771_e5627efa2ab1"},
 		field{Name: "tap", Label: "Tap", Example: "office"})
 	v := tlsView{listView: list}
-	q := store.TLSQuery{From: win.From, To: win.To, Name: asName(v.Filter.value("name")), Tap: network.TapID(v.Filter.value("tap")), Limit: pageRows, Before: before}
+	q := store.TLSQuery{From: win.From, To: win.To, Name: asName(v.Filter.value("name")), Fingerprint: v.Filter.value("fingerprint"), Tap: network.TapID(v.Filter.value("tap")), Limit: pageRows, Before: before}
 	q.Addr = v.Filter.network("addr")
 	if v.Filter.Error == "" {
 		var err error

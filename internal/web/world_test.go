@@ -243,7 +243,12 @@ func (w *world) populateTraffic(now time.Time) {
 		at := now.Add(-time.Duration(i*9+3) * time.Second)
 		w.traffic.flows = append(w.traffic.flows, aFlow(i, at, c, s))
 		w.traffic.dns = append(w.traffic.dns, aDNS(i, at, c, s))
-		h := network.TLSHello{Time: at, Client: c, Server: s, SrcPort: uint16(40000 + i), DstPort: 443, SNI: dnsNames[i%len(dnsNames)], ALPN: []string{"h2", "http/1.1"}, Version: 0x0304}
+		h := network.TLSHello{Time: at, Client: c, Server: s, SrcPort: uint16(40000 + i), DstPort: 443, SNI: dnsNames[i%len(dnsNames)], ALPN: []string{"h2", "http/1.1"}, Version: 0x0304, Proto: network.TCP, JA4: "t13d1516h2_8daaf6152771_e5627efa2ab1"}
+		if i%3 == 0 {
+			h.Chosen, h.Cipher, h.Protocol = 0x0303, 0xc02f, "h2"
+			h.Subject, h.Issuer, h.Fingerprint = "CN="+h.SNI, "CN=Example CA,O=Example", fmt.Sprintf("%064x", i)
+			h.NotBefore, h.NotAfter = at.AddDate(0, -1, 0), at.AddDate(0, 2, 0)
+		}
 		if i%9 == 4 {
 			h.SNI, h.ALPN, h.Version = "", nil, 0x0303
 		}

@@ -179,4 +179,7 @@ type ReportOut struct {
 }
 
 // TLSIn asks for TLS hellos.
-type TLSIn struct{ NamesIn }
+type TLSIn struct {
+	NamesIn
+	Fingerprint string `query:"fingerprint" doc:"JA4, JA3 or JA3S, or the SHA-256 of the server's certificate"`
+}

@@ -194,7 +194,7 @@ func (p *parser) gap(n protowire.Number, v uint64, b []byte) (err error) {
 // dictionary cuts the names out of the blob.
 func (p *parser) dictionary() error {
 	blob := string(p.blob)
-	if limit := 4 * p.limits.Rows; len(p.lens) > 2*limit {
+	if limit := namesPerRow * p.limits.Rows; len(p.lens) > 2*limit {
 		return tooLarge("more than %d names", limit)
 	}
 	n := 0

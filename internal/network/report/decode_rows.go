@@ -168,9 +168,41 @@ func (p *parser) tls(b []byte) error {
 		h.SNI = p.name(cs[tlsSNI].next(names))
 		h.Version = uint16(cs[tlsVersion].next(math.MaxUint16))
 		h.ALPN = p.list(&cs[tlsALPNs], &cs[tlsALPN], MaxALPN)
+		h.Proto = network.Proto(cs[tlsProto].next(math.MaxUint8)) ^ network.TCP
+		p.tlsRest(h, &cs, names)
 	}
 	p.out.TLS = out
 	return finish("TLS hellos", cs[:])
+}
+
+// tlsRest reads what the server of a handshake said, and the fingerprints.
+func (p *parser) tlsRest(h *network.TLSHello, cs *[tlsColumns]cursor, names uint64) {
+	text := func(column int) string { return p.name(cs[column].next(names)) }
+	h.Offered = text(tlsOffered)
+	h.Chosen = uint16(cs[tlsChosen].next(math.MaxUint16))
+	h.Cipher = uint16(cs[tlsCipher].next(math.MaxUint16))
+	h.Protocol = text(tlsProtocol)
+	h.Resumed = cs[tlsResumed].next(1) == 1
+	h.Alert = text(tlsAlert)
+	h.JA3, h.JA3S, h.JA4 = text(tlsJA3), text(tlsJA3S), text(tlsJA4)
+	h.Subject, h.Issuer = text(tlsSubject), text(tlsIssuer)
+	h.Names = p.list(&cs[tlsNames], &cs[tlsName], MaxCertNames)
+	h.NotBefore, h.NotAfter = second(&cs[tlsNotBefore]), second(&cs[tlsNotAfter])
+	h.Serial, h.Fingerprint = text(tlsSerial), text(tlsFingerprint)
+}
+
+// second reads a time of a certificate: 0 is none, and none is before the
+// year 1 or after the year 9999.
+func second(c *cursor) time.Time {
+	s := c.signed()
+	if s == 0 {
+		return time.Time{}
+	}
+	if s < -62135596800 || s > 253402300799 {
+		c.bad = true
+		return time.Time{}
+	}
+	return time.Unix(s, 0).UTC()
 }
 
 // latency reads a duration that must not overflow one of nanoseconds.

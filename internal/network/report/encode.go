@@ -73,6 +73,9 @@ func (e *Encoder) Encode(r *network.Report) ([]byte, error) {
 	b = appendBytes(b, fieldMACs, e.macs.blob)
 	e.body = append(b, e.rows...)
 
+	if n, limit := len(e.names.index), namesPerRow*DefaultLimits().Rows; n > limit {
+		return nil, errs.New(errs.TooLarge, "encoding a report: %d different names, at most %d fit", n, limit)
+	}
 	if limit := DefaultLimits().Decoded; len(e.body) > limit {
 		return nil, errs.New(errs.TooLarge, "encoding a report: %d bytes, at most %d fit", len(e.body), limit)
 	}

@@ -79,6 +79,23 @@ func (e *Encoder) tls(hellos []network.TLSHello, ends []uint32) {
 		e.put(tlsSNI, e.names.add(h.SNI))
 		e.put(tlsVersion, uint64(h.Version))
 		e.list(tlsALPNs, tlsALPN, h.ALPN, MaxALPN)
+		e.put(tlsProto, uint64(h.Proto^network.TCP))
+		e.put(tlsOffered, e.names.add(h.Offered))
+		e.put(tlsChosen, uint64(h.Chosen))
+		e.put(tlsCipher, uint64(h.Cipher))
+		e.put(tlsProtocol, e.names.add(h.Protocol))
+		e.put(tlsResumed, bit(h.Resumed))
+		e.put(tlsAlert, e.names.add(h.Alert))
+		e.put(tlsJA3, e.names.add(h.JA3))
+		e.put(tlsJA3S, e.names.add(h.JA3S))
+		e.put(tlsJA4, e.names.add(h.JA4))
+		e.put(tlsSubject, e.names.add(h.Subject))
+		e.put(tlsIssuer, e.names.add(h.Issuer))
+		e.list(tlsNames, tlsName, h.Names, MaxCertNames)
+		e.put(tlsNotBefore, seconds(h.NotBefore))
+		e.put(tlsNotAfter, seconds(h.NotAfter))
+		e.put(tlsSerial, e.names.add(h.Serial))
+		e.put(tlsFingerprint, e.names.add(h.Fingerprint))
 	}
 	e.close(fieldTLS, len(hellos), tlsColumns)
 }
@@ -136,6 +153,14 @@ func zero(column []byte) bool {
 		}
 	}
 	return true
+}
+
+// seconds is a time of a certificate, which may be none.
+func seconds(t time.Time) uint64 {
+	if t.IsZero() {
+		return 0
+	}
+	return protowire.EncodeZigZag(t.Unix())
 }
 
 func bit(b bool) uint64 {

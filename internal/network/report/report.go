@@ -31,7 +31,7 @@
 // In a message of columns field 1 is the count of rows and stands first; each
 // further field is one packed column with exactly that many values. A column
 // that is absent is all zero. The columns' numbers stand in wire.go. Lists
-// (answers, ALPN) are a column of lengths and one of all elements end to end.
+// (answers, ALPN, names) are a column of lengths and one of all elements end to end.
 //
 // A reader skips fields that it does not know, so columns can be added; a
 // change that a reader must not skip raises the version.
@@ -56,6 +56,8 @@ const (
 	MaxInterfaces = 1024
 	MaxAnswers    = 16
 	MaxALPN       = 8
+	MaxCertNames  = 8
+	namesPerRow   = 4 // different names that a report holds, per row that Limits allows of one kind
 )
 
 // Limits bounds what Decode accepts. Over one of them a report is refused

@@ -89,5 +89,23 @@ const (
 	tlsVersion
 	tlsALPNs // length of the list
 	tlsALPN  // all elements
+	tlsProto // xor 6, so that only QUIC has any
+	tlsOffered
+	tlsChosen
+	tlsCipher
+	tlsProtocol
+	tlsResumed
+	tlsAlert
+	tlsJA3
+	tlsJA3S
+	tlsJA4
+	tlsSubject
+	tlsIssuer
+	tlsNames     // length of the list
+	tlsName      // all elements
+	tlsNotBefore // zigzag seconds; 0 is none
+	tlsNotAfter  // likewise
+	tlsSerial
+	tlsFingerprint
 	tlsColumns
 )

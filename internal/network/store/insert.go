@@ -63,13 +63,17 @@ func insertDNS(ctx context.Context, tx *database.Tx, r *network.Report, id func(
 	return err
 }
 
-var tlsColumns = []string{"id", "tap", "time_us", "client", "server", "client_port", "server_port", "sni", "alpn", "version"}
+var tlsColumns = []string{"id", "tap", "time_us", "client", "server", "client_port", "server_port", "sni", "alpn", "version",
+	"proto", "offered", "chosen", "cipher", "protocol", "resumed", "alert", "ja3", "ja3s", "ja4",
+	"subject", "issuer", "cert_names", "not_before_us", "not_after_us", "serial", "cert_sha256"}
 
 func insertTLS(ctx context.Context, tx *database.Tx, r *network.Report, id func(int) int64) error {
 	_, err := tx.CopyIn(ctx, "tls_hellos", tlsColumns, len(r.TLS), func(i int) []any {
 		h := &r.TLS[i]
 		return []any{id(i), string(r.Tap), h.Time.UnixMicro(), database.Addr16(h.Client), database.Addr16(h.Server),
-			int64(h.SrcPort), int64(h.DstPort), h.SNI, listText(h.ALPN), int64(h.Version)}
+			int64(h.SrcPort), int64(h.DstPort), h.SNI, listText(h.ALPN), int64(h.Version),
+			int64(h.Proto), h.Offered, int64(h.Chosen), int64(h.Cipher), h.Protocol, truth(h.Resumed), h.Alert, h.JA3, h.JA3S, h.JA4,
+			h.Subject, h.Issuer, listText(h.Names), database.Micros(h.NotBefore), database.Micros(h.NotAfter), h.Serial, h.Fingerprint}
 	})
 	return err
 }

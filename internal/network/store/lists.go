@@ -92,9 +92,15 @@ func (s *Store) TLS(ctx context.Context, q TLSQuery) ([]TLS, error) {
 	w.tap(q.Tap)
 	w.addr(q.Addr, "client", "server")
 	w.name("sni", q.Name)
+	if q.Fingerprint != "" {
+		f := database.Text(q.Fingerprint)
+		w.and("(ja4 = ? OR ja3 = ? OR ja3s = ? OR cert_sha256 = ?)", f, f, f, f)
+	}
 	from, to := s.span(q.From, q.To)
 	w.page("time_us", from, to, q.Before, q.Limit)
-	out, err := list(ctx, s.db, `SELECT id, tap, time_us, client, server, client_port, server_port, sni, alpn, version
+	out, err := list(ctx, s.db, `SELECT id, tap, time_us, client, server, client_port, server_port, sni, alpn, version,
+		proto, offered, chosen, cipher, protocol, resumed, alert, ja3, ja3s, ja4,
+		subject, issuer, cert_names, not_before_us, not_after_us, serial, cert_sha256
 		FROM tls_hellos`+w.sql.String(), w.args, scanTLS)
 	if err != nil {
 		return nil, fmt.Errorf("listing TLS hellos: %w", err)
@@ -103,13 +109,15 @@ func (s *Store) TLS(ctx context.Context, q TLSQuery) ([]TLS, error) {
 }
 
 func scanTLS(row scanner) (t TLS, err error) {
-	var at int64
+	var at, notBefore, notAfter int64
 	var client, server []byte
-	var alpn string
-	err = row.Scan(&t.ID, &t.Tap, &at, &client, &server, &t.SrcPort, &t.DstPort, &t.SNI, &alpn, &t.Version)
-	t.Time = micros(at)
+	var alpn, names string
+	err = row.Scan(&t.ID, &t.Tap, &at, &client, &server, &t.SrcPort, &t.DstPort, &t.SNI, &alpn, &t.Version,
+		&t.Proto, &t.Offered, &t.Chosen, &t.Cipher, &t.Protocol, &t.Resumed, &t.Alert, &t.JA3, &t.JA3S, &t.JA4,
+		&t.Subject, &t.Issuer, &names, &notBefore, &notAfter, &t.Serial, &t.Fingerprint)
+	t.Time, t.NotBefore, t.NotAfter = micros(at), database.FromMicros(notBefore), database.FromMicros(notAfter)
 	t.Client, t.Server = database.AddrFrom16(client), database.AddrFrom16(server)
-	t.ALPN = textList(alpn)
+	t.ALPN, t.Names = textList(alpn), textList(names)
 	return t, err
 }
 

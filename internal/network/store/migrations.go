@@ -7,6 +7,7 @@ func Migrations() []database.Migration {
 	return []database.Migration{
 		{Name: "store/0001_telemetry", SQL: telemetry},
 		{Name: "store/0002_rollups", SQL: rollups},
+		{Name: "store/0004_tls_columns", SQL: tlsHandshake},
 	}
 }
 
@@ -137,4 +138,26 @@ CREATE TABLE tls_names (
 	seen BIGINT NOT NULL
 );
 CREATE INDEX tls_names_last ON tls_names (last_us);
+`
+
+// tlsHandshake adds what a handshake shows beside its ClientHello. Rows from
+// before are all of TCP.
+const tlsHandshake = `
+ALTER TABLE tls_hellos ADD COLUMN proto SMALLINT NOT NULL DEFAULT 6;
+ALTER TABLE tls_hellos ADD COLUMN offered TEXT NOT NULL DEFAULT '';
+ALTER TABLE tls_hellos ADD COLUMN chosen INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE tls_hellos ADD COLUMN cipher INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE tls_hellos ADD COLUMN protocol TEXT NOT NULL DEFAULT '';
+ALTER TABLE tls_hellos ADD COLUMN resumed SMALLINT NOT NULL DEFAULT 0;
+ALTER TABLE tls_hellos ADD COLUMN alert TEXT NOT NULL DEFAULT '';
+ALTER TABLE tls_hellos ADD COLUMN ja3 TEXT NOT NULL DEFAULT '';
+ALTER TABLE tls_hellos ADD COLUMN ja3s TEXT NOT NULL DEFAULT '';
+ALTER TABLE tls_hellos ADD COLUMN ja4 TEXT NOT NULL DEFAULT '';
+ALTER TABLE tls_hellos ADD COLUMN subject TEXT NOT NULL DEFAULT '';
+ALTER TABLE tls_hellos ADD COLUMN issuer TEXT NOT NULL DEFAULT '';
+ALTER TABLE tls_hellos ADD COLUMN cert_names TEXT NOT NULL DEFAULT '';
+ALTER TABLE tls_hellos ADD COLUMN not_before_us BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE tls_hellos ADD COLUMN not_after_us BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE tls_hellos ADD COLUMN serial TEXT NOT NULL DEFAULT '';
+ALTER TABLE tls_hellos ADD COLUMN cert_sha256 TEXT NOT NULL DEFAULT '';
 `

@@ -70,15 +70,16 @@ func (d DNS) Cursor() Cursor { return Cursor{d.Time, d.ID} }
 
 // TLSQuery says which TLS hellos are asked for. Zero fields ask for all.
 type TLSQuery struct {
-	From, To time.Time
-	Addr     netip.Prefix // client or server
-	Name     string       // that server name; with a leading "." or "*.", every name below it
-	Tap      network.TapID
-	Limit    int
-	Before   Cursor
+	From, To    time.Time
+	Addr        netip.Prefix // client or server
+	Name        string       // that server name; with a leading "." or "*.", every name below it
+	Fingerprint string       // JA4, JA3, JA3S or the certificate's SHA-256
+	Tap         network.TapID
+	Limit       int
+	Before      Cursor
 }
 
-// TLS is a ClientHello as a tap reported it, with its place in the list.
+// TLS is a handshake as a tap reported it, with its place in the list.
 type TLS struct {
 	ID  int64         `json:"id,string"` // a JSON number would be rounded beyond 2^53
 	Tap network.TapID `json:"tap"`

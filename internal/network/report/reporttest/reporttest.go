@@ -118,11 +118,30 @@ func (g generator) dns() network.DNSQuery {
 
 func (g generator) tls() network.TLSHello {
 	client := g.client()
-	h := network.TLSHello{Time: g.time(), Client: client, Server: g.server(client), SrcPort: uint16(32768 + g.IntN(28000)), DstPort: 443, SNI: g.name(), Version: 0x0304}
+	h := network.TLSHello{Time: g.time(), Client: client, Server: g.server(client), SrcPort: uint16(32768 + g.IntN(28000)), DstPort: 443, Proto: network.TCP, SNI: g.name(), Version: 0x0304}
 	if g.IntN(4) > 0 {
-		h.ALPN = []string{"h2", "http/1.1"}
+		h.ALPN, h.Protocol = []string{"h2", "http/1.1"}, "h2"
+	}
+	h.Offered, h.JA3, h.JA4 = "1.3,1.2", fmt.Sprintf("%032x", g.IntN(50)), fmt.Sprintf("t13d1516h2_8daaf6152771_%012x", g.IntN(50))
+	switch g.IntN(8) {
+	case 0:
+		h.Proto = network.UDP
+	case 1:
+		h.Alert = "unknown_ca"
+	case 2, 3:
+		h.Chosen, h.Cipher, h.Resumed, h.JA3S = 0x0304, 0x1301, g.IntN(2) == 0, fmt.Sprintf("%032x", g.IntN(20))
+	default:
+		h.Chosen, h.Cipher, h.JA3S = 0x0303, 0xc02f, fmt.Sprintf("%032x", g.IntN(20))
+		g.certificate(&h)
 	}
 	return h
+}
+
+func (g generator) certificate(h *network.TLSHello) {
+	h.Subject, h.Issuer, h.Names = "CN="+h.SNI, "CN=Example CA,O=Example,C=US", []string{h.SNI, "www." + h.SNI}
+	h.NotBefore = g.time().Truncate(24 * time.Hour)
+	h.NotAfter = h.NotBefore.Add(90 * 24 * time.Hour)
+	h.Serial, h.Fingerprint = fmt.Sprintf("%032x", g.Uint64()), fmt.Sprintf("%064x", g.Uint64())
 }
 
 // ledger makes a ledger that adds up and accounts for all packets of the flows.
