@@ -1,5 +1,6 @@
-// Package tls reads the ClientHello of a TLS connection (RFC 8446, RFC 5246)
-// from untrusted bytes.
+// Package tls reads the visible part of a TLS handshake (RFC 8446, RFC 5246)
+// from untrusted bytes: both hellos, the server's certificate up to TLS 1.2,
+// and alerts; and it makes the fingerprints JA3, JA3S and JA4 of them.
 package tls
 
 import (
@@ -34,7 +35,33 @@ type Hello struct {
 	ALPN    [MaxALPN][]byte
 	NumALPN int
 
+	// What fingerprints are made of, as sent.
+	legacy     uint16 // legacy_version
+	session    []byte
+	ciphers    []byte // two bytes each
+	extensions []byte
+	groups     []byte // two bytes each: supported_groups
+	formats    []byte // one byte each: ec_point_formats
+	algorithms []byte // two bytes each: signature_algorithms
+	versions   []byte // two bytes each: supported_versions
+
 	joined []byte // handshake bytes of a ClientHello that spans records
+}
+
+// reset forgets all but the buffer.
+func (h *Hello) reset() { *h = Hello{joined: h.joined[:0]} }
+
+// Message reads a whole ClientHello handshake message, with its header, as
+// QUIC carries it (RFC 9001 section 4).
+func (h *Hello) Message(b []byte) error {
+	h.reset()
+	if len(b) < handHead || b[0] != typeClientHello {
+		return ErrNotTLS
+	}
+	if !complete(b) {
+		return ErrMore
+	}
+	return h.body(b[handHead : handHead+(int(b[1])<<16|int(b[2])<<8|int(b[3]))])
 }
 
 // LooksLike reports whether a payload begins like a handshake record, and
@@ -59,12 +86,11 @@ func Need(b []byte) int {
 // ErrMore says that it is not all there yet. A ClientHello over several
 // records is put together in a buffer of the Hello's own.
 func (h *Hello) Parse(b []byte) error {
-	h.Version, h.SNI, h.NumALPN = 0, nil, 0
+	h.reset()
 	if len(b) > MaxHello {
 		b = b[:MaxHello]
 	}
 	first := true
-	h.joined = h.joined[:0]
 	for {
 		if len(b) < recordHead {
 			return ErrMore
@@ -81,7 +107,7 @@ func (h *Hello) Parse(b []byte) error {
 			message = h.joined
 		}
 		if len(message) >= handHead {
-			if message[0] != 1 {
+			if message[0] != typeClientHello {
 				return ErrNotTLS
 			}
 			length := handHead + (int(message[1])<<16 | int(message[2])<<8 | int(message[3]))
@@ -124,13 +150,18 @@ func (h *Hello) body(b []byte) error {
 	if len(b) < 34 || b[0] != 3 {
 		return ErrBroken
 	}
-	h.Version = be.Uint16(b)
+	h.legacy = be.Uint16(b)
+	h.Version = h.legacy
 	b = b[34:]
 	var ok bool
-	for _, width := range [...]int{1, 2, 1} { // session id, cipher suites, compression
-		if _, b, ok = take(b, width); !ok {
-			return ErrBroken
-		}
+	if h.session, b, ok = take(b, 1); !ok {
+		return ErrBroken
+	}
+	if h.ciphers, b, ok = take(b, 2); !ok {
+		return ErrBroken
+	}
+	if _, b, ok = take(b, 1); !ok { // compression methods
+		return ErrBroken
 	}
 	if len(b) == 0 {
 		return nil // no extensions: SSL 3.0 and some TLS 1.0
@@ -138,6 +169,7 @@ func (h *Hello) body(b []byte) error {
 	if b, _, ok = take(b, 2); !ok {
 		return ErrBroken
 	}
+	h.extensions = b
 	for len(b) > 0 {
 		if len(b) < 4 {
 			return ErrBroken
@@ -155,7 +187,11 @@ func (h *Hello) body(b []byte) error {
 // The extensions that are read.
 const (
 	extServerName        = 0
+	extGroups            = 10
+	extPointFormats      = 11
+	extAlgorithms        = 13
 	extALPN              = 16
+	extPreSharedKey      = 41
 	extSupportedVersions = 43
 )
 
@@ -166,7 +202,13 @@ func (h *Hello) extension(typ uint16, data []byte) {
 	case extALPN:
 		h.alpn(data)
 	case extSupportedVersions:
-		h.versions(data)
+		h.supported(data)
+	case extGroups:
+		h.groups, _, _ = take(data, 2)
+	case extPointFormats:
+		h.formats, _, _ = take(data, 1)
+	case extAlgorithms:
+		h.algorithms, _, _ = take(data, 2)
 	}
 }
 
@@ -202,10 +244,11 @@ func (h *Hello) alpn(data []byte) {
 	}
 }
 
-// versions takes the highest version offered (RFC 8446 section 4.2.1). The
+// supported takes the highest version offered (RFC 8446 section 4.2.1). The
 // drafts of TLS 1.3 (0x7fXX) rank below it and above TLS 1.2.
-func (h *Hello) versions(data []byte) {
+func (h *Hello) supported(data []byte) {
 	list, _, _ := take(data, 1)
+	h.versions = list
 	best := uint16(0)
 	for ; len(list) >= 2; list = list[2:] {
 		if v := be.Uint16(list); !grease(v) && (v>>8 == 3 || v>>8 == 0x7f) && rank(v) > rank(best) {

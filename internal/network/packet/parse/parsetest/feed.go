@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/rind-project/rind/internal/network"
 	"github.com/rind-project/rind/internal/network/packet/parse"
 )
 
@@ -99,10 +100,19 @@ func RunDatagrams(d parse.Datagrams, out *parse.Out, c Conversation) error {
 	return errors.Join(all...)
 }
 
-// Rows is the records so far as JSON.
+// found is all that an Out has taken.
+type found struct {
+	DNS []network.DNSQuery `json:"dns,omitempty"`
+	TLS []network.TLSHello `json:"tls,omitempty"`
+	network.Records
+}
+
+func all(out *parse.Out) found { return found{out.DNS, out.TLS, out.Records} }
+
+// Rows is what was found so far as JSON.
 func Rows(tb testing.TB, out *parse.Out) string {
 	tb.Helper()
-	b, err := json.MarshalIndent(out.Records, "", "  ")
+	b, err := json.MarshalIndent(all(out), "", "  ")
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -70,7 +70,7 @@ func Cuts(t testing.TB, s parse.Stream, c Conversation, seed uint64) {
 	if ending(wantErr) != ending(gotErr) {
 		t.Fatalf("cut otherwise it ends with %q, whole with %q", ending(gotErr), ending(wantErr))
 	}
-	if diff := cmp.Diff(want.Records, got.Records, cmp.Exporter(exportAll)); diff != "" {
+	if diff := cmp.Diff(all(want), all(got), cmp.Exporter(exportAll)); diff != "" {
 		t.Fatalf("cut otherwise it gives other records (-whole +cut):\n%s", diff)
 	}
 	switch {
