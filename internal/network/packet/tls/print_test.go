@@ -12,6 +12,7 @@ import (
 	"github.com/rind-project/rind/internal/network/packet/tls"
 )
 
+// addrs compares addresses as values.
 var addrs = cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
 
 func unhex(list string) string {
@@ -95,7 +96,7 @@ func TestJA4(t *testing.T) {
 func TestJA3(t *testing.T) {
 	t.Parallel()
 	body := "\x03\x01" + strings.Repeat("r", 32) + vec(1, "") +
-		vec(2, unhex("002f,0035,0005,000a,c013,c014,c009,c00a,0032,0038,0013,0004")) + vec(1, "\x00") +
+		vec(2, unhex("002f,0035,0005,000a,c009,c00a,c013,c014,0032,0038,0013,0004")) + vec(1, "\x00") +
 		vec(2, ext(0, vec(2, "\x00"+vec(2, "a"))), ext(10, vec(2, unhex("0017,0018,0019"))), ext(11, vec(1, "\x00")))
 	var h tls.Hello
 	var p tls.Printer

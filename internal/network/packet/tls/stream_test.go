@@ -195,7 +195,7 @@ func TestOdd(t *testing.T) {
 		"from the middle":              {[]parsetest.Chunk{parsetest.C(data)}, result{}, parse.ErrNot},
 		"another message first":        {[]parsetest.Chunk{parsetest.C(record("\x10\x00\x00\x01x"))}, result{}, parse.ErrNot},
 		"not TLS":                      {[]parsetest.Chunk{parsetest.C("GET / HTTP/1.1\r\n")}, result{}, parse.ErrNot},
-		"never an end":                 {[]parsetest.Chunk{parsetest.C(ch), parsetest.S(strings.Repeat(record("\x0c\x00\x03\xfc"+strings.Repeat("k", 1020)), 300))}, result{Rows: 1}, parse.ErrDone},
+		"never an end":                 {[]parsetest.Chunk{parsetest.C(ch), parsetest.S(record(sh) + strings.Repeat(record("\x0c\x00\x03\xfc"+strings.Repeat("k", 1020)), 300))}, result{Rows: 1, Chosen: 0x303}, parse.ErrDone},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -252,13 +252,16 @@ func TestAllocations(t *testing.T) {
 func TestStreamLinear(t *testing.T) {
 	s, out := new(tls.Stream), parsetest.NewOut()
 	ch := []byte(record(hello("\x03\x03", sni("a"))))
-	parsetest.Linear(t, 2000, func(n int) {
+	many := bytes.Repeat([]byte(record("\x0c")+record("\x00")+record("\x00")+record("\x01")+record("k")), 32_000/5)
+	parsetest.Linear(t, 8000, func(n int) {
 		s.Reset()
-		b := bytes.Repeat([]byte(record("\x0c")+record("\x00")+record("\x00")+record("\x01")+record("k")), n/5)
 		if _, err := s.Next(out, parse.Client, ch); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Next(out, parse.Server, append([]byte(record("\x00\x00\x00\x00")), b...)); err != nil {
+		if _, err := s.Next(out, parse.Server, []byte(record("\x00\x00\x00\x00"))); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Next(out, parse.Server, many[:6*n]); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -1,16 +1,16 @@
 package parsetest
 
 import (
-	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // threadTime is the CPU time of this thread.
 func threadTime() time.Duration {
-	const thread = 1 // RUSAGE_THREAD, getrusage(2)
-	var u syscall.Rusage
-	if err := syscall.Getrusage(thread, &u); err != nil {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &ts); err != nil {
 		panic(err)
 	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	return time.Duration(ts.Nano())
 }

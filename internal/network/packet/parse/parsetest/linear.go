@@ -14,7 +14,7 @@ func Linear(t *testing.T, n int, work func(n int)) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	rounds := 1
-	for cpu(work, n, rounds) < 2*time.Millisecond && rounds < 1<<16 {
+	for cpu(work, n, rounds) < 4*time.Millisecond && rounds < 1<<16 {
 		rounds *= 2
 	}
 	var times [3]time.Duration
