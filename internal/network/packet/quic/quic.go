@@ -91,7 +91,7 @@ func (p *Parser) Datagram(out *parse.Out, side int, b []byte) error {
 		if h.initial && h.size <= maxPacket {
 			if done, err := p.initial(out, c, h, b[:h.size]); done || err != nil {
 				p.drop(c)
-				return cmpErr(err)
+				return ended(err)
 			}
 		}
 		b = b[h.size:]
@@ -99,8 +99,8 @@ func (p *Parser) Datagram(out *parse.Out, side int, b []byte) error {
 	return nil
 }
 
-// cmpErr makes the end of the parser's work of what went well.
-func cmpErr(err error) error {
+// ended makes the end of the parser's work of what went well.
+func ended(err error) error {
 	if err == nil {
 		return parse.ErrDone
 	}

@@ -158,6 +158,12 @@ func TestClientHello(t *testing.T) {
 	}
 }
 
+// TestGolden reads aioquic in versions 1 and 2.
+func TestGolden(t *testing.T) {
+	t.Parallel()
+	parsetest.GoldenDatagrams(t, filepath.Join("testdata", "aioquic.pcap"), 443, New())
+}
+
 // TestBounded begins many connections that never go on.
 func TestBounded(t *testing.T) {
 	t.Parallel()

@@ -3,6 +3,7 @@ package rdp_test
 import (
 	"encoding/binary"
 	"errors"
+	"path/filepath"
 	"strings"
 	"testing"
 	"unicode/utf16"
@@ -95,6 +96,12 @@ func TestStream(t *testing.T) {
 			parsetest.Cuts(t, newStream(), talk, 1)
 		})
 	}
+}
+
+// TestGolden reads FreeRDP and xrdp: TLS, and twice in the clear.
+func TestGolden(t *testing.T) {
+	t.Parallel()
+	parsetest.Golden(t, filepath.Join("testdata", "xrdp.pcap"), 3389, newStream)
 }
 
 func TestLooksLike(t *testing.T) {

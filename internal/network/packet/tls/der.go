@@ -6,7 +6,6 @@ import "time"
 const (
 	tagInteger         = 0x02
 	tagOID             = 0x06
-	tagUTF8            = 0x0c
 	tagBMP             = 0x1e
 	tagUTCTime         = 0x17
 	tagGeneralizedTime = 0x18

@@ -74,12 +74,12 @@ func shake(t testing.TB, client, server *stdtls.Config) parsetest.Conversation {
 	go func() {
 		defer close(done)
 		if s.HandshakeContext(ctx) == nil {
-			s.Write([]byte("hello"))
+			_, _ = s.Write([]byte("hello")) // the client may have gone
 		}
 		b.Close()
 	}()
 	if c.HandshakeContext(ctx) == nil {
-		c.Read(make([]byte, 16))
+		_, _ = c.Read(make([]byte, 16)) // for the tickets behind the handshake
 	}
 	a.Close()
 	<-done
@@ -109,11 +109,11 @@ func template() *x509.Certificate {
 	}
 }
 
-func one(t *testing.T, c parsetest.Conversation, cut func(int) int, want error) network.TLSHello {
+func one(t *testing.T, c parsetest.Conversation, cut func(int) int) network.TLSHello {
 	t.Helper()
 	out := parsetest.NewOut()
-	if err := parsetest.Run(newStream(), out, c, cut); !errors.Is(err, want) {
-		t.Fatalf("it ended with %v, want %v", err, want)
+	if err := parsetest.Run(newStream(), out, c, cut); !errors.Is(err, parse.ErrDone) {
+		t.Fatalf("it ended with %v", err)
 	}
 	if len(out.TLS) != 1 {
 		t.Fatalf("%d rows", len(out.TLS))
@@ -126,7 +126,7 @@ func TestCertificate(t *testing.T) {
 	cert := issue(t, template())
 	c := shake(t, &stdtls.Config{InsecureSkipVerify: true, ServerName: "A.example", NextProtos: []string{"h2", "http/1.1"}, MaxVersion: stdtls.VersionTLS12},
 		&stdtls.Config{Certificates: []stdtls.Certificate{cert}, NextProtos: []string{"http/1.1"}, CipherSuites: []uint16{stdtls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384}})
-	got := one(t, c, func(int) int { return 7 }, parse.ErrDone)
+	got := one(t, c, func(int) int { return 7 })
 	sum := sha256.Sum256(cert.Certificate[0])
 	if len(got.JA3) != 32 || len(got.JA3S) != 32 || !strings.HasPrefix(got.JA4, "t12d") {
 		t.Errorf("fingerprints %q, %q, %q", got.JA3, got.JA3S, got.JA4)
@@ -154,7 +154,7 @@ func TestResumed(t *testing.T) {
 		client := &stdtls.Config{InsecureSkipVerify: true, ServerName: "a.example", MaxVersion: version, ClientSessionCache: stdtls.NewLRUClientSessionCache(4)}
 		server := &stdtls.Config{Certificates: []stdtls.Certificate{issue(t, template())}}
 		for i := range 2 {
-			got := one(t, shake(t, client, server), nil, parse.ErrDone)
+			got := one(t, shake(t, client, server), nil)
 			if got.Resumed != (i == 1) || got.Chosen != version || (got.Fingerprint != "") != (i == 0 && version == stdtls.VersionTLS12) {
 				t.Errorf("connection %d of %#x: %+v", i, version, got)
 			}

@@ -48,7 +48,7 @@ func Tshark(tb testing.TB, path, decode, filter string, fields ...string) [][]st
 	for _, f := range fields {
 		args = append(args, "-e", f)
 	}
-	out, err := exec.Command("tshark", args...).Output()
+	out, err := exec.CommandContext(tb.Context(), "tshark", args...).Output()
 	if err != nil {
 		tb.Fatalf("tshark: %v", err)
 	}
