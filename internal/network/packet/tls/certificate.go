@@ -191,7 +191,7 @@ func (s *Stream) name(b []byte) []byte {
 // attribute appends the short name of an attribute (RFC 4514 section 3), or
 // its OID.
 func (s *Stream) attribute(oid []byte) []byte {
-	short := ""
+	var short string
 	switch string(oid) {
 	case "\x55\x04\x03":
 		short = "CN"
