@@ -94,13 +94,13 @@ func check(cfg Config) *checked {
 		r.add(cfg.Capture.Of(i), i.Name, miss)
 	}
 	available, limit := capture.Memory()
-	r.Memory.Available, r.Memory.Limit = config.Size(available), config.Size(limit)
+	r.Memory.Available, r.Memory.Limit = inMiB(available), inMiB(limit)
 	room := available
 	if limit > 0 {
 		room = min(room, limit)
 	}
 	if len(cfg.Interfaces) > 0 && uint64(r.Memory.RingBytes) > room && room > 0 {
-		miss("the rings take %s and there is room for %s: make them smaller (capture.ring_bytes), or take fewer workers", r.Memory.RingBytes, config.Size(room))
+		miss("the rings take %s and there is room for %s: make them smaller (capture.ring_bytes), or take fewer workers", r.Memory.RingBytes, inMiB(room))
 	}
 	if !canOpen() {
 		miss("no CAP_NET_RAW: start it as root, or `setcap cap_net_raw+ep` the binary; `rind-tap read FILE` works without")
@@ -129,8 +129,8 @@ func (r *checked) add(c tap.Capture, name string, miss func(string, ...any)) {
 		miss("%s: %v", name, err)
 	}
 	if len(i.Offloads) > 0 {
-		note("%s joins segments into frames of up to 64 KiB, and each counts as one packet; `ethtool -K %s %s` keeps them as they were on the wire",
-			strings.Join(i.Offloads, ", "), name, strings.Join(i.Offloads, " off ")+" off")
+		note("with %s segments come joined in frames of up to 64 KiB, and each frame counts as one packet; `ethtool -K %s %s off` keeps them as they are on the wire",
+			strings.Join(i.Offloads, ", "), name, strings.Join(i.Offloads, " off "))
 	}
 	if i.VLANStripped {
 		note("VLAN tags are taken out by the card and put back by the tap")
@@ -174,8 +174,14 @@ func (r *checked) table(out io.Writer) error {
 	for _, m := range r.Missing {
 		fmt.Fprintln(out, "missing:", m)
 	}
+	if r.OK {
+		fmt.Fprintln(out, "nothing is missing")
+	}
 	return nil
 }
+
+// inMiB rounds down to whole MiB, for people.
+func inMiB(n uint64) config.Size { return config.Size(n >> 20 << 20) }
 
 func dash(s string) string {
 	if s == "" {

@@ -22,6 +22,9 @@ func (c *compiler) address(t token, q qualifiers) (*condition, error) {
 	if q.proto == "ether" {
 		return c.hardware(t, q)
 	}
+	if _, _, ok := dotted(t.text); q.kind == "" && !ok && !strings.Contains(t.text, ":") {
+		return nil, c.fail(t, "%s is no address, and no word that can stand here", t)
+	}
 	switch q.proto {
 	case "", "ip", "ip6", "arp", "rarp":
 	default:

@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"context"
 	"net"
 	"strconv"
 	"strings"
@@ -186,7 +187,7 @@ func (c *compiler) onePort(t token, text, network string) (uint32, error) {
 		if network != of && network != "ip" || text == "" || text[0] < 'a' || text[0] > 'z' {
 			continue
 		}
-		if n, err := net.LookupPort(of, text); err == nil {
+		if n, err := (&net.Resolver{PreferGo: true}).LookupPort(context.Background(), of, text); err == nil { // a file is read, and nobody asked
 			return uint32(n), nil
 		}
 	}
