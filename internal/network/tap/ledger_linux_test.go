@@ -2,6 +2,7 @@ package tap
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -21,7 +22,10 @@ import (
 	"github.com/rind-project/rind/internal/network/packet/packettest"
 )
 
-var spaces atomic.Int32
+var (
+	spaces atomic.Int32
+	loops  = flag.Int("loops", 5, "how often TestLedgerLive replays its 8000 packets; a great number shows that a tap keeps up")
+)
 
 // wire is two network namespaces with a veth pair between them.
 type wire struct{ from, to string }
@@ -179,14 +183,13 @@ func needTcpreplay(t *testing.T) {
 	}
 }
 
-// TestLedgerLive replays a capture at top speed between two namespaces. The
-// default ring holds all of it, so that nothing is dropped, and everything has
+// TestLedgerLive replays a capture at top speed between two namespaces. Unless
+// -loops says more, the default ring holds all of it, so that nothing is dropped, and everything has
 // to be counted; the flows of two workers have to be those of one.
 func TestLedgerLive(t *testing.T) {
 	needTcpreplay(t)
 	frames, bytes := sendable(8000)
 	path, _ := writePcap(t, "mix.pcap", frames)
-	const loops = 5
 	var one map[wireKey]uint64
 	for _, workers := range []int{1, 2} {
 		w := newWire(t)
@@ -200,14 +203,14 @@ func TestLedgerLive(t *testing.T) {
 			t.Fatal(err)
 		}
 		eventually(t, "the interface is open", func() bool { return tap.stations[0].trouble() == nil })
-		sent := w.replay(t, path, loops)
+		sent := w.replay(t, path, *loops)
 		if err := tap.Stop(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		sum, flows := node.sum(t, "in")
 		t.Logf("%d workers: sent %d, %+v", workers, sent, sum)
-		if sum.Received != sent || sum.DroppedKernel != 0 || sum.DroppedPipeline != 0 || sum.Bytes != loops*bytes {
-			t.Errorf("%d workers: sent %d packets with %d bytes, the ledger says %+v", workers, sent, loops*bytes, sum)
+		if sum.Received != sent || sum.DroppedKernel != 0 || sum.DroppedPipeline != 0 || sum.Bytes != uint64(*loops)*bytes {
+			t.Errorf("%d workers: sent %d packets with %d bytes, the ledger says %+v", workers, sent, uint64(*loops)*bytes, sum)
 		}
 		if one == nil {
 			one = flows

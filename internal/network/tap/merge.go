@@ -53,6 +53,10 @@ func mergeWorkers(parts []network.Report) network.Report {
 	if len(parts) == 1 {
 		return parts[0]
 	}
+	counts := make([]int, len(parts))
+	for i := range parts {
+		counts[i] = len(parts[i].Flows)
+	}
 	r := join(parts)
 	if len(r.Interfaces) > 1 {
 		sum := r.Interfaces[0]
@@ -61,7 +65,7 @@ func mergeWorkers(parts []network.Report) network.Report {
 		}
 		r.Interfaces = []network.Ledger{sum}
 	}
-	r.Flows = mergeFlows(r.Flows)
+	r.Flows = mergeFlows(r.Flows, counts)
 	return *r
 }
 
@@ -93,19 +97,26 @@ func keyOf(f *network.Flow) wireKey {
 	return wireKey{a, b, f.Proto, f.VLAN, f.InnerVLAN, f.Tunnel, f.TunnelID}
 }
 
-// mergeFlows merges flows with equal keys in place. Two flows of one table
-// that have the same key, one after the other's end, are merged too.
-func mergeFlows(flows []network.Flow) []network.Flow {
-	seen := make(map[wireKey]int, len(flows))
+// mergeFlows merges flows with equal keys of different workers, in place;
+// counts says how many are of each worker, in order. Flows of one worker with
+// the same key, of which one began after the other had ended, stay two.
+func mergeFlows(flows []network.Flow, counts []int) []network.Flow {
+	type place struct{ at, worker int }
+	seen := make(map[wireKey]place, len(flows))
 	kept := flows[:0]
-	for i := range flows {
-		key := keyOf(&flows[i])
-		if at, ok := seen[key]; ok {
-			mergeFlow(&kept[at], flows[i])
-			continue
+	i := 0
+	for worker, n := range counts {
+		for range n {
+			f := flows[i]
+			i++
+			key := keyOf(&f)
+			if p, ok := seen[key]; ok && p.worker != worker {
+				mergeFlow(&kept[p.at], f)
+				continue
+			}
+			seen[key] = place{len(kept), worker}
+			kept = append(kept, f)
 		}
-		seen[key] = len(kept)
-		kept = append(kept, flows[i])
 	}
 	clear(flows[len(kept):])
 	return kept

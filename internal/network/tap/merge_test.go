@@ -25,13 +25,15 @@ func TestMergeWorkers(t *testing.T) {
 	there, back := flow(a, b, 1000, 53, 10, 20), flow(b, a, 53, 1000, 11, 21)
 	back.SrcTTL, back.App, back.SrcMAC = 60, "dns", network.MAC{2}
 	there.Ended, back.Ended = true, true
+	old := flow(a, b, 1000, 53, 9, 9) // the ports were used before
+	old.Ended = true
 	other := flow(a, b, 1000, 53, 12, 13)
 	other.TunnelID = 6
 	syn := network.Flow{Source: b, Dest: a, SrcPort: 9, DstPort: 80, Proto: network.TCP, Start: at(15), End: at(16), SrcPkts: 1, SrcFlags: 2, State: network.TCPSynSent, Ended: true}
 	fragment := network.Flow{Source: a, Dest: b, SrcPort: 80, DstPort: 9, Proto: network.TCP, Start: at(14), End: at(19), SrcPkts: 2, SrcFlags: 16}
 	parts := []network.Report{
 		{Start: at(10), End: at(30), Interfaces: []network.Ledger{{Interface: "eth0", Received: 10, Summarised: 8, DroppedKernel: 2, Bytes: 100}},
-			Health: network.Health{FlowsActive: 2, FlowsMax: 10}, Flows: []network.Flow{there, fragment}, DNS: make([]network.DNSQuery, 2),
+			Health: network.Health{FlowsActive: 2, FlowsMax: 10}, Flows: []network.Flow{old, there, fragment}, DNS: make([]network.DNSQuery, 2),
 			Records: network.Records{SSH: make([]network.SSH, 1)}},
 		{Start: at(9), End: at(30), Interfaces: []network.Ledger{{Interface: "eth0", Received: 5, Summarised: 4, Malformed: 1, Bytes: 50}},
 			Health: network.Health{FlowsActive: 3, FlowsMax: 10}, Flows: []network.Flow{other, back, syn}, TLS: make([]network.TLSHello, 1),
@@ -45,7 +47,7 @@ func TestMergeWorkers(t *testing.T) {
 	want := network.Report{
 		Start: at(9), End: at(30), Health: network.Health{FlowsActive: 5, FlowsMax: 20},
 		Interfaces: []network.Ledger{{Interface: "eth0", Received: 15, Summarised: 12, DroppedKernel: 2, Malformed: 1, Bytes: 150}},
-		Flows:      []network.Flow{both, tcp, other}, DNS: make([]network.DNSQuery, 2), TLS: make([]network.TLSHello, 1),
+		Flows:      []network.Flow{old, both, tcp, other}, DNS: make([]network.DNSQuery, 2), TLS: make([]network.TLSHello, 1),
 		Records: network.Records{SSH: make([]network.SSH, 3), FTP: make([]network.FTP, 1)},
 	}
 	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{}), cmpopts.EquateEmpty()); diff != "" {

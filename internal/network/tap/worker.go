@@ -101,7 +101,7 @@ func (w *worker) end(src capture.Source) {
 	}
 	for began := time.Now(); ; {
 		n, err := src.Read(w.pipe, 0)
-		st, failed := w.drops(src)
+		st, failed := w.counted(src)
 		left := st.Received - min(st.Dropped+st.Read, st.Received)
 		if n == 0 && (left == 0 || failed != nil || time.Since(began) > drainFor) {
 			w.lost += left
@@ -116,7 +116,10 @@ func (w *worker) end(src capture.Source) {
 }
 
 // drops puts into the ledger what the kernel dropped since the last time.
-func (w *worker) drops(src capture.Source) (capture.Stats, error) {
+func (w *worker) drops(src capture.Source) { _, _ = w.counted(src) } // a failure is told there
+
+// counted is drops, and returns the source's counters.
+func (w *worker) counted(src capture.Source) (capture.Stats, error) {
 	w.asked = time.Now()
 	st, err := src.Stats()
 	if err != nil {
