@@ -103,7 +103,7 @@ func (w *worker) end(src capture.Source) {
 		n, err := src.Read(w.pipe, 0)
 		st, failed := w.counted(src)
 		left := st.Received - min(st.Dropped+st.Read, st.Received)
-		if n == 0 && (left == 0 || failed != nil || time.Since(began) > drainFor) {
+		if n == 0 && (left == 0 || failed != nil) || time.Since(began) > drainFor {
 			w.lost += left
 			return
 		}
