@@ -256,3 +256,28 @@ func TestWorkersErrors(t *testing.T) {
 		t.Errorf("without a socket: %v", err)
 	}
 }
+
+// TestFragmentsComeToOneWorker sends datagrams in three parts each: they are
+// not put together on the way, and all between two hosts come to one worker.
+func TestFragmentsComeToOneWorker(t *testing.T) {
+	inNamespace(t)
+	ip(t, "link", "set", "lo", "mtu", "1500")
+	workers, err := capture.OpenWorkers(capture.OpenSocket, "lo", 3, capture.LiveConfig{RingBytes: 8 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const datagrams = 40
+	for range datagrams { // each from a port of its own, which the later parts do not have
+		send(t, "127.0.0.1:0", 1, 4000)
+	}
+	var each []int
+	for _, l := range workers {
+		defer l.Close()
+		if n := len(drain(t, l)); n > 0 {
+			each = append(each, n)
+		}
+	}
+	if len(each) != 1 || each[0] != 3*datagrams {
+		t.Errorf("the workers read %v, want %d by one", each, 3*datagrams)
+	}
+}
