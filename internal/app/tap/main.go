@@ -10,6 +10,7 @@ import (
 
 	"github.com/rind-project/rind/internal/app/daemon"
 	"github.com/rind-project/rind/internal/network/capture"
+	"github.com/rind-project/rind/internal/network/tap"
 )
 
 // Main runs the command line and returns the exit code.
@@ -42,9 +43,26 @@ func loadConfig(load *daemon.Loader, interfaces []string) (Config, error) {
 		return cfg, err
 	}
 	if len(interfaces) > 0 {
-		cfg.Interfaces = interfaces
+		cfg.Interfaces = chosen(cfg.Interfaces, interfaces)
+	}
+	if err := cfg.Validate(); err != nil { // the command line names interfaces too
+		return cfg, err
 	}
 	return cfg, cfg.complete()
+}
+
+// chosen returns the interfaces of the command line, those that are configured
+// with their settings.
+func chosen(configured []tap.Interface, names []string) []tap.Interface {
+	all := tap.Named(names...)
+	for i := range all {
+		for _, c := range configured {
+			if c.Name == all[i].Name {
+				all[i] = c
+			}
+		}
+	}
+	return all
 }
 
 func interfaceFlag(cmd *cobra.Command, into *[]string) {

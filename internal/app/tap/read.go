@@ -3,10 +3,12 @@ package tap
 import (
 	"fmt"
 	"path/filepath"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"github.com/rind-project/rind/internal/app/daemon"
+	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/base/log"
 	"github.com/rind-project/rind/internal/base/version"
 	"github.com/rind-project/rind/internal/network/tap"
@@ -14,7 +16,7 @@ import (
 
 func readCommand(load *daemon.Loader) *cobra.Command {
 	var asJSON, now bool
-	var to string
+	var to, expr, speed string
 	cmd := &cobra.Command{
 		Use: "read FILE…", Short: "read capture files: show what is in them, or deliver it", Args: cobra.MinimumNArgs(1),
 		Long: "read summarises pcap and pcapng files. It needs no privilege. Without a flag it shows a\n" +
@@ -22,7 +24,8 @@ func readCommand(load *daemon.Loader) *cobra.Command {
 			"delivers them to the node that this tap has joined.\n\n" +
 			"A damaged file is read up to the damage; then the error is shown, the other files are\n" +
 			"read, and the command ends with 1.",
-		Example: "  rind-tap read trace.pcap\n  rind-tap read --json trace.pcapng | jq .flows\n  rind-tap read --to node *.pcap\n  rind-tap read --to node --now old.pcap",
+		Example: "  rind-tap read trace.pcap\n  rind-tap read --json trace.pcapng | jq .flows\n  rind-tap read --to node *.pcap\n  rind-tap read --to node --now old.pcap\n" +
+			"  rind-tap read --filter 'tcp port 443' trace.pcap\n  rind-tap read --speed 1 --json trace.pcap",
 		RunE: func(c *cobra.Command, files []string) error {
 			if to != "" && to != "node" {
 				return fmt.Errorf("--to %q: the only place is node", to)
@@ -33,6 +36,10 @@ func readCommand(load *daemon.Loader) *cobra.Command {
 			if to != "" && asJSON {
 				return fmt.Errorf("--to and --json exclude one another")
 			}
+			times, err := parseSpeed(speed)
+			if err != nil {
+				return err
+			}
 			cfg, err := loadConfig(load, nil)
 			if err != nil {
 				return err
@@ -42,7 +49,7 @@ func readCommand(load *daemon.Loader) *cobra.Command {
 				return err
 			}
 			opts := tap.ReadOptions{
-				Out: c.OutOrStdout(), Progress: c.ErrOrStderr(), JSON: asJSON,
+				Out: c.OutOrStdout(), Progress: c.ErrOrStderr(), JSON: asJSON, Filter: expr, Speed: times,
 				MaxFlows: cfg.Flow.MaxFlows, Seed: cfg.Flow.Seed, Version: version.Get().Version, Log: logger,
 			}
 			if to == "node" {
@@ -60,6 +67,20 @@ func readCommand(load *daemon.Loader) *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "write the reports as JSON, one a line")
 	cmd.Flags().BoolVar(&now, "now", false, "with --to node: deliver as if each capture ended now (else one older than the node keeps rows is refused)")
+	cmd.Flags().StringVarP(&expr, "filter", "f", "", "packets to take, as tcpdump writes it: \"tcp port 443 and not host 192.0.2.1\"")
+	cmd.Flags().StringVar(&speed, "speed", "max", "replay at the file's own speed: 1, 10 times as fast, or max")
 	cmd.Flags().StringVar(&to, "to", "", "deliver the reports: node")
 	return cmd
+}
+
+// parseSpeed reads how fast a file is replayed; 0 is as fast as possible.
+func parseSpeed(text string) (float64, error) {
+	if text == "max" {
+		return 0, nil
+	}
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(n >= 0.001 && n <= 1e6) {
+		return 0, errs.New(errs.Invalid, "--speed %q: write max, or how many times as fast as the file: 1, 10, 0.5", text)
+	}
+	return n, nil
 }

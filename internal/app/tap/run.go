@@ -108,7 +108,7 @@ func runOpener(ctx context.Context, cfg Config, logger *slog.Logger) error {
 		return err
 	}
 	logger.Debug("opener serves the parsing process", "pid", cmd.Process.Pid, "uid", uid)
-	go serveOpener(conn.(*net.UnixConn), cfg.Interfaces, logger)
+	go serveOpener(conn.(*net.UnixConn), cfg.InterfaceNames(), logger)
 	if err := cmd.Wait(); err != nil && ctx.Err() == nil {
 		if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() > 0 {
 			return &daemon.ExitError{Code: exit.ExitCode()}

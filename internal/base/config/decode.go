@@ -120,6 +120,10 @@ func (d *decoder) list(line int, n *yaml.Node, into *node) {
 		switch {
 		case item.Kind == yaml.AliasNode || item.Anchor != "":
 			d.problem(item.Line, "the value of %q uses a YAML anchor; write it out", element.key)
+		case item.Kind == yaml.ScalarNode && !isNull(item) && shorthand(element.value) != nil:
+			if err := shorthand(element.value).SetShorthand(item.Value); err != nil {
+				d.problem(item.Line, "the value of %q is wrong (%q): %w", element.key, shorten(item.Value), err)
+			}
 		case isSection(element.value.Type()):
 			d.element(item, element)
 		default:

@@ -85,6 +85,8 @@ func (l *loader) flags(flags map[string]string, name func(key string) string) {
 func (l *loader) text(origin, text string, n *node) {
 	d := decoder{loader: l, root: l.root, at: func(int) string { return origin }}
 	switch t := n.value.Type(); {
+	case isList(t) && shorthand(reflect.New(t.Elem()).Elem()) != nil && !strings.HasPrefix(strings.TrimSpace(text), "["):
+		l.shorthands(origin, text, n)
 	case isList(t) && isSection(t.Elem()):
 		doc, err := parse(origin, []byte(text))
 		if err != nil {
@@ -102,6 +104,21 @@ func (l *loader) text(origin, text string, n *node) {
 		d.set(0, text, n)
 	}
 	l.origins[n.key] = origin
+}
+
+// shorthands reads a list of structs that are all written as texts.
+func (l *loader) shorthands(origin, text string, n *node) {
+	var items []string
+	if text != "" {
+		items = strings.Split(text, ",")
+	}
+	list := reflect.MakeSlice(n.value.Type(), len(items), len(items))
+	for i, item := range items {
+		if err := shorthand(list.Index(i)).SetShorthand(strings.TrimSpace(item)); err != nil {
+			l.problems.add(fmt.Errorf("%s: %w", origin, wrong(n, item, err)))
+		}
+	}
+	n.value.Set(list)
 }
 
 func (l *loader) commas(origin, text string, n *node) {

@@ -24,6 +24,11 @@ func render(v reflect.Value, secret string) *yaml.Node {
 		}
 		return list
 	case isSection(v.Type()):
+		if short := shorthand(v); short != nil {
+			if text, ok := short.Shorthand(); ok {
+				return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text}
+			}
+		}
 		return renderStruct(v, secret)
 	}
 	text, ok := formatScalar(v)

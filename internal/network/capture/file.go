@@ -24,6 +24,11 @@ type FileOptions struct {
 	// of this length (aligned to 1970), so that reports can be cut by packet
 	// time. A packet older than the one before stays in the window it is read in.
 	Window time.Duration
+	// Filter leaves out the records that it does not select; see package filter.
+	Filter string
+	// Speed replays the file: 1 at its own speed by the times of its packets, 10
+	// ten times as fast. 0 reads it as fast as it can be read.
+	Speed float64
 }
 
 // record is one packet of a file. data is valid until the next record is read.
@@ -57,6 +62,8 @@ type File struct {
 	opts    FileOptions
 	rec     record
 	pending bool // rec is read and not yet handed over
+	filter  fileFilter
+	pace    pace
 	err     error
 	end     int64 // of the window, 0 before the first packet
 	cut     int64 // end of the window that the last batch closed, 0 is none
@@ -67,7 +74,10 @@ var _ Source = (*File)(nil)
 
 // NewFile reads a capture from r; name stands in errors and in the ledger.
 func NewFile(r io.Reader, name string, opts FileOptions) (*File, error) {
-	f := &File{name: name, opts: opts}
+	f := &File{name: name, opts: opts, filter: fileFilter{text: opts.Filter}, pace: pace{speed: opts.Speed}}
+	if err := f.filter.check(); err != nil {
+		return nil, err
+	}
 	in := newReader(r)
 	head, err := in.peek(4)
 	if err == nil && int(head[0])<<8|int(head[1]) == gzipMagic {
@@ -128,31 +138,49 @@ func (f *File) fail(err error) error {
 // Name returns the path.
 func (f *File) Name() string { return f.name }
 
-// Read implements Source; wait is of no use to a file.
+// Read implements Source. Of a file that is not replayed, wait is of no use.
 func (f *File) Read(h Handler, wait time.Duration) (int, error) {
 	f.cut = 0
-	for n := 0; ; n++ {
-		if n == fileBatch {
-			return n, nil
-		}
+	for n := 0; n < fileBatch; {
 		if !f.pending {
-			if f.err != nil {
-				return n, f.err
-			}
-			if err := f.format.next(&f.rec); err != nil {
-				if !errors.Is(err, io.EOF) {
-					err = f.fail(err)
-				}
-				f.err = err
+			if err := f.advance(); err != nil {
 				return n, err
 			}
+		}
+		if ahead := f.pace.ahead(f.rec.ts); ahead > 0 {
+			f.pending = true
+			if n == 0 {
+				time.Sleep(min(ahead, max(wait, paceStep)))
+			}
+			return n, nil
 		}
 		if f.pending = f.crosses(); f.pending {
 			return n, nil
 		}
 		f.count++
+		n++
 		h.Packet(f.rec.ts, f.rec.link, f.rec.data, f.rec.wire)
 	}
+	return fileBatch, nil
+}
+
+// advance reads the next record that the filter selects.
+func (f *File) advance() error {
+	for f.err == nil {
+		err := f.format.next(&f.rec)
+		selected := false
+		if err == nil {
+			selected, err = f.filter.selects(&f.rec)
+		}
+		if selected {
+			return nil
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			err = f.fail(err)
+		}
+		f.err = err
+	}
+	return f.err
 }
 
 // crosses reports whether the record begins a later window, and moves on to
@@ -174,7 +202,9 @@ func (f *File) crosses() bool {
 func (f *File) WindowDone() (end time.Time, ok bool) { return time.Unix(0, f.cut).UTC(), f.cut != 0 }
 
 // Stats implements Source.
-func (f *File) Stats() (Stats, error) { return Stats{Received: f.count}, nil }
+func (f *File) Stats() (Stats, error) {
+	return Stats{Received: f.count, Read: f.count, Filtered: f.filter.left}, nil
+}
 
 // Close implements Source.
 func (f *File) Close() error {

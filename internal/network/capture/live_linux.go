@@ -16,22 +16,25 @@ import (
 )
 
 const (
-	defaultRing = 64 << 20
-	minRing     = 8 << 20
-	maxRing     = 4 << 30
-	blockBytes  = 1 << 20 // far above the largest frame (64 KiB with GRO)
-	frameBytes  = 1 << 16 // only a unit of account in TPACKET_V3
-	retireMS    = 20
-	tagBytes    = 4 // room that the kernel leaves before a frame, for its VLAN tag
-	maxWait     = time.Minute
+	defaultRing  = 64 << 20
+	minRing      = 8 << 20
+	maxRing      = 4 << 30
+	blockBytes   = 1 << 20 // far above the largest frame (64 KiB with GRO)
+	frameBytes   = 1 << 16 // only a unit of account in TPACKET_V3
+	retireMS     = 20
+	linkOverhead = 14 + 8 // of an Ethernet header and two VLAN tags
+	tagBytes     = 4      // room that the kernel leaves before a frame, for its VLAN tag
+	maxWait      = time.Minute
 )
 
 // LiveConfig says how an interface is captured. Zero values stand for the
 // defaults.
 type LiveConfig struct {
-	RingBytes   int64 // 64 MiB; at least 8 MiB; rounded down to whole MiB
+	RingBytes   int64 // of each worker: 64 MiB; at least 8 MiB; rounded down to whole MiB
 	Snaplen     int   // bytes kept of each frame; 0 is all
 	Promiscuous bool
+	Filter      string // see package filter; empty takes every frame
+	SmallRing   bool   // lets the ring be below the floor, for tests that want it to run over
 }
 
 // Live captures one interface through a TPACKET_V3 ring: the kernel writes
@@ -44,6 +47,8 @@ type Live struct {
 	link  packet.LinkType
 	ring  []byte
 	next  int // block to read next
+	large int // bytes that a frame of this interface does not exceed
+	fds   []unix.PollFd
 	stats Stats
 	err   error
 }
@@ -62,37 +67,46 @@ func OpenLive(iface string, cfg LiveConfig) (*Live, error) {
 // FromFD makes the ring on a socket from OpenSocket and begins to capture. It
 // owns fd from then on, also when it fails. It needs no capability.
 func FromFD(fd int, cfg LiveConfig) (*Live, error) {
-	l := &Live{fd: fd}
-	if err := l.start(cfg); err != nil {
-		l.Close()
+	workers, err := FromFDs([]int{fd}, cfg)
+	if err != nil {
 		return nil, err
 	}
-	return l, nil
+	return workers[0], nil
 }
 
-func (l *Live) start(cfg LiveConfig) error {
+// prepare finds the interface of the socket, sets the socket up and maps its
+// ring. The socket stays deaf.
+func (l *Live) prepare(cfg LiveConfig) (*net.Interface, error) {
+	floor := int64(minRing)
+	if cfg.SmallRing {
+		floor = blockBytes
+	}
 	if cfg.RingBytes == 0 {
 		cfg.RingBytes = defaultRing
 	}
-	if cfg.RingBytes < minRing || cfg.RingBytes > maxRing {
-		return errs.New(errs.Invalid, "capture ring of %d bytes: it must have between 8 MiB and 4 GiB", cfg.RingBytes)
+	if cfg.RingBytes < floor || cfg.RingBytes > maxRing {
+		return nil, errs.New(errs.Invalid, "capture ring of %d bytes: it must have between 8 MiB and 4 GiB", cfg.RingBytes)
 	}
 	addr, err := unix.Getsockname(l.fd)
 	if err != nil {
-		return fmt.Errorf("capture: descriptor %d: %w", l.fd, err)
+		return nil, fmt.Errorf("capture: descriptor %d: %w", l.fd, err)
 	}
 	ll, ok := addr.(*unix.SockaddrLinklayer)
 	if !ok || ll.Ifindex == 0 {
-		return errs.New(errs.Invalid, "capture: descriptor %d is no packet socket bound to an interface", l.fd)
+		return nil, errs.New(errs.Invalid, "capture: descriptor %d is no packet socket bound to an interface", l.fd)
 	}
 	dev, err := net.InterfaceByIndex(ll.Ifindex)
 	if err != nil {
-		return fmt.Errorf("capture: interface %d of descriptor %d: %w", ll.Ifindex, l.fd, err)
+		return nil, errs.New(errs.Unavailable, "capture: interface %d of descriptor %d is gone: %w", ll.Ifindex, l.fd, err)
 	}
 	l.name, l.link = dev.Name, linkOf(ll.Hatype)
-	if err := l.options(dev, cfg); err != nil {
-		return err
-	}
+	l.large = dev.MTU + linkOverhead
+	l.fds = []unix.PollFd{{Fd: int32(l.fd), Events: unix.POLLIN}}
+	return dev, l.options(dev, cfg)
+}
+
+// bind begins to receive.
+func (l *Live) bind(dev *net.Interface) error {
 	all := &unix.SockaddrLinklayer{Protocol: swap16(unix.ETH_P_ALL), Ifindex: dev.Index}
 	if err := unix.Bind(l.fd, all); err != nil {
 		return fmt.Errorf("capture on %s: begin: %w", l.name, err)
@@ -122,7 +136,6 @@ func (l *Live) options(dev *net.Interface, cfg LiveConfig) error {
 		func() error {
 			return set("headroom", unix.SetsockoptInt(l.fd, unix.SOL_PACKET, unix.PACKET_RESERVE, tagBytes))
 		},
-		func() error { return l.snap(cfg.Snaplen) },
 		func() error {
 			if dev.Flags&net.FlagLoopback == 0 {
 				return nil
@@ -148,20 +161,6 @@ func (l *Live) options(dev *net.Interface, cfg LiveConfig) error {
 	return nil
 }
 
-// snap has the kernel keep n bytes of each frame, by a filter of one
-// instruction.
-func (l *Live) snap(n int) error {
-	if n <= 0 {
-		return nil
-	}
-	prog := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: uint32(n)}}
-	err := unix.SetsockoptSockFprog(l.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &prog[0]})
-	if err != nil {
-		return fmt.Errorf("capture on %s: snap length: %w", l.name, err)
-	}
-	return nil
-}
-
 func (l *Live) makeRing(size int64) error {
 	blocks := uint32(size / blockBytes)
 	req := unix.TpacketReq3{
@@ -169,7 +168,7 @@ func (l *Live) makeRing(size int64) error {
 		Frame_nr: blocks * (blockBytes / frameBytes), Retire_blk_tov: retireMS,
 	}
 	if err := unix.SetsockoptTpacketReq3(l.fd, unix.SOL_PACKET, unix.PACKET_RX_RING, &req); err != nil {
-		return fmt.Errorf("capture on %s: ring of %d MiB (less memory may do: capture.ring): %w", l.name, blocks, err)
+		return fmt.Errorf("capture on %s: ring of %d MiB (less memory may do: capture.ring_bytes): %w", l.name, blocks, err)
 	}
 	ring, err := unix.Mmap(l.fd, 0, int(blocks)*blockBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
@@ -201,6 +200,7 @@ func (l *Live) Read(h Handler, wait time.Duration) (int, error) {
 		}
 	}
 	n := l.frames(h, block, hdr)
+	l.stats.Read += uint64(n)
 	atomic.StoreUint32(&hdr.Block_status, unix.TP_STATUS_KERNEL)
 	l.next = (l.next + 1) % (len(l.ring) / blockBytes)
 	return n, nil
@@ -221,6 +221,9 @@ func (l *Live) frames(h Handler, block []byte, hdr *unix.TpacketHdrV1) int {
 			return i
 		}
 		wire := int(f.Len)
+		if wire > l.large {
+			l.stats.Joined++
+		}
 		if f.Status&unix.TP_STATUS_VLAN_VALID != 0 && l.link == packet.LinkEthernet && to-from >= 12 {
 			from -= tagBytes
 			wire += tagBytes
@@ -246,7 +249,8 @@ func restoreTag(b []byte, f *unix.Tpacket3Hdr) {
 
 // poll waits for a block.
 func (l *Live) poll(wait time.Duration) error {
-	fds := []unix.PollFd{{Fd: int32(l.fd), Events: unix.POLLIN}}
+	fds := l.fds
+	fds[0].Revents = 0
 	_, err := unix.Poll(fds, int(min(max(wait, 0), maxWait).Milliseconds()))
 	if err != nil && !errors.Is(err, unix.EINTR) {
 		return fmt.Errorf("capture on %s: wait for packets: %w", l.name, err)

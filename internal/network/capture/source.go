@@ -18,9 +18,13 @@ type Handler interface {
 }
 
 // Stats counts since the source was opened. For an interface, Received is
-// what the kernel saw for this socket and includes Dropped.
+// what the kernel saw for this socket, past the filter, and includes Dropped;
+// what is neither dropped nor read waits in the ring.
 type Stats struct {
 	Received uint64
+	Read     uint64 // handed over
+	Filtered uint64 // records of a file that its filter left out; an interface's are not counted
+	Joined   uint64 // frames larger than the interface sends: segments joined by GRO, LRO or TSO
 	Dropped  uint64 // no room in the ring
 	Freezes  uint64 // times the ring was full
 	RingSize uint64 // bytes; 0 for a file

@@ -12,16 +12,16 @@ import (
 
 // Config is a tap's configuration file.
 type Config struct {
-	Name       string   `yaml:"name" help:"the tap's name; empty takes the one in the token"`
-	Interfaces []string `yaml:"interfaces" help:"interfaces to capture on"`
-	DataDir    string   `yaml:"data_dir" path:"true" help:"folder of the spool and the state"`
-	DataName   string   `yaml:"-"` // of DataDir in messages, when this process reaches it by another path
-	Node       Node     `yaml:"node"`
-	Spool      Spool    `yaml:"spool"`
-	Capture    Capture  `yaml:"capture"`
-	Report     Report   `yaml:"report"`
-	Flow       Flow     `yaml:"flow"`
-	Metrics    Metrics  `yaml:"metrics"`
+	Name       string      `yaml:"name" help:"the tap's name; empty takes the one in the token"`
+	Interfaces []Interface `yaml:"interfaces" help:"interfaces to capture on: names, or {name, filter, workers, cpus, ring_bytes, snaplen, promiscuous}"`
+	DataDir    string      `yaml:"data_dir" path:"true" help:"folder of the spool and the state"`
+	DataName   string      `yaml:"-"` // of DataDir in messages, when this process reaches it by another path
+	Node       Node        `yaml:"node"`
+	Spool      Spool       `yaml:"spool"`
+	Capture    Capture     `yaml:"capture"`
+	Report     Report      `yaml:"report"`
+	Flow       Flow        `yaml:"flow"`
+	Metrics    Metrics     `yaml:"metrics"`
 }
 
 // Node says where reports go.
@@ -43,7 +43,10 @@ type Spool struct {
 
 // Capture says how packets are read.
 type Capture struct {
-	RingBytes   config.Size `yaml:"ring_bytes" help:"memory shared with the kernel, per interface"`
+	Filter      string      `yaml:"filter" help:"packets to take, as tcpdump writes it; empty takes all"`
+	Workers     int         `yaml:"workers" help:"goroutines with a ring and a table each, per interface"`
+	CPUs        []int       `yaml:"cpus" help:"CPUs that the workers are bound to, in turn; empty binds none"`
+	RingBytes   config.Size `yaml:"ring_bytes" help:"memory shared with the kernel, per worker"`
 	Snaplen     int         `yaml:"snaplen" help:"bytes taken of each packet; 0 takes all"`
 	Promiscuous bool        `yaml:"promiscuous" help:"also take packets that are not for this host"`
 }
@@ -55,7 +58,7 @@ type Report struct {
 
 // Flow bounds the flow table.
 type Flow struct {
-	MaxFlows int    `yaml:"max_flows" help:"flows held at once, per interface"`
+	MaxFlows int    `yaml:"max_flows" help:"flows held at once, per interface, shared by its workers"`
 	Seed     uint16 `yaml:"community_id_seed" help:"seed of the Community ID"`
 }
 
@@ -69,7 +72,7 @@ func DefaultConfig() Config {
 	return Config{
 		DataDir: "/var/lib/rind-tap",
 		Spool:   Spool{MaxBytes: 1 << 30, MaxAge: 7 * 24 * time.Hour},
-		Capture: Capture{RingBytes: 64 << 20, Promiscuous: true},
+		Capture: Capture{Workers: 1, RingBytes: 64 << 20, Promiscuous: true},
 		Report:  Report{Interval: 10 * time.Second},
 		Flow:    Flow{MaxFlows: 262_144},
 	}
@@ -86,10 +89,8 @@ func (c *Config) Validate() error {
 		return errs.New(errs.Invalid, "spool.max_bytes is less than 1MiB")
 	case c.Node.Token != "" && c.Node.TokenFile != "":
 		return errs.New(errs.Invalid, "node.token and node.token_file are both set: choose one")
-	case c.Capture.Snaplen < 0 || c.Capture.Snaplen > 262_144:
-		return errs.New(errs.Invalid, "capture.snaplen is %d: choose between 0 and 262144", c.Capture.Snaplen)
 	}
-	return nil
+	return c.validateCapture()
 }
 
 // ID returns the tap's name: the configured one, else the one in the token,

@@ -29,22 +29,31 @@ func (t *Tap) cut(ctx context.Context) {
 	}
 }
 
-// collect asks every station for its report. It returns what it has when the
-// context ends.
+// collect asks every worker for its report, and makes one of those of an
+// interface. It returns what it has when the context ends.
 func (t *Tap) collect(ctx context.Context, end time.Time) (parts []network.Report, ok bool) {
-	replies := make(chan network.Report, len(t.stations))
-	asked := 0
 	ok = true
-	for _, s := range t.stations {
-		select {
-		case s.cuts <- cutRequest{end, replies}:
-			asked++
-		case <-ctx.Done():
-			ok = false
+	replies := make([]chan network.Report, len(t.stations))
+	asked := make([]int, len(t.stations))
+	for i, s := range t.stations {
+		replies[i] = make(chan network.Report, len(s.workers))
+		for _, w := range s.workers {
+			select {
+			case w.cuts <- cutRequest{end, replies[i]}:
+				asked[i]++
+			case <-ctx.Done():
+				ok = false
+			}
 		}
 	}
-	for range asked {
-		parts = append(parts, <-replies)
+	for i := range t.stations {
+		var of []network.Report
+		for range asked[i] {
+			of = append(of, <-replies[i])
+		}
+		if len(of) > 0 {
+			parts = append(parts, mergeWorkers(of))
+		}
 	}
 	return parts, ok
 }
@@ -53,7 +62,11 @@ func (t *Tap) collect(ctx context.Context, end time.Time) (parts []network.Repor
 func (t *Tap) last() error {
 	var parts []network.Report
 	for _, s := range t.stations {
-		parts = append(parts, <-s.last)
+		var of []network.Report
+		for _, w := range s.workers {
+			of = append(of, <-w.last)
+		}
+		parts = append(parts, mergeWorkers(of))
 	}
 	t.write(parts)
 	return t.writer.flush()
@@ -61,35 +74,9 @@ func (t *Tap) last() error {
 
 // write joins the parts and hands them to the writer.
 func (t *Tap) write(parts []network.Report) {
-	r := merge(parts)
+	r := join(parts)
 	for _, s := range t.stations {
 		r.Health.RingBytes += s.ringBytes()
 	}
 	t.writer.write(r)
-}
-
-// merge joins the reports of several pipelines over the same time. A report of
-// no pipeline at all is empty and still says that the tap lives.
-func merge(parts []network.Report) *network.Report {
-	r := &network.Report{}
-	if len(parts) == 1 {
-		return &parts[0]
-	}
-	for i := range parts {
-		p := &parts[i]
-		if r.Start.IsZero() || p.Start.Before(r.Start) {
-			r.Start = p.Start
-		}
-		if p.End.After(r.End) {
-			r.End = p.End
-		}
-		r.Seed = p.Seed
-		r.Health.FlowsActive += p.Health.FlowsActive
-		r.Health.FlowsMax += p.Health.FlowsMax
-		r.Interfaces = append(r.Interfaces, p.Interfaces...)
-		r.Flows = append(r.Flows, p.Flows...)
-		r.DNS = append(r.DNS, p.DNS...)
-		r.TLS = append(r.TLS, p.TLS...)
-	}
-	return r
 }

@@ -20,7 +20,7 @@ func TestTapLive(t *testing.T) {
 	src.Close()
 	node := newFakeNode(t)
 	cfg := testConfig(t, node.URL)
-	cfg.Interfaces = []string{"lo"}
+	cfg.Interfaces = Named("lo")
 	tap := New(cfg, Deps{Version: "v1"})
 	if err := tap.Start(t.Context()); err != nil {
 		t.Fatal(err)

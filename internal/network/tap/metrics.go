@@ -4,7 +4,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rind-project/rind/internal/network"
-	"github.com/rind-project/rind/internal/network/pipeline"
 )
 
 // metrics are the counters of a tap: every term of the ledger by interface.
@@ -42,7 +41,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		flows: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "rind_tap_flows_active", Help: "Flows in the tables at the last report.",
 		}),
-		events: &events{pipes: map[string]*pipeline.Pipeline{}},
+		events: &events{workers: map[string][]*worker{}},
 	}
 	if reg != nil {
 		reg.MustRegister(m.packets, m.bytes, m.up, m.rows, m.encoded, m.lost, m.flows, m.events)

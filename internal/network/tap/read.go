@@ -21,6 +21,8 @@ type ReadOptions struct {
 	Out      io.Writer // the summary, or the reports in JSON
 	Progress io.Writer // may be nil
 	JSON     bool      // write each report as a line of JSON
+	Filter   string    // packets to take; see package filter
+	Speed    float64   // replay at so many times the file's own speed; 0 is as fast as possible
 	Deliver  *Config   // deliver the reports to this configuration's nodes
 	Now      bool      // deliver as if each capture ended now; then reading it again counts it again
 	MaxFlows int
@@ -81,7 +83,7 @@ func newSink(opts ReadOptions) (sink, error) {
 // readFile reads one file. A failure of the sink ends the reading, a failure
 // of the file is told after what was read of it.
 func readFile(ctx context.Context, path string, opts ReadOptions, out sink) error {
-	f, err := capture.OpenFile(ctx, path, capture.FileOptions{Window: fileWindow})
+	f, err := capture.OpenFile(ctx, path, capture.FileOptions{Window: fileWindow, Filter: opts.Filter, Speed: opts.Speed})
 	if err != nil {
 		return err
 	}

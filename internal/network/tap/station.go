@@ -3,7 +3,6 @@ package tap
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/rind-project/rind/internal/network"
 	"github.com/rind-project/rind/internal/network/capture"
-	"github.com/rind-project/rind/internal/network/pipeline"
 )
 
 const (
@@ -22,20 +20,13 @@ const (
 	statsEvery = time.Second // the kernel's counters have 32 bits
 )
 
-// station is one interface: its source, its pipeline, and the goroutine that
-// owns both.
+// station is one interface: its sources, and a worker for each.
 type station struct {
 	name    string
 	log     *slog.Logger
-	open    func(string) (capture.Source, error)
-	pipe    *pipeline.Pipeline
+	open    func() ([]capture.Source, error)
+	workers []*worker
 	metrics *metrics
-	due     chan<- struct{}
-	cuts    chan cutRequest
-	last    chan network.Report // what the pipeline held at the end
-
-	dropped uint64    // of the source in hand, counted already
-	asked   time.Time // when the source was last asked for its counters
 
 	mu   sync.Mutex
 	err  error
@@ -48,29 +39,28 @@ type cutRequest struct {
 	reply chan<- network.Report
 }
 
-func newStation(name string, cfg Flow, deps Deps, m *metrics, due chan<- struct{}) *station {
-	return &station{
-		name: name, log: deps.Log.With("interface", name), open: deps.Source, metrics: m, due: due,
-		pipe: pipeline.New(pipeline.Config{Interface: name, MaxFlows: cfg.MaxFlows, Seed: cfg.Seed, Log: deps.Log}),
-		cuts: make(chan cutRequest), last: make(chan network.Report, 1),
-		err: errors.New("not opened yet"),
+func newStation(i Interface, cfg Config, deps Deps, m *metrics, due chan<- struct{}) *station {
+	settings := cfg.Capture.Of(i)
+	s := &station{
+		name: i.Name, log: deps.Log.With("interface", i.Name), metrics: m,
+		open: func() ([]capture.Source, error) { return deps.Sources(i.Name, settings) },
+		err:  errors.New("not opened yet"),
 	}
+	for n := range max(settings.Workers, 1) {
+		s.workers = append(s.workers, newWorker(n, i.Name, settings, cfg.Flow, s.log, due))
+	}
+	return s
 }
 
 // run captures until the context ends. An interface that cannot be opened, or
-// disappears, is tried again; what its pipeline holds is reported meanwhile.
+// disappears, is tried again; what its pipelines hold is reported meanwhile.
 func (s *station) run(ctx context.Context) {
 	wait := minReopen
 	for ctx.Err() == nil {
-		src, err := s.open(s.name)
-		if err == nil {
-			s.set(nil, src)
-			s.log.Info("capturing")
-			opened := time.Now()
-			err = s.capture(ctx, src)
-			if time.Since(opened) > maxReopen {
-				wait = minReopen
-			}
+		opened := time.Now()
+		err := s.attempt(ctx)
+		if time.Since(opened) > maxReopen {
+			wait = minReopen
 		}
 		if ctx.Err() != nil {
 			break
@@ -80,91 +70,53 @@ func (s *station) run(ctx context.Context) {
 		s.idle(ctx, wait/2+rand.N(wait/2))
 		wait = min(2*wait, maxReopen)
 	}
-	s.last <- s.pipe.Finish(time.Now())
+	for _, w := range s.workers {
+		w.finish()
+	}
 }
 
-// capture reads a source until it fails or the context ends.
-func (s *station) capture(ctx context.Context, src capture.Source) error {
-	s.dropped = 0
-	var err error
-	for err == nil && ctx.Err() == nil {
-		_, err = src.Read(s.pipe, readWait)
-		if time.Since(s.asked) > statsEvery {
-			s.drops(src)
-		}
-		if s.pipe.Due() {
-			select {
-			case s.due <- struct{}{}:
-			default:
-			}
-		}
-		select {
-		case c := <-s.cuts:
-			s.drops(src)
-			c.reply <- s.pipe.Cut(c.end)
-		default:
-		}
-	}
-	if err == nil {
-		s.drain(src)
-	}
-	s.drops(src)
-	if closing := src.Close(); closing != nil {
-		s.log.Warn("the source could not be closed", "error", closing)
-	}
+// attempt opens the interface and captures until one of its workers fails or
+// the context ends.
+func (s *station) attempt(ctx context.Context) error {
+	sources, err := s.open()
 	if err != nil {
-		return fmt.Errorf("capturing: %w", err)
+		return err
 	}
-	return nil
-}
-
-// drain reads what the source holds already, for a moment at most.
-func (s *station) drain(src capture.Source) {
-	for began := time.Now(); time.Since(began) < drainFor; {
-		if n, err := src.Read(s.pipe, 0); n == 0 || err != nil {
-			return
-		}
+	s.set(nil, sources)
+	s.log.Info("capturing", "workers", len(sources))
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	failed := make([]error, len(sources))
+	var working sync.WaitGroup
+	for i, src := range sources {
+		working.Go(func() {
+			failed[i] = s.workers[i].capture(ctx, src)
+			cancel() // one without the others would see a part of the traffic
+		})
 	}
-}
-
-// drops puts into the ledger what the kernel dropped since the last time.
-func (s *station) drops(src capture.Source) {
-	s.asked = time.Now()
-	st, err := src.Stats()
-	if err != nil {
-		s.log.Debug("the source's counters could not be read", "error", err)
-		return
-	}
-	if st.Dropped > s.dropped {
-		s.pipe.ReceivedKernelDrops(st.Dropped - s.dropped)
-		s.dropped = st.Dropped
-	}
+	working.Wait()
+	return errors.Join(failed...)
 }
 
 // idle answers cuts while there is no source.
 func (s *station) idle(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-			return
-		case c := <-s.cuts:
-			c.reply <- s.pipe.Cut(c.end)
-		}
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	var idling sync.WaitGroup
+	for _, w := range s.workers {
+		idling.Go(func() { w.idle(ctx) })
 	}
+	idling.Wait()
 }
 
 // set notes how the interface is.
-func (s *station) set(err error, src capture.Source) {
+func (s *station) set(err error, sources []capture.Source) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.err, s.ring = err, 0
-	if src != nil {
+	for _, src := range sources {
 		if st, err := src.Stats(); err == nil {
-			s.ring = st.RingSize
+			s.ring += st.RingSize
 		}
 	}
 	up := 0.0

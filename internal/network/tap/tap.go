@@ -40,8 +40,10 @@ type Deps struct {
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
 	Version string
-	Opener  Opener                                     // nil opens sockets in this process
-	Source  func(iface string) (capture.Source, error) // nil is AF_PACKET on a socket of Opener
+	Opener  Opener // nil opens sockets in this process
+	// Sources opens an interface, with a source for each worker; nil is
+	// AF_PACKET on sockets of Opener.
+	Sources func(iface string, cfg Capture) ([]capture.Source, error)
 }
 
 // Tap captures, reports and delivers.
@@ -72,24 +74,34 @@ func New(cfg Config, deps Deps) *Tap {
 	if deps.Log == nil {
 		deps.Log = slog.New(slog.DiscardHandler)
 	}
-	if deps.Source == nil {
-		deps.Source = liveSource(cfg.Capture, deps.Opener)
+	if deps.Sources == nil {
+		deps.Sources = liveSources(deps.Opener)
 	}
 	return &Tap{cfg: cfg, deps: deps, due: make(chan struct{}, 1), died: make(chan error, 1), metrics: newMetrics(deps.Metrics)}
 }
 
-// liveSource opens interfaces by AF_PACKET.
-func liveSource(cfg Capture, opener Opener) func(string) (capture.Source, error) {
-	live := capture.LiveConfig{RingBytes: int64(cfg.RingBytes), Snaplen: cfg.Snaplen, Promiscuous: cfg.Promiscuous}
-	return func(iface string) (capture.Source, error) {
-		if opener == nil {
-			return capture.OpenLive(iface, live)
+// liveSources opens interfaces by AF_PACKET.
+func liveSources(opener Opener) func(string, Capture) ([]capture.Source, error) {
+	open := capture.OpenSocket
+	if opener != nil {
+		open = func(iface string) (int, error) {
+			fd, err := opener.Open(iface)
+			if err != nil {
+				return -1, fmt.Errorf("asking the opener for %s: %w", iface, err)
+			}
+			return fd, nil
 		}
-		fd, err := opener.Open(iface)
+	}
+	return func(iface string, cfg Capture) ([]capture.Source, error) {
+		workers, err := capture.OpenWorkers(open, iface, cfg.Workers, cfg.Live())
 		if err != nil {
-			return nil, fmt.Errorf("asking the opener for %s: %w", iface, err)
+			return nil, err
 		}
-		return capture.FromFD(fd, live)
+		sources := make([]capture.Source, len(workers))
+		for i, w := range workers {
+			sources[i] = w
+		}
+		return sources, nil
 	}
 }
 
@@ -107,15 +119,17 @@ func (t *Tap) Start(ctx context.Context) error {
 	}
 	running, cancel := context.WithCancel(context.Background())
 	t.cancel = cancel
-	for _, name := range t.cfg.Interfaces {
-		s := newStation(name, t.cfg.Flow, t.deps, t.metrics, t.due)
+	for _, i := range t.cfg.Interfaces {
+		s := newStation(i, t.cfg, t.deps, t.metrics, t.due)
 		t.stations = append(t.stations, s)
-		t.metrics.events.add(name, s.pipe)
+		for _, w := range s.workers {
+			t.metrics.events.add(i.Name, w)
+		}
 		t.working.Go(func() { s.run(running) })
 	}
 	t.working.Go(func() { t.cut(running) })
 	t.started.Store(true)
-	t.deps.Log.Info("tap started", "tap", t.id, "boot", t.boot, "interfaces", t.cfg.Interfaces, "nodes", t.cfg.Node.URLs)
+	t.deps.Log.Info("tap started", "tap", t.id, "boot", t.boot, "interfaces", t.cfg.InterfaceNames(), "nodes", t.cfg.Node.URLs)
 	return nil
 }
 

@@ -132,6 +132,14 @@ func (s *fakeSource) Stats() (capture.Stats, error) {
 
 func (s *fakeSource) Close() error { return nil }
 
+// one gives an interface one source.
+func one(open func(string) (capture.Source, error)) func(string, Capture) ([]capture.Source, error) {
+	return func(name string, _ Capture) ([]capture.Source, error) {
+		src, err := open(name)
+		return []capture.Source{src}, err
+	}
+}
+
 func testConfig(t *testing.T, urls ...string) Config {
 	cfg := DefaultConfig()
 	cfg.DataDir = t.TempDir()
@@ -160,7 +168,7 @@ func TestTap(t *testing.T) {
 	var given [2]int
 	opened := map[string]int{}
 	cfg := testConfig(t, node.URL)
-	cfg.Interfaces = []string{"a", "b"}
+	cfg.Interfaces = Named("a", "b")
 	var mu sync.Mutex
 	source := func(name string) (capture.Source, error) {
 		mu.Lock()
@@ -179,7 +187,7 @@ func TestTap(t *testing.T) {
 		return &fakeSource{name: name, frames: mix[:3000], dropped: 5, dieAt: die, given: &given[1]}, nil
 	}
 	reg := prometheus.NewRegistry()
-	tap := New(cfg, Deps{Source: source, Version: "v1", Metrics: reg})
+	tap := New(cfg, Deps{Sources: one(source), Version: "v1", Metrics: reg})
 	if err := tap.Check(t.Context()); err == nil {
 		t.Error("the tap is ready before it started")
 	}
@@ -273,13 +281,13 @@ func TestTapKilled(t *testing.T) {
 	node := newFakeNode(t)
 	node.set(http.StatusServiceUnavailable)
 	cfg := testConfig(t, node.URL)
-	cfg.Interfaces = []string{"a"}
+	cfg.Interfaces = Named("a")
 	mix := packettest.Mix(2, 1000)
 	given := 0
 	source := func(name string) (capture.Source, error) {
 		return &fakeSource{name: name, frames: mix, given: &given}, nil
 	}
-	first := New(cfg, Deps{Source: source})
+	first := New(cfg, Deps{Sources: one(source)})
 	if err := first.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -294,7 +302,7 @@ func TestTapKilled(t *testing.T) {
 
 	node.set(0)
 	given = len(mix)
-	second := New(cfg, Deps{Source: source})
+	second := New(cfg, Deps{Sources: one(source)})
 	if err := second.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -312,7 +320,7 @@ func TestTapKilled(t *testing.T) {
 	if r.Boot != second.boot || r.Sequence != 1 || r.Gap == nil || r.Gap.Boot != first.boot || r.Gap.Sequence != last.Sequence || !r.Gap.From.Equal(last.End) || !r.Gap.To.Equal(r.Start) {
 		t.Errorf("the first report after the kill is %+v with the gap %+v", r.Identity, r.Gap)
 	}
-	third := New(cfg, Deps{Source: source})
+	third := New(cfg, Deps{Sources: one(source)})
 	if err := third.open(); err != nil {
 		t.Fatal(err)
 	}
@@ -328,12 +336,12 @@ func TestTapDiskFull(t *testing.T) {
 	t.Parallel()
 	node := newFakeNode(t)
 	cfg := testConfig(t, node.URL)
-	cfg.Interfaces = []string{"a"}
+	cfg.Interfaces = Named("a")
 	mix := packettest.Mix(3, 2000)
 	given := 0
-	tap := New(cfg, Deps{Source: func(name string) (capture.Source, error) {
+	tap := New(cfg, Deps{Sources: one(func(name string) (capture.Source, error) {
 		return &fakeSource{name: name, frames: mix, given: &given}, nil
-	}})
+	})})
 	if err := tap.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,74 @@
+package tap
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/rind-project/rind/internal/network"
+)
+
+func at(s int) time.Time { return time.Unix(int64(s), 0).UTC() }
+
+// TestMergeWorkers joins what two workers saw: a flow that one saw from the
+// other side (in a tunnel), one of which one saw fragments, and one each.
+func TestMergeWorkers(t *testing.T) {
+	t.Parallel()
+	a, b := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	flow := func(src, dst netip.Addr, sport, dport uint16, start, end int) network.Flow {
+		return network.Flow{Source: src, Dest: dst, SrcPort: sport, DstPort: dport, Proto: network.UDP, Start: at(start), End: at(end),
+			SrcPkts: 3, SrcBytes: 300, SrcTTL: 64, Tunnel: network.TunnelVXLAN, TunnelID: 5}
+	}
+	there, back := flow(a, b, 1000, 53, 10, 20), flow(b, a, 53, 1000, 11, 21)
+	back.SrcTTL, back.App, back.SrcMAC = 60, "dns", network.MAC{2}
+	there.Ended, back.Ended = true, true
+	old := flow(a, b, 1000, 53, 9, 9) // the ports were used before
+	old.Ended = true
+	other := flow(a, b, 1000, 53, 12, 13)
+	other.TunnelID = 6
+	syn := network.Flow{Source: b, Dest: a, SrcPort: 9, DstPort: 80, Proto: network.TCP, Start: at(15), End: at(16), SrcPkts: 1, SrcFlags: 2, State: network.TCPSynSent, Ended: true}
+	fragment := network.Flow{Source: a, Dest: b, SrcPort: 80, DstPort: 9, Proto: network.TCP, Start: at(14), End: at(19), SrcPkts: 2, SrcFlags: 16}
+	parts := []network.Report{
+		{Start: at(10), End: at(30), Interfaces: []network.Ledger{{Interface: "eth0", Received: 10, Summarised: 8, DroppedKernel: 2, Bytes: 100}},
+			Health: network.Health{FlowsActive: 2, FlowsMax: 10}, Flows: []network.Flow{old, there, fragment}, DNS: make([]network.DNSQuery, 2),
+			Records: network.Records{SSH: make([]network.SSH, 1)}},
+		{Start: at(9), End: at(30), Interfaces: []network.Ledger{{Interface: "eth0", Received: 5, Summarised: 4, Malformed: 1, Bytes: 50}},
+			Health: network.Health{FlowsActive: 3, FlowsMax: 10}, Flows: []network.Flow{other, back, syn}, TLS: make([]network.TLSHello, 1),
+			Records: network.Records{SSH: make([]network.SSH, 2), FTP: make([]network.FTP, 1)}},
+	}
+	got := mergeWorkers(parts)
+	both := there
+	both.End, both.DstPkts, both.DstBytes, both.DstTTL, both.App, both.DstMAC = at(21), 3, 300, 60, "dns", network.MAC{2}
+	tcp := syn
+	tcp.Start, tcp.End, tcp.DstPkts, tcp.DstFlags, tcp.Ended = at(14), at(19), 2, 16, false
+	want := network.Report{
+		Start: at(9), End: at(30), Health: network.Health{FlowsActive: 5, FlowsMax: 20},
+		Interfaces: []network.Ledger{{Interface: "eth0", Received: 15, Summarised: 12, DroppedKernel: 2, Malformed: 1, Bytes: 150}},
+		Flows:      []network.Flow{old, both, tcp, other}, DNS: make([]network.DNSQuery, 2), TLS: make([]network.TLSHello, 1),
+		Records: network.Records{SSH: make([]network.SSH, 3), FTP: make([]network.FTP, 1)},
+	}
+	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{}), cmpopts.EquateEmpty()); diff != "" {
+		t.Error(diff)
+	}
+	if l := got.Interfaces[0]; !l.Balanced() {
+		t.Errorf("%+v does not add up", l)
+	}
+}
+
+// TestTurned: turning a flow twice changes nothing, and once changes every
+// field that has a side.
+func TestTurned(t *testing.T) {
+	t.Parallel()
+	f := network.Flow{Source: netip.MustParseAddr("::1"), SrcPort: 1, SrcMAC: network.MAC{1}, SrcPkts: 1, SrcBytes: 1, SrcFlags: 1, SrcTTL: 1, ClientRTT: 1, SrcRetrans: 1, SrcZeroWin: 1}
+	once := turned(f)
+	want := network.Flow{Dest: f.Source, DstPort: 1, DstMAC: network.MAC{1}, DstPkts: 1, DstBytes: 1, DstFlags: 1, DstTTL: 1, ServerRTT: 1, DstRetrans: 1, DstZeroWin: 1}
+	if diff := cmp.Diff(want, once, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(f, turned(once), cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+		t.Error(diff)
+	}
+}
