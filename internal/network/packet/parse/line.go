@@ -88,19 +88,26 @@ func Number(b []byte) (n uint64, ok bool) {
 	return n, true
 }
 
-// NoPassword takes the password, or all of the user information when whole is
-// set, out of a URI (RFC 3986 section 3.2.1, RFC 3261 section 19.1.1), and what
-// follows its first '?'. It may write into the bytes of uri.
-func NoPassword(uri []byte, whole bool) []byte {
+// NoPassword appends a URI to dst without the password, or without all of the
+// user information when whole is set (RFC 3986 section 3.2.1, RFC 3261 section
+// 19.1.1), and without what follows its first '?'. It appends at most MaxText
+// bytes of what is before and of what is behind.
+func NoPassword(dst, uri []byte, whole bool) []byte {
 	if i := bytes.IndexByte(uri, '?'); i >= 0 {
 		uri = uri[:i]
 	}
-	scheme := bytes.IndexByte(uri, ':')
-	if scheme < 0 {
-		return uri
-	}
-	start := scheme + 1
+	from, to := password(uri, whole)
+	dst = append(dst, uri[:min(from, MaxText)]...)
+	return append(dst, uri[to:min(len(uri), to+MaxText)]...)
+}
+
+// password says from where to where the bytes to be left out go.
+func password(uri []byte, whole bool) (from, to int) {
+	start := bytes.IndexByte(uri, ':') + 1
 	rest := uri[start:]
+	if start == 0 {
+		return len(uri), len(uri)
+	}
 	if bytes.HasPrefix(rest, []byte("//")) {
 		start, rest = start+2, rest[2:]
 		if i := bytes.IndexByte(rest, '/'); i >= 0 {
@@ -109,13 +116,13 @@ func NoPassword(uri []byte, whole bool) []byte {
 	}
 	at := bytes.LastIndexByte(rest, '@')
 	if at < 0 {
-		return uri
+		return len(uri), len(uri)
 	}
-	from := 0
 	if whole {
-		at++
-	} else if from = bytes.IndexByte(rest[:at], ':'); from < 0 {
-		return uri
+		return start, start + at + 1
 	}
-	return append(uri[:start+from], uri[start+at:]...)
+	if i := bytes.IndexByte(rest[:at], ':'); i >= 0 {
+		return start + i, start + at
+	}
+	return len(uri), len(uri)
 }

@@ -47,10 +47,10 @@ func TestNoPassword(t *testing.T) {
 		"sip:+4930:7@192.0.2.1:5060":  {"sip:+4930@192.0.2.1:5060", "sip:192.0.2.1:5060"},
 		"http://u:p@host?next=a@b:c/": {"http://u@host", "http://host"},
 	} {
-		if got := string(parse.NoPassword([]byte(in), false)); got != want[0] {
+		if got := string(parse.NoPassword(nil, []byte(in), false)); got != want[0] {
 			t.Errorf("%q without its password is %q, want %q", in, got, want[0])
 		}
-		if got := string(parse.NoPassword([]byte(in), true)); got != want[1] {
+		if got := string(parse.NoPassword(nil, []byte(in), true)); got != want[1] {
 			t.Errorf("%q without its user is %q, want %q", in, got, want[1])
 		}
 	}
