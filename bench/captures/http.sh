@@ -16,7 +16,7 @@ http {
 	client_body_temp_path $WORK/tmp; proxy_temp_path $WORK/tmp; fastcgi_temp_path $WORK/tmp; uwsgi_temp_path $WORK/tmp; scgi_temp_path $WORK/tmp;
 	server {
 		listen 80; listen [::]:80; server_name server.example;
-		root $WORK/www;
+		root $WORK/www; if_modified_since before;
 		location /chunked { gzip on; gzip_min_length 1; gzip_types text/plain; alias $WORK/www/big.txt; default_type text/plain; }
 		location /upload { client_max_body_size 1m; return 204; }
 	}
@@ -31,7 +31,7 @@ record curl tcp port 80
 client curl -sS "${host[@]}" -A 'curl-test/1.0' 'http://server.example/?q=secret' http://server.example/big.txt -o /dev/null -o /dev/null
 client curl -sS "${host[@]}" -I http://server.example/big.txt -o /dev/null
 client curl -sS "${host[@]}" -H 'Accept-Encoding: gzip' http://server.example/chunked -o /dev/null
-client curl -sS "${host[@]}" -z 'tomorrow' http://server.example/index.html -o /dev/null
+client curl -sS "${host[@]}" -H 'If-Modified-Since: Tue, 01 Jan 2030 00:00:00 GMT' http://server.example/index.html -o /dev/null
 client curl -sS "${host[@]}" -u 'alice:hunter2' -H 'Transfer-Encoding: chunked' -d @"$WORK/www/big.txt" http://server.example/upload -o /dev/null
 client curl -sS -0 'http://[2001:db8::2]/nowhere' -o /dev/null
 save

@@ -84,8 +84,9 @@ record() {
 	shift
 	case $name in */*) ;; *) name=$PART/$name ;; esac
 	KEEP=$ROOT/internal/network/packet/${name%/*}/testdata/${name##*/}.pcap
+	: >"$WORK/tcpdump.log" # what the last one said
 	# Without -Z tcpdump would give the file to a user of its own.
-	ip netns exec "$NS_CLIENT" tcpdump -i eth0 -n -U -Z root -s 65535 -w "$WORK/capture.pcap" "$@" 2>"$WORK/tcpdump.log" &
+	ip netns exec "$NS_CLIENT" tcpdump -i eth0 -n -U --immediate-mode -Z root -s 65535 -w "$WORK/capture.pcap" "$@" 2>"$WORK/tcpdump.log" &
 	DUMP=$!
 	for _ in $(seq 100); do
 		grep -q 'listening on' "$WORK/tcpdump.log" && return

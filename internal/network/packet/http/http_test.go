@@ -60,7 +60,7 @@ func TestConversations(t *testing.T) {
 		"websocket": {[]parsetest.Chunk{
 			c("GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n"), s("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n\x81"),
 		}, "1.1 GET / 101 0", parse.ErrDone},
-		"h2 preface": {[]parsetest.Chunk{c("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00")}, "2   0 0", parse.ErrDone},
+		"h2 preface":      {[]parsetest.Chunk{c("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00")}, "2   0 0", parse.ErrDone},
 		"an answer alone": {[]parsetest.Chunk{s("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx")}, "1.1   200 1", nil},
 		"an answer to half a request": {[]parsetest.Chunk{
 			c("GET /slow HTTP/1.1\r\nHost: h\r\n"), s("HTTP/1.1 408 Timeout\r\nContent-Length: 0\r\n\r\n"), c("User-Agent: late\r\n\r\n"),
