@@ -201,7 +201,7 @@ func (s *IMAP) command(out *parse.Out, line []byte) error {
 }
 
 func (s *IMAP) verb(out *parse.Out, tag, verb, args []byte, more bool) error {
-	waits := imapOther
+	var waits imapCommand
 	switch {
 	case parse.Is(verb, "STARTTLS"):
 		waits = imapStartTLS
