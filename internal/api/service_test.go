@@ -138,10 +138,10 @@ func TestQueriesOfTelemetry(t *testing.T) {
 	if diff := cmp.Diff(want, s.Network.FlowQuery, same); diff != "" {
 		t.Error(diff)
 	}
-	get[wire.DNSOut](t, s, viewer, "/api/v1/dns?addr=::ffff:192.0.2.7&name=*.example.com&type=28")
+	get[wire.DNSOut](t, s, viewer, "/api/v1/dns?addr=::ffff:192.0.2.7&name=*.example.com&type=28&via=mdns&domain=example.com")
 	dns := store.DNSQuery{
 		From: apitest.Now.Add(-time.Hour), To: apitest.Now, Addr: netip.MustParsePrefix("192.0.2.7/32"),
-		Name: "*.example.com", Type: 28, Limit: 100,
+		Name: "*.example.com", Type: 28, Via: "mdns", Domain: "example.com", Limit: 100,
 	}
 	if diff := cmp.Diff(dns, s.Network.DNSQuery, same); diff != "" {
 		t.Error(diff)

@@ -75,7 +75,7 @@ func (a *API) listDNS(ctx context.Context, _ *http.Request, in wire.DNSIn) (wire
 		return wire.DNSOut{}, err
 	}
 	rows, err := n.DNS(ctx, store.DNSQuery{
-		From: from, To: to, Addr: in.Addr.Prefix, Name: in.Name, Type: in.Type,
+		From: from, To: to, Addr: in.Addr.Prefix, Name: in.Name, Type: in.Type, Via: in.Via, Domain: in.Domain,
 		Tap: tap, Limit: in.Limit, Before: store.Cursor(in.Before),
 	})
 	page, next := paged(rows, in.Limit)

@@ -17,13 +17,15 @@ func (s *shell) dnsCommand() *cobra.Command {
 	var f filters
 	list := &cobra.Command{
 		Use: "list", Short: "List DNS queries, from new to old",
-		Example: "  rind dns list\n  rind dns list --name '*.example.com' --since 1d\n  rind dns list --addr 192.0.2.7 -o json",
+		Example: "  rind dns list\n  rind dns list --name '*.example.com' --since 1d\n  rind dns list --addr 192.0.2.7 -o json\n  rind dns list --via mdns\n  rind dns list --domain example.com --since 1d",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return s.listDNS(cmd.Context(), &f) },
 	}
 	f.flags(list,
 		filterFlag{"name", "name", "exactly this name, or every name below it with a leading *."},
-		filterFlag{"type", "type", "number of the record type, such as 1 for A"})
+		filterFlag{"type", "type", "number of the record type, such as 1 for A"},
+		filterFlag{"via", "via", "dns, mdns, llmnr or nbns"},
+		filterFlag{"domain", "domain", "registered domain, such as example.co.uk"})
 	return group("dns", "DNS queries that the taps saw", list)
 }
 
@@ -39,7 +41,7 @@ func (s *shell) listDNS(ctx context.Context, f *filters) error {
 	defer s.hintMore(more, len(all))
 	return showList(s, all, func() *render.Table {
 		t := &render.Table{
-			Columns: render.Columns("TIME", "CLIENT", "SERVER", "TYPE", "NAME", "RESULT", ">LATENCY", "ANSWERS", "TAP"),
+			Columns: render.Columns("TIME", "CLIENT", "SERVER", "VIA", "TYPE", "NAME", ">ENTROPY", "RESULT", "FLAGS", ">LATENCY", "ANSWERS", "TAP"),
 			Empty:   noTelemetry("DNS query"),
 		}
 		for _, x := range all {
@@ -47,12 +49,15 @@ func (s *shell) listDNS(ctx context.Context, f *filters) error {
 			if x.Answered {
 				result, latency = rcodeName(x.RCode), render.Duration(x.Latency)
 			}
-			t.Add(render.Clock(s.opts.Now(), x.Time), x.Client.String(), x.Server.String(), typeName(x.Type), x.Name,
-				result, latency, clip(strings.Join(x.Answers, " "), 60), string(x.Tap))
+			t.Add(render.Clock(s.opts.Now(), x.Time), x.Client.String(), x.Server.String(), x.Via, typeName(x.Type), x.Name,
+				entropy(x.Entropy), result, x.Flags(), latency, clip(strings.Join(x.Answers, " "), 60), string(x.Tap))
 		}
 		return t
 	})
 }
+
+// entropy is bits per byte, of thousandths.
+func entropy(e uint16) string { return strconv.FormatFloat(float64(e)/1000, 'f', 2, 64) }
 
 // typeName is the mnemonic of a record type (IANA, DNS Resource Record Types).
 func typeName(t uint16) string {
@@ -73,6 +78,8 @@ func typeName(t uint16) string {
 		return "TXT"
 	case 28:
 		return "AAAA"
+	case 32:
+		return "NB" // RFC 1002; elsewhere nobody uses NIMLOC
 	case 33:
 		return "SRV"
 	case 43:

@@ -6,6 +6,7 @@ package network
 import (
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -195,20 +196,53 @@ func (s *TCPState) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// DNSQuery is a question and, when one was seen, its answer.
+// DNSQuery is a question and, when one was seen, its answer. By multicast
+// (mdns) questions and answers stand apart: an answer there is a row with the
+// name and type of its first record, and the client is who sent it.
 type DNSQuery struct {
-	Time     time.Time     `json:"time"`
-	Client   netip.Addr    `json:"client"`
-	Server   netip.Addr    `json:"server"`
-	Port     uint16        `json:"client_port"`
-	Proto    Proto         `json:"proto"` // UDP or TCP
-	Name     string        `json:"name"`  // lower case, no trailing dot, odd bytes as \DDD
-	Type     uint16        `json:"type"`
-	Answered bool          `json:"answered"`
-	RCode    uint8         `json:"rcode"`
-	Latency  time.Duration `json:"latency,omitempty"`
-	Answers  []string      `json:"answers,omitempty"` // addresses and names, in text, at most 16
+	Time          time.Time     `json:"time"`
+	Client        netip.Addr    `json:"client"`
+	Server        netip.Addr    `json:"server"`
+	Port          uint16        `json:"client_port"`
+	Proto         Proto         `json:"proto"`            // UDP or TCP
+	Via           string        `json:"via"`              // dns, mdns, llmnr or nbns
+	Name          string        `json:"name"`             // lower case, no trailing dot, odd bytes as \DDD
+	Domain        string        `json:"domain,omitempty"` // registered domain: the public suffix and one label (publicsuffix.org)
+	Entropy       uint16        `json:"entropy"`          // of the name without its dots (Shannon), thousandths of a bit per byte
+	Type          uint16        `json:"type"`
+	Answered      bool          `json:"answered"`
+	RCode         uint8         `json:"rcode"`
+	Authoritative bool          `json:"authoritative,omitempty"` // AA of the answer
+	Truncated     bool          `json:"truncated,omitempty"`     // TC of the answer
+	Recursion     bool          `json:"recursion,omitempty"`     // RD of the question, RA of the answer
+	Authenticated bool          `json:"authenticated,omitempty"` // AD of the answer (RFC 4035)
+	Subnet        string        `json:"subnet,omitempty"`        // EDNS client subnet of the question (RFC 7871)
+	Latency       time.Duration `json:"latency,omitempty"`
+	Answers       []string      `json:"answers,omitempty"` // addresses, names and short data, in text, at most 16
 }
+
+// Flags are the flags that are set, as dig writes them: "aa tc ra ad". Where a
+// question asks for recursion and the answer offers it, ra stands for both.
+func (q DNSQuery) Flags() string {
+	var out []string
+	for _, f := range [...]struct {
+		set  bool
+		name string
+	}{{q.Authoritative, "aa"}, {q.Truncated, "tc"}, {q.Recursion, "ra"}, {q.Authenticated, "ad"}} {
+		if f.set {
+			out = append(out, f.name)
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+// The values of DNSQuery.Via.
+const (
+	ViaDNS   = "dns"
+	ViaMDNS  = "mdns"
+	ViaLLMNR = "llmnr"
+	ViaNBNS  = "nbns"
+)
 
 // TLSHello is the visible part of a TLS handshake (RFC 5246, RFC 8446), over
 // TCP or in QUIC. What the server says of itself stands in it as far as it is

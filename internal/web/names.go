@@ -24,6 +24,10 @@ var dnsTypes = []page.Pair{
 	{Key: "15", Value: "MX"}, {Key: "2", Value: "NS"}, {Key: "33", Value: "SRV"}, {Key: "16", Value: "TXT"}, {Key: "6", Value: "SOA"}, {Key: "255", Value: "ANY"},
 }
 
+var dnsVias = []page.Pair{
+	{Key: "", Value: "any"}, {Key: network.ViaDNS, Value: "DNS"}, {Key: network.ViaMDNS, Value: "mDNS"}, {Key: network.ViaLLMNR, Value: "LLMNR"}, {Key: network.ViaNBNS, Value: "NetBIOS"},
+}
+
 func (w *Web) dns(rw http.ResponseWriter, r *http.Request) error {
 	if w.Traffic == nil {
 		return off("the node is")
@@ -32,11 +36,14 @@ func (w *Web) dns(rw http.ResponseWriter, r *http.Request) error {
 		field{Name: "name", Label: "Name, or .domain for all below it", Example: ".example.org", Grow: true},
 		field{Name: "addr", Label: "Client or server", Example: "192.0.2.0/24"},
 		field{Name: "type", Label: "Type", Options: dnsTypes},
+		field{Name: "via", Label: "Via", Options: dnsVias},
+		field{Name: "domain", Label: "Registered domain", Example: "example.org"},
 		field{Name: "tap", Label: "Tap", Example: "office"})
 	v := dnsView{listView: list}
 	q := store.DNSQuery{From: win.From, To: win.To, Name: asName(v.Filter.value("name")), Tap: network.TapID(v.Filter.value("tap")), Limit: pageRows, Before: before}
 	q.Addr = v.Filter.network("addr")
 	q.Type = uint16(v.Filter.number("type", 65535))
+	q.Via, q.Domain = v.Filter.value("via"), asName(v.Filter.value("domain"))
 	if v.Filter.Error == "" {
 		var err error
 		if v.Rows, err = w.Traffic.DNS(r.Context(), q); err != nil {

@@ -271,7 +271,7 @@ func aFlow(i int, at time.Time, c, s netip.Addr) store.Flow {
 }
 
 func aDNS(i int, at time.Time, c, s netip.Addr) store.DNS {
-	q := network.DNSQuery{Time: at, Client: c, Server: s, Port: uint16(50000 + i), Proto: network.UDP, Name: dnsNames[i%len(dnsNames)], Type: 1, Answered: true, Latency: time.Duration(870+i*911) * time.Microsecond, Answers: []string{"198.51.100.7", "198.51.100.8"}}
+	q := network.DNSQuery{Time: at, Client: c, Server: s, Port: uint16(50000 + i), Proto: network.UDP, Via: network.ViaDNS, Entropy: 3120, Recursion: true, Name: dnsNames[i%len(dnsNames)], Type: 1, Answered: true, Latency: time.Duration(870+i*911) * time.Microsecond, Answers: []string{"198.51.100.7", "198.51.100.8"}}
 	switch i % 6 {
 	case 1:
 		q.Type, q.Answers = 28, []string{"2001:db8:ff::7"}

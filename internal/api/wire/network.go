@@ -64,7 +64,9 @@ type NamesIn struct {
 // DNSIn asks for DNS queries.
 type DNSIn struct {
 	NamesIn
-	Type uint16 `query:"type" doc:"number of the record type, such as 1 for A"`
+	Type   uint16 `query:"type" doc:"number of the record type, such as 1 for A"`
+	Via    string `query:"via" enum:"dns,mdns,llmnr,nbns" doc:"protocol: dns, mdns, llmnr or nbns"`
+	Domain string `query:"domain" doc:"registered domain, such as example.co.uk"`
 }
 
 // DNSOut is a page of DNS queries, from new to old.

@@ -45,6 +45,15 @@ func (c *cursor) long(limit uint64) uint64 {
 	return v
 }
 
+// index is next of a value that is a place in a list of n; one outside is bad
+// and 0.
+func (c *cursor) index(n int) int {
+	if v := c.next(uint64(n - 1)); v < uint64(n) {
+		return int(v)
+	}
+	return 0
+}
+
 // left reports whether there are further values.
 func (c *cursor) left() bool { return c.pos < len(c.b) }
 
@@ -143,6 +152,13 @@ func (p *parser) dns(b []byte) error {
 		q.RCode = uint8(cs[dnsRCode].next(math.MaxUint8))
 		q.Latency = latency(&cs[dnsLatency])
 		q.Answers = p.list(&cs[dnsAnswers], &cs[dnsAnswer], MaxAnswers)
+		q.Via = dnsVias[cs[dnsVia].index(len(dnsVias))]
+		q.Domain = p.name(cs[dnsDomain].next(names))
+		q.Entropy = uint16(cs[dnsEntropy].next(math.MaxUint16))
+		flags := cs[dnsFlags].next(dnsAllFlags)
+		q.Authoritative, q.Truncated = flags&dnsAuthoritative != 0, flags&dnsTruncated != 0
+		q.Recursion, q.Authenticated = flags&dnsRecursion != 0, flags&dnsAuthenticated != 0
+		q.Subnet = p.name(cs[dnsSubnet].next(names))
 	}
 	p.out.DNS = out
 	return finish("DNS queries", cs[:])

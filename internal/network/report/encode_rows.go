@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -60,6 +61,12 @@ func (e *Encoder) dns(queries []network.DNSQuery, ends []uint32) {
 		e.put(dnsRCode, uint64(q.RCode))
 		e.put(dnsLatency, protowire.EncodeZigZag(min(max(q.Latency, 0), maxLatency).Microseconds()))
 		e.list(dnsAnswers, dnsAnswer, q.Answers, MaxAnswers)
+		e.put(dnsVia, uint64(max(0, slices.Index(dnsVias[:], q.Via))))
+		e.put(dnsDomain, e.names.add(q.Domain))
+		e.put(dnsEntropy, uint64(q.Entropy))
+		e.put(dnsFlags, bit(q.Authoritative)*dnsAuthoritative|bit(q.Truncated)*dnsTruncated|
+			bit(q.Recursion)*dnsRecursion|bit(q.Authenticated)*dnsAuthenticated)
+		e.put(dnsSubnet, e.names.add(q.Subnet))
 	}
 	e.close(fieldDNS, len(queries), dnsColumns)
 }

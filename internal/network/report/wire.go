@@ -1,6 +1,10 @@
 package report
 
-import "google.golang.org/protobuf/encoding/protowire"
+import (
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/rind-project/rind/internal/network"
+)
 
 const (
 	magic   = "RIND"
@@ -75,8 +79,25 @@ const (
 	dnsLatency // zigzag µs
 	dnsAnswers // length of the list
 	dnsAnswer  // all elements
+	dnsVia     // place in dnsVias; 0 is none
+	dnsDomain
+	dnsEntropy
+	dnsFlags // dnsAuthoritative and so on, or'ed
+	dnsSubnet
 	dnsColumns
 )
+
+// The bits of dnsFlags.
+const (
+	dnsAuthoritative = 1 << iota
+	dnsTruncated
+	dnsRecursion
+	dnsAuthenticated
+	dnsAllFlags = 1<<iota - 1
+)
+
+// dnsVias are the values of DNSQuery.Via that a report can say.
+var dnsVias = [...]string{"", network.ViaDNS, network.ViaMDNS, network.ViaLLMNR, network.ViaNBNS}
 
 // The columns of TLS hellos.
 const (

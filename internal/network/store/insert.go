@@ -52,13 +52,15 @@ func insertFlows(ctx context.Context, tx *database.Tx, r *network.Report, id fun
 	return err
 }
 
-var dnsColumns = []string{"id", "tap", "time_us", "client", "server", "client_port", "proto", "name", "qtype", "answered", "rcode", "latency_us", "answers"}
+var dnsColumns = []string{"id", "tap", "time_us", "client", "server", "client_port", "proto", "name", "qtype", "answered", "rcode", "latency_us", "answers",
+	"via", "domain", "entropy", "authoritative", "truncated", "recursion", "authenticated", "subnet"}
 
 func insertDNS(ctx context.Context, tx *database.Tx, r *network.Report, id func(int) int64) error {
 	_, err := tx.CopyIn(ctx, "dns_queries", dnsColumns, len(r.DNS), func(i int) []any {
 		q := &r.DNS[i]
 		return []any{id(i), string(r.Tap), q.Time.UnixMicro(), database.Addr16(q.Client), database.Addr16(q.Server), int64(q.Port), int64(q.Proto),
-			q.Name, int64(q.Type), truth(q.Answered), int64(q.RCode), q.Latency.Microseconds(), listText(q.Answers)}
+			q.Name, int64(q.Type), truth(q.Answered), int64(q.RCode), q.Latency.Microseconds(), listText(q.Answers),
+			q.Via, q.Domain, int64(q.Entropy), truth(q.Authoritative), truth(q.Truncated), truth(q.Recursion), truth(q.Authenticated), q.Subnet}
 	})
 	return err
 }

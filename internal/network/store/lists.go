@@ -65,9 +65,16 @@ func (s *Store) DNS(ctx context.Context, q DNSQuery) ([]DNS, error) {
 	if q.Type != 0 {
 		w.and("qtype = ?", int64(q.Type))
 	}
+	if q.Via != "" {
+		w.and("via = ?", database.Text(q.Via))
+	}
+	if q.Domain != "" {
+		w.and("domain = ?", database.Text(q.Domain))
+	}
 	from, to := s.span(q.From, q.To)
 	w.page("time_us", from, to, q.Before, q.Limit)
-	out, err := list(ctx, s.db, `SELECT id, tap, time_us, client, server, client_port, proto, name, qtype, answered, rcode, latency_us, answers
+	out, err := list(ctx, s.db, `SELECT id, tap, time_us, client, server, client_port, proto, name, qtype, answered, rcode, latency_us, answers,
+		via, domain, entropy, authoritative, truncated, recursion, authenticated, subnet
 		FROM dns_queries`+w.sql.String(), w.args, scanDNS)
 	if err != nil {
 		return nil, fmt.Errorf("listing DNS queries: %w", err)
@@ -79,7 +86,8 @@ func scanDNS(row scanner) (d DNS, err error) {
 	var at, latency int64
 	var client, server []byte
 	var answers string
-	err = row.Scan(&d.ID, &d.Tap, &at, &client, &server, &d.Port, &d.Proto, &d.Name, &d.Type, &d.Answered, &d.RCode, &latency, &answers)
+	err = row.Scan(&d.ID, &d.Tap, &at, &client, &server, &d.Port, &d.Proto, &d.Name, &d.Type, &d.Answered, &d.RCode, &latency, &answers,
+		&d.Via, &d.Domain, &d.Entropy, &d.Authoritative, &d.Truncated, &d.Recursion, &d.Authenticated, &d.Subnet)
 	d.Time, d.Latency = micros(at), time.Duration(latency)*time.Microsecond
 	d.Client, d.Server = database.AddrFrom16(client), database.AddrFrom16(server)
 	d.Answers = textList(answers)

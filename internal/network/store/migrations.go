@@ -8,6 +8,7 @@ func Migrations() []database.Migration {
 		{Name: "store/0001_telemetry", SQL: telemetry},
 		{Name: "store/0002_rollups", SQL: rollups},
 		{Name: "store/0004_tls_columns", SQL: tlsHandshake},
+		{Name: "store/0006_dns_columns", SQL: dnsMore},
 	}
 }
 
@@ -108,6 +109,20 @@ CREATE TABLE gaps (
 );
 CREATE INDEX gaps_to ON gaps (to_us, id);
 CREATE INDEX gaps_tap ON gaps (tap, to_us);
+`
+
+// dnsMore are the columns of DNS queries that came later. Rows from before
+// were all seen on port 53.
+const dnsMore = `
+ALTER TABLE dns_queries ADD COLUMN via TEXT NOT NULL DEFAULT 'dns';
+ALTER TABLE dns_queries ADD COLUMN domain TEXT NOT NULL DEFAULT '';
+ALTER TABLE dns_queries ADD COLUMN entropy INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE dns_queries ADD COLUMN authoritative SMALLINT NOT NULL DEFAULT 0;
+ALTER TABLE dns_queries ADD COLUMN truncated SMALLINT NOT NULL DEFAULT 0;
+ALTER TABLE dns_queries ADD COLUMN recursion SMALLINT NOT NULL DEFAULT 0;
+ALTER TABLE dns_queries ADD COLUMN authenticated SMALLINT NOT NULL DEFAULT 0;
+ALTER TABLE dns_queries ADD COLUMN subnet TEXT NOT NULL DEFAULT '';
+CREATE INDEX dns_queries_domain ON dns_queries (domain, time_us);
 `
 
 // traffic_minutes holds differences: a row per report, minute and application,

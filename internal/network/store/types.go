@@ -53,6 +53,8 @@ type DNSQuery struct {
 	Addr     netip.Prefix // client or server
 	Name     string       // that name; with a leading "." or "*.", every name below it
 	Type     uint16
+	Via      string // dns, mdns, llmnr or nbns
+	Domain   string // registered domain
 	Tap      network.TapID
 	Limit    int
 	Before   Cursor

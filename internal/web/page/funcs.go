@@ -29,6 +29,7 @@ func funcs(now func() time.Time) template.FuncMap {
 			return Moment{Zero: t.IsZero(), Machine: ui.Machine(t), Exact: ui.Exact(t), Words: ui.Ago(t, now()), Clock: ui.Clock(t, now())}
 		},
 		"proto":      ui.Proto,
+		"bits":       ui.Bits,
 		"dnsType":    ui.DNSType,
 		"rcode":      ui.RCode,
 		"tlsVersion": ui.TLSVersion,

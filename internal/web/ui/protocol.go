@@ -51,6 +51,9 @@ func DNSType(t uint16) string {
 
 var rcodes = []string{"NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET", "NXRRSET", "NOTAUTH", "NOTZONE"}
 
+// Bits writes thousandths of a bit as bits.
+func Bits(e uint16) string { return strconv.FormatFloat(float64(e)/1000, 'f', 2, 64) }
+
 // RCode names a response code.
 func RCode(c uint8) string {
 	if int(c) < len(rcodes) {

@@ -37,8 +37,10 @@ func TestAgainstLibrary(t *testing.T) {
 		"www.example.com. 60 IN CNAME web.example.com.", "web.example.com. 60 IN A 192.0.2.1",
 		"web.example.com. 60 IN AAAA 2001:db8::1", "example.com. 60 IN MX 10 mail.example.com.",
 		"example.com. 60 IN NS ns1.example.com.", "_x._tcp.example.com. 60 IN SRV 1 2 443 srv.example.com.",
-		"example.com. 60 IN TXT \"not shown\"", "1.2.0.192.in-addr.arpa. 60 IN PTR web.example.com.",
-		"example.com. 60 IN HTTPS 1 . alpn=h2", "example.com. 60 IN SVCB 1 svc.example.com.",
+		"example.com. 60 IN TXT \"shown \" \"in two\"", "1.2.0.192.in-addr.arpa. 60 IN PTR web.example.com.",
+		"example.com. 60 IN HTTPS 1 . alpn=h2,h3 port=8443 ipv4hint=192.0.2.1,192.0.2.2 ipv6hint=2001:db8::1", "example.com. 60 IN SVCB 0 svc.example.com.",
+		"example.com. 60 IN SVCB 1 svc.example.com. mandatory=alpn alpn=x key667=\"z\"",
+		"example.com. 60 IN SOA ns1.example.com. host.example.com. 2026030405 1 2 3 4",
 	} {
 		rr, err := mdns.NewRR(s)
 		if err != nil {
@@ -57,8 +59,9 @@ func TestAgainstLibrary(t *testing.T) {
 	if m.ID != 4711 || !m.Response || m.RCode != 3 || m.Type != 255 || m.Class != 1 || name(&m) != "www.example.com" {
 		t.Errorf("%+v %s", m, name(&m))
 	}
-	want := []string{"web.example.com", "192.0.2.1", "2001:db8::1", "mail.example.com", "ns1.example.com",
-		"srv.example.com", "web.example.com", "svc.example.com"}
+	want := []string{"web.example.com", "192.0.2.1", "2001:db8::1", "10 mail.example.com", "ns1.example.com",
+		"1 2 443 srv.example.com", `"shown in two"`, "web.example.com", "1 . alpn=h2,h3 port=8443 ipv4hint=192.0.2.1,192.0.2.2 ipv6hint=2001:db8::1",
+		"0 svc.example.com", "1 svc.example.com mandatory alpn=x key667", "ns1.example.com host.example.com 2026030405"}
 	if diff := cmp.Diff(want, answers(&m)); diff != "" {
 		t.Error(diff)
 	}

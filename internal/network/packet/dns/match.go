@@ -2,8 +2,10 @@ package dns
 
 import (
 	"hash/maphash"
+	"net/netip"
 	"time"
 
+	"github.com/rind-project/rind/internal/network"
 	"github.com/rind-project/rind/internal/network/packet"
 )
 
@@ -14,7 +16,32 @@ type Question struct {
 	Port           uint16 // the client's
 	Proto          uint8
 	ID, Type       uint16
+	Via            string       // what the ports say: dns, mdns, llmnr or nbns
+	Recursion      bool         // RD
+	Subnet         netip.Prefix // EDNS client subnet
 	Name           Name
+}
+
+// AppendName appends the name in text, as the protocol writes it.
+func (q *Question) AppendName(dst []byte) []byte {
+	if q.Via == network.ViaNBNS {
+		return q.Name.appendNetBIOS(dst)
+	}
+	return q.Name.AppendText(dst)
+}
+
+// flags fills in what the header of the answer says. Of LLMNR and NetBIOS the
+// bits mean other things.
+func (q *Question) flags(d *network.DNSQuery, answer *Message) {
+	d.Truncated = answer.Truncated
+	if q.Via == network.ViaLLMNR {
+		return
+	}
+	d.Authoritative = answer.Authoritative
+	if q.Via == network.ViaDNS {
+		d.Recursion = answer.RecursionDesired && answer.RecursionAvailable
+		d.Authenticated = answer.Authenticated
+	}
 }
 
 // Matcher pairs questions with answers in a table of fixed size: sets of
@@ -60,14 +87,23 @@ type hashed struct {
 }
 
 func (m *Matcher) find(q *Question) (set int, tag uint32) {
-	h := maphash.Comparable(m.seed, hashed{q.Client, q.Server, q.Port, q.ID, q.Proto})
+	k := hashed{q.Client, q.Server, q.Port, q.ID, q.Proto}
+	if q.Via != network.ViaDNS {
+		k.server = packet.Addr{} // who is asked by multicast answers from an address of its own
+	}
+	h := maphash.Comparable(m.seed, k)
 	return int(h % uint64(len(m.tags))), uint32(h>>32) | 1
 }
 
 // Add takes a message that was sent at time now. from and to are its
 // endpoints as the packet has them.
 func (m *Matcher) Add(now int64, from, to packet.Addr, fromPort, toPort uint16, proto uint8, msg *Message) {
+	m.add(now, from, to, fromPort, toPort, proto, via(fromPort, toPort), msg)
+}
+
+func (m *Matcher) add(now int64, from, to packet.Addr, fromPort, toPort uint16, proto uint8, via string, msg *Message) {
 	q := &m.scratch
+	q.Via = via
 	q.Time, q.Client, q.Server, q.Port, q.Proto, q.ID, q.Type = now, from, to, fromPort, proto, msg.ID, msg.Type
 	if msg.Response {
 		q.Client, q.Server, q.Port = to, from, toPort
@@ -79,6 +115,7 @@ func (m *Matcher) Add(now int64, from, to packet.Addr, fromPort, toPort uint16, 
 		if t == tag && waiting[i].answeredBy(q, msg) {
 			if msg.Response {
 				tags[i] = 0
+				waiting[i].Server = q.Server
 				m.emit(&waiting[i], msg, now)
 			}
 			return
@@ -88,7 +125,8 @@ func (m *Matcher) Add(now int64, from, to packet.Addr, fromPort, toPort uint16, 
 		}
 	}
 	if msg.Response {
-		if msg.Questions > 0 {
+		if msg.Questions > 0 || q.Via != network.ViaDNS && msg.First() == nil {
+			q.Type, q.Recursion, q.Subnet = msg.Type, false, netip.Prefix{}
 			q.Name.set(&msg.Name)
 			m.emit(q, msg, now)
 		}
@@ -101,13 +139,17 @@ func (m *Matcher) Add(now int64, from, to packet.Addr, fromPort, toPort uint16, 
 	}
 	tags[slot] = tag
 	w.Time, w.Client, w.Server, w.Port, w.Proto, w.ID, w.Type = now, q.Client, q.Server, q.Port, q.Proto, q.ID, q.Type
+	w.Via, w.Recursion, w.Subnet = q.Via, msg.RecursionDesired, msg.Subnet()
 	w.Name.set(&msg.Name)
 }
 
 // answeredBy reports whether msg, from and to the endpoints of o, belongs to q:
 // an answer must repeat the question, unless it repeats none.
 func (q *Question) answeredBy(o *Question, msg *Message) bool {
-	if q.ID != o.ID || q.Port != o.Port || q.Proto != o.Proto || q.Client != o.Client || q.Server != o.Server {
+	if q.ID != o.ID || q.Port != o.Port || q.Proto != o.Proto || q.Client != o.Client || q.Via != o.Via {
+		return false
+	}
+	if q.Server != o.Server && q.Via == network.ViaDNS {
 		return false
 	}
 	if msg.Questions == 0 {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -106,9 +107,15 @@ func (g generator) name() string {
 
 func (g generator) dns() network.DNSQuery {
 	client := g.client()
-	q := network.DNSQuery{Time: g.time(), Client: client, Server: g.server(client), Port: uint16(1024 + g.IntN(60000)), Proto: network.UDP, Name: g.name(), Type: 1}
+	q := network.DNSQuery{Time: g.time(), Client: client, Server: g.server(client), Port: uint16(1024 + g.IntN(60000)), Proto: network.UDP, Name: g.name(), Type: 1,
+		Via: [...]string{network.ViaDNS, network.ViaMDNS, network.ViaLLMNR, network.ViaNBNS}[g.IntN(4)], Entropy: uint16(g.IntN(5000))}
+	q.Domain = q.Name[strings.IndexByte(q.Name, '.')+1:]
+	if g.IntN(20) == 0 {
+		q.Subnet = "192.0.2.0/24"
+	}
 	if g.IntN(10) > 0 {
 		q.Answered, q.RCode, q.Latency = true, uint8(g.IntN(4)), time.Duration(g.IntN(90000))*time.Microsecond
+		q.Authoritative, q.Truncated, q.Recursion, q.Authenticated = g.IntN(2) == 0, g.IntN(9) == 0, g.IntN(2) == 0, g.IntN(9) == 0
 		for range g.IntN(4) {
 			q.Answers = append(q.Answers, g.server(client).String())
 		}
