@@ -16,15 +16,58 @@ type Question struct {
 	Port           uint16 // the client's
 	Proto          uint8
 	ID, Type       uint16
-	Via            string       // what the ports say: dns, mdns, llmnr or nbns
-	Recursion      bool         // RD
-	Subnet         netip.Prefix // EDNS client subnet
+	Via            Via  // what the ports say
+	Recursion      bool // RD
+	Subnet         Subnet
 	Name           Name
+}
+
+// Via is the protocol of a message.
+type Via uint8
+
+// The protocols that have DNS's form.
+const (
+	DNS Via = iota
+	MDNS
+	LLMNR
+	NBNS
+)
+
+// String returns what network.DNSQuery.Via says.
+func (v Via) String() string {
+	return [...]string{network.ViaDNS, network.ViaMDNS, network.ViaLLMNR, network.ViaNBNS}[v&3]
+}
+
+// Subnet is the client subnet of a question (RFC 7871), without pointers, for
+// the table of questions. The zero value is none.
+type Subnet struct {
+	addr packet.Addr
+	bits uint8 // and one more
+	is4  bool
+}
+
+// Prefix returns it, or none.
+func (s Subnet) Prefix() netip.Prefix {
+	if s.bits == 0 {
+		return netip.Prefix{}
+	}
+	a := netip.AddrFrom16(bytes16(s.addr))
+	if s.is4 {
+		a = a.Unmap()
+	}
+	return netip.PrefixFrom(a, int(s.bits)-1)
+}
+
+func asSubnet(p netip.Prefix) Subnet {
+	if !p.IsValid() {
+		return Subnet{}
+	}
+	return Subnet{words(p.Addr()), uint8(p.Bits() + 1), p.Addr().Is4()}
 }
 
 // AppendName appends the name in text, as the protocol writes it.
 func (q *Question) AppendName(dst []byte) []byte {
-	if q.Via == network.ViaNBNS {
+	if q.Via == NBNS {
 		return q.Name.appendNetBIOS(dst)
 	}
 	return q.Name.AppendText(dst)
@@ -34,11 +77,11 @@ func (q *Question) AppendName(dst []byte) []byte {
 // bits mean other things.
 func (q *Question) flags(d *network.DNSQuery, answer *Message) {
 	d.Truncated = answer.Truncated
-	if q.Via == network.ViaLLMNR {
+	if q.Via == LLMNR {
 		return
 	}
 	d.Authoritative = answer.Authoritative
-	if q.Via == network.ViaDNS {
+	if q.Via == DNS {
 		d.Recursion = answer.RecursionDesired && answer.RecursionAvailable
 		d.Authenticated = answer.Authenticated
 	}
@@ -88,7 +131,7 @@ type hashed struct {
 
 func (m *Matcher) find(q *Question) (set int, tag uint32) {
 	k := hashed{q.Client, q.Server, q.Port, q.ID, q.Proto}
-	if q.Via != network.ViaDNS {
+	if q.Via != DNS {
 		k.server = packet.Addr{} // who is asked by multicast answers from an address of its own
 	}
 	h := maphash.Comparable(m.seed, k)
@@ -101,7 +144,7 @@ func (m *Matcher) Add(now int64, from, to packet.Addr, fromPort, toPort uint16, 
 	m.add(now, from, to, fromPort, toPort, proto, via(fromPort, toPort), msg)
 }
 
-func (m *Matcher) add(now int64, from, to packet.Addr, fromPort, toPort uint16, proto uint8, via string, msg *Message) {
+func (m *Matcher) add(now int64, from, to packet.Addr, fromPort, toPort uint16, proto uint8, via Via, msg *Message) {
 	q := &m.scratch
 	q.Via = via
 	q.Time, q.Client, q.Server, q.Port, q.Proto, q.ID, q.Type = now, from, to, fromPort, proto, msg.ID, msg.Type
@@ -125,8 +168,8 @@ func (m *Matcher) add(now int64, from, to packet.Addr, fromPort, toPort uint16, 
 		}
 	}
 	if msg.Response {
-		if msg.Questions > 0 || q.Via != network.ViaDNS && msg.First() == nil {
-			q.Type, q.Recursion, q.Subnet = msg.Type, false, netip.Prefix{}
+		if msg.Questions > 0 || q.Via != DNS && msg.First() == nil {
+			q.Type, q.Recursion, q.Subnet = msg.Type, false, Subnet{}
 			q.Name.set(&msg.Name)
 			m.emit(q, msg, now)
 		}
@@ -139,7 +182,7 @@ func (m *Matcher) add(now int64, from, to packet.Addr, fromPort, toPort uint16, 
 	}
 	tags[slot] = tag
 	w.Time, w.Client, w.Server, w.Port, w.Proto, w.ID, w.Type = now, q.Client, q.Server, q.Port, q.Proto, q.ID, q.Type
-	w.Via, w.Recursion, w.Subnet = q.Via, msg.RecursionDesired, msg.Subnet()
+	w.Via, w.Recursion, w.Subnet = q.Via, msg.RecursionDesired, asSubnet(msg.Subnet())
 	w.Name.set(&msg.Name)
 }
 
@@ -149,7 +192,7 @@ func (q *Question) answeredBy(o *Question, msg *Message) bool {
 	if q.ID != o.ID || q.Port != o.Port || q.Proto != o.Proto || q.Client != o.Client || q.Via != o.Via {
 		return false
 	}
-	if q.Server != o.Server && q.Via == network.ViaDNS {
+	if q.Server != o.Server && q.Via == DNS {
 		return false
 	}
 	if msg.Questions == 0 {

@@ -76,22 +76,25 @@ func (p *Parser) Datagram(out *parse.Out, side int, b []byte) error {
 }
 
 // via is the protocol that the ports say.
-func via(a, b uint16) string {
+func via(a, b uint16) Via {
 	switch {
 	case a == PortMDNS || b == PortMDNS:
-		return network.ViaMDNS
+		return MDNS
 	case a == PortLLMNR || b == PortLLMNR:
-		return network.ViaLLMNR
+		return LLMNR
 	case a == PortNBNS || b == PortNBNS:
-		return network.ViaNBNS
+		return NBNS
 	}
-	return network.ViaDNS
+	return DNS
 }
 
 // read takes a message.
 func (p *Parser) read(out *parse.Out, from, to netip.Addr, fromPort, toPort uint16, b []byte) error {
 	m := &p.message
 	if err := m.Parse(b); err != nil {
+		if !LooksLike(b) {
+			return parse.ErrNot
+		}
 		return parse.ErrMalformed
 	}
 	if m.Opcode != 0 {
@@ -100,7 +103,7 @@ func (p *Parser) read(out *parse.Out, from, to netip.Addr, fromPort, toPort uint
 	}
 	p.out = out
 	v := via(fromPort, toPort)
-	if v == network.ViaMDNS && fromPort == PortMDNS && toPort == PortMDNS {
+	if v == MDNS && fromPort == PortMDNS && toPort == PortMDNS {
 		p.multicast(out, from, to)
 	} else {
 		// Who is asked by multicast or broadcast answers from an address of its own.
@@ -114,7 +117,7 @@ func (p *Parser) read(out *parse.Out, from, to netip.Addr, fromPort, toPort uint
 // without being asked, each as a row (RFC 6762 sections 5 and 6).
 func (p *Parser) multicast(out *parse.Out, from, to netip.Addr) {
 	m := &p.message
-	q := &Question{Time: out.Time.UnixNano(), Client: words(from), Server: words(to), Port: PortMDNS, Proto: uint8(out.Proto), Via: network.ViaMDNS}
+	q := &Question{Time: out.Time.UnixNano(), Client: words(from), Server: words(to), Port: PortMDNS, Proto: uint8(out.Proto), Via: MDNS}
 	if m.Response {
 		if m.First() == nil {
 			q.Type = m.Type
@@ -153,19 +156,19 @@ func (p *Parser) keep(q *Question, answer *Message, at int64) {
 	p.buf = q.AppendName(p.buf[:0])
 	d := network.DNSQuery{
 		Time: time.Unix(0, q.Time).UTC(), Client: addr(q.Client), Server: addr(q.Server), Port: q.Port,
-		Proto: network.Proto(q.Proto), Name: out.Intern(p.buf), Type: q.Type, Via: q.Via,
+		Proto: network.Proto(q.Proto), Name: out.Intern(p.buf), Type: q.Type, Via: q.Via.String(),
 	}
 	a := p.of(d.Name, q.Via)
 	d.Domain, d.Entropy = a.domain, a.entropy
-	if q.Subnet.IsValid() {
-		p.buf = q.Subnet.AppendTo(p.buf[:0])
+	if s := q.Subnet.Prefix(); s.IsValid() {
+		p.buf = s.AppendTo(p.buf[:0])
 		d.Subnet = out.Intern(p.buf)
 	}
 	if answer != nil {
 		d.Answered, d.RCode, d.Latency = true, answer.RCode, time.Duration(max(0, at-q.Time))
 		q.flags(&d, answer)
 		visit := func(text []byte) { d.Answers = append(d.Answers, out.Intern(text)) }
-		if q.Via == network.ViaNBNS {
+		if q.Via == NBNS {
 			answer.NetBIOS(visit)
 		} else {
 			answer.Answers(visit)
@@ -175,12 +178,12 @@ func (p *Parser) keep(q *Question, answer *Message, at int64) {
 }
 
 // of returns what is said of a name.
-func (p *Parser) of(name, via string) about {
+func (p *Parser) of(name string, via Via) about {
 	if a, ok := p.about[name]; ok {
 		return a
 	}
 	a := about{entropy: Entropy(name)}
-	if via == network.ViaDNS {
+	if via == DNS {
 		a.domain = Domain(name)
 	}
 	if len(p.about) < maxAbout {
@@ -194,9 +197,10 @@ func words(a netip.Addr) packet.Addr {
 	return packet.Addr{Hi: be.Uint64(b[:8]), Lo: be.Uint64(b[8:])}
 }
 
-func addr(a packet.Addr) netip.Addr {
-	var b [16]byte
+func bytes16(a packet.Addr) (b [16]byte) {
 	be.PutUint64(b[:8], a.Hi)
 	be.PutUint64(b[8:], a.Lo)
-	return netip.AddrFrom16(b).Unmap()
+	return b
 }
+
+func addr(a packet.Addr) netip.Addr { return netip.AddrFrom16(bytes16(a)).Unmap() }

@@ -29,14 +29,19 @@ func (s *Stream) Next(out *parse.Out, side int, b []byte) (int, error) {
 	if size < 2+headerLen {
 		return 0, s.bad()
 	}
-	if len(b) < size {
+	if !s.known {
 		// A stream that is not DNS is not held for long.
-		if !s.known && len(b) >= 2+headerLen && !LooksLike(b[2:]) {
-			return 0, s.bad()
+		if len(b) < min(size, 2+headerLen+1) {
+			return 0, nil
 		}
-		if size > parse.MaxBuffer {
-			return size, nil
+		if !LooksLike(b[2:min(size, len(b))]) {
+			return 0, parse.ErrNot
 		}
+	}
+	if size > parse.MaxBuffer {
+		return size, nil
+	}
+	if len(b) < size {
 		return 0, nil
 	}
 	if err := s.parser.Datagram(out, side, b[2:size]); err != nil {

@@ -10,3 +10,12 @@ import "time"
 type Cutter interface {
 	Cut(out *Out, end time.Time, last bool)
 }
+
+// Overflown reports whether a text found no room since this was last asked or a
+// row was added, and forgets it. A parser whose row is added later, or whose
+// texts belong to no row, asks, so that the loss is not another's.
+func (o *Out) Overflown() bool {
+	over := o.text.overflown()
+	o.text.forgive()
+	return over
+}
