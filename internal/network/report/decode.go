@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -18,6 +19,7 @@ import (
 type Decoder struct {
 	limits Limits
 	zstd   *zstd.Decoder
+	unread atomic.Uint64 // rows of kinds that are not known here
 }
 
 // NewDecoder makes a decoder. Close frees what it holds.
@@ -59,8 +61,13 @@ func (d *Decoder) Decode(b []byte) (*network.Report, error) {
 	if err := p.message(body); err != nil {
 		return nil, err
 	}
+	d.unread.Add(p.skipped)
 	return p.out, nil
 }
+
+// Skipped is how many rows were passed over so far because their kind is not
+// known here: the tap that sent them is newer.
+func (d *Decoder) Skipped() uint64 { return d.unread.Load() }
 
 // parser reads one report's message.
 type parser struct {
@@ -71,6 +78,8 @@ type parser struct {
 	v4, v6, macs, lens, blob  []byte
 	names                     []string
 	flowRows, dnsRows, tlsRow []byte
+	kinds                     [][]byte
+	skipped                   uint64 // rows of kinds that are not known
 }
 
 // message reads the fields of the report, and then the rows, which need the
@@ -92,7 +101,10 @@ func (p *parser) message(b []byte) error {
 	if err := p.dns(p.dnsRows); err != nil {
 		return err
 	}
-	return p.tls(p.tlsRow)
+	if err := p.tls(p.tlsRow); err != nil {
+		return err
+	}
+	return p.records()
 }
 
 func (p *parser) field(n protowire.Number, v uint64, b []byte) (err error) {
@@ -138,6 +150,11 @@ func (p *parser) field(n protowire.Number, v uint64, b []byte) (err error) {
 		p.dnsRows = b
 	case fieldTLS:
 		p.tlsRow = b
+	case fieldKind:
+		if len(p.kinds) >= maxKinds {
+			return tooLarge("more than %d kinds of records", maxKinds)
+		}
+		p.kinds = append(p.kinds, b)
 	}
 	return err
 }

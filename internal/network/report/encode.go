@@ -12,6 +12,7 @@ import (
 
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/network"
+	"github.com/rind-project/rind/internal/network/record"
 )
 
 // Encoder encodes reports one after the other and keeps its buffers. It may be
@@ -24,7 +25,8 @@ type Encoder struct {
 	macs    macDict
 	columns [max(flowColumns, dnsColumns, tlsColumns)][]byte
 	ends    []uint32 // numbers of the rows' addresses, in the order of the rows
-	rows    []byte   // the three messages of columns
+	rows    []byte   // the messages of columns
+	kind    []byte   // the message of one kind of records
 	body    []byte
 }
 
@@ -45,7 +47,7 @@ func NewEncoder() (*Encoder, error) {
 
 // Encode writes the wire form of a report; see the function Encode.
 func (e *Encoder) Encode(r *network.Report) ([]byte, error) {
-	if n, limit := max(len(r.Flows), len(r.DNS), len(r.TLS)), DefaultLimits().Rows; n > limit {
+	if n, limit := max(len(r.Flows), len(r.DNS), len(r.TLS), record.Count(&r.Records)), DefaultLimits().Rows; n > limit {
 		return nil, errs.New(errs.TooLarge, "encoding a report: %d rows of one kind, at most %d fit", n, limit)
 	}
 	if len(r.Interfaces) > MaxInterfaces {
@@ -63,7 +65,12 @@ func (e *Encoder) Encode(r *network.Report) ([]byte, error) {
 	tls := dns + 2*len(r.DNS)
 	e.flows(r.Flows, e.ends[:dns])
 	e.dns(r.DNS, e.ends[dns:tls])
-	e.tls(r.TLS, e.ends[tls:])
+	records := tls + 2*len(r.TLS)
+	e.tls(r.TLS, e.ends[tls:records])
+	e.records(&r.Records, e.ends[records:])
+	if limit := 4 * DefaultLimits().Rows; int(e.names.n) > limit {
+		return nil, errs.New(errs.TooLarge, "encoding a report: %d names, at most %d fit", e.names.n, limit)
+	}
 
 	b := e.head(e.body[:0], r)
 	b = appendBytes(b, fieldIPv4, e.addrs.v4)
@@ -98,6 +105,7 @@ func (e *Encoder) number(r *network.Report) {
 	for i := range r.TLS {
 		e.ends = append(e.ends, e.addrs.add(r.TLS[i].Client), e.addrs.add(r.TLS[i].Server))
 	}
+	e.recordAddrs(&r.Records)
 	after := uint32(len(e.addrs.v4) / 4)
 	for i, n := range e.ends {
 		if n&sixth != 0 {

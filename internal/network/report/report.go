@@ -27,11 +27,19 @@
 //	15 flows          message of columns
 //	16 dns            message of columns
 //	17 tls            message of columns
+//	18 records        message, repeated: 1 the kind's name, 2 count of rows, 3 column, repeated:
+//	                  1 name, 2 packed values, 3 packed elements of lists
 //
 // In a message of columns field 1 is the count of rows and stands first; each
 // further field is one packed column with exactly that many values. A column
 // that is absent is all zero. The columns' numbers stand in wire.go. Lists
 // (answers, ALPN, names) are a column of lengths and one of all elements end to end.
+//
+// Records are the kinds of network.Records, as package record reads them. Their
+// columns go by name: a time is zigzag, from the row before; a duration is
+// zigzag microseconds; an address, a MAC and a text are indices; a signed
+// number is zigzag. A kind and a column that a reader does not know it skips;
+// the rows of unknown kinds are counted.
 //
 // A reader skips fields that it does not know, so columns can be added; a
 // change that a reader must not skip raises the version.
@@ -65,7 +73,7 @@ const (
 type Limits struct {
 	Compressed int // bytes on the wire
 	Decoded    int // bytes of the message in the zstd frame
-	Rows       int // of each kind
+	Rows       int // of flows, DNS queries and TLS hellos each, and of all kinds of records together
 	String     int // bytes of one string
 }
 

@@ -101,7 +101,7 @@ func TestClean(t *testing.T) {
 
 func TestJSONForm(t *testing.T) {
 	t.Parallel()
-	r := sample(1, reporttest.Size{Flows: 20, DNS: 5, TLS: 5})
+	r := sample(1, reporttest.Size{Flows: 20, DNS: 5, TLS: 5, Records: 3})
 	b, err := json.Marshal(r)
 	if err != nil {
 		t.Fatal(err)
@@ -250,7 +250,7 @@ func TestSplit(t *testing.T) {
 // with a kind, and that what it accepts it can write again.
 func FuzzDecode(f *testing.F) {
 	for seed := range uint64(4) {
-		b, err := Encode(sample(seed, reporttest.Size{Flows: int(seed) * 5, DNS: int(seed) * 3, TLS: int(seed) * 2}))
+		b, err := Encode(sample(seed, reporttest.Size{Flows: int(seed) * 5, DNS: int(seed) * 3, TLS: int(seed) * 2, Records: int(seed)}))
 		if err != nil {
 			f.Fatal(err)
 		}

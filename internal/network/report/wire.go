@@ -31,6 +31,20 @@ const (
 	fieldFlows
 	fieldDNS
 	fieldTLS
+	fieldKind
+)
+
+// The fields of the records of one kind, and of one of their columns.
+const (
+	kindName protowire.Number = iota + 1
+	kindRows
+	kindColumn
+)
+
+const (
+	columnName protowire.Number = iota + 1
+	columnValues
+	columnElements
 )
 
 // fieldCount is the number of rows in a message of columns; column c has the

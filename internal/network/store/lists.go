@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"net"
 	"time"
 
 	"github.com/rind-project/rind/internal/base/database"
@@ -49,7 +48,6 @@ func scanFlow(row scanner) (f Flow, err error) {
 	f.Source, f.Dest = database.AddrFrom16(src), database.AddrFrom16(dst)
 	copy(f.SrcMAC[:], srcMAC)
 	copy(f.DstMAC[:], dstMAC)
-	f.SourceMAC, f.DestMAC = net.HardwareAddr(srcMAC).String(), net.HardwareAddr(dstMAC).String()
 	if f.Source.IsValid() && f.Dest.IsValid() {
 		f.CommunityID = flow.CommunityID(f.Source, f.Dest, f.SrcPort, f.DstPort, uint8(f.Proto), seed)
 	}

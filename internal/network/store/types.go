@@ -39,8 +39,6 @@ type Flow struct {
 	ID  int64         `json:"id,string"` // a JSON number would be rounded beyond 2^53
 	Tap network.TapID `json:"tap"`
 	network.Flow
-	SourceMAC   string `json:"source_mac,omitempty"`
-	DestMAC     string `json:"dest_mac,omitempty"`
 	CommunityID string `json:"community_id"`
 }
 

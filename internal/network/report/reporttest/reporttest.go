@@ -15,8 +15,8 @@ import (
 	"github.com/rind-project/rind/internal/network"
 )
 
-// Size says how many rows of each kind a report has.
-type Size struct{ Flows, DNS, TLS int }
+// Size says how many rows a report has; Records is of each kind of them.
+type Size struct{ Flows, DNS, TLS, Records int }
 
 // Boot is a boot id made of a seed.
 func Boot(seed uint64) string {
@@ -45,6 +45,9 @@ func New(seed uint64, id network.Identity, end time.Time, size Size) *network.Re
 	}
 	for range size.TLS {
 		r.TLS = append(r.TLS, g.tls())
+	}
+	if size.Records > 0 {
+		g.fill(&r.Records, size.Records)
 	}
 	r.Interfaces = []network.Ledger{g.ledger("eth0", r.Flows)}
 	return r
