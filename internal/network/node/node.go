@@ -81,7 +81,7 @@ func New(cfg Config, deps Deps) (*Node, error) {
 	if deps.Log == nil {
 		deps.Log = slog.New(slog.DiscardHandler)
 	}
-	n := &Node{cfg: cfg, deps: deps, id: database.NewID(), store: store.New(deps.DB, deps.Now)}
+	n := &Node{cfg: cfg, deps: deps, id: database.NewID(), store: store.New(deps.DB, deps.Now).Keeping(cfg.Retention)}
 	var err error
 	n.ingest, err = ingest.New(ingest.Config{Concurrent: cfg.Ingest.Concurrent, MaxAge: cfg.Retention.Flows},
 		ingest.Deps{DB: deps.DB, Store: n.store, Log: deps.Log, Metrics: deps.Metrics, Now: deps.Now})

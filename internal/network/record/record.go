@@ -71,7 +71,7 @@ type Kind struct {
 	Name    string
 	Doc     string
 	Columns []Column
-	field   int
+	field   int // of network.Records
 	row     reflect.Type
 }
 
@@ -114,18 +114,26 @@ func (k *Kind) Filters() []*Column {
 
 // taken are the names that mean something else where a column's key stands:
 // columns that every table has, and parameters that every list takes.
-var taken = []string{"id", "tap", "from", "to", "limit", "before", "kind"}
+var taken = []string{"id", "tap", "from", "to", "limit", "before", "range"}
 
 func read() []*Kind {
 	t := reflect.TypeFor[network.Records]()
 	var out []*Kind
 	for i := range t.NumField() {
 		f := t.Field(i)
-		k := &Kind{Name: jsonName(f), Doc: f.Tag.Get("doc"), field: i, row: f.Type.Elem()}
-		k.columns(k.row, nil)
+		k := Of(jsonName(f), f.Tag.Get("doc"), f.Type.Elem())
+		k.field = i
 		out = append(out, k)
 	}
 	return out
+}
+
+// Of reads the columns of a struct that is no list of network.Records, and
+// that is to be treated like one.
+func Of(name, doc string, row reflect.Type) *Kind {
+	k := &Kind{Name: name, Doc: doc, row: row}
+	k.columns(row, nil)
+	return k
 }
 
 func (k *Kind) columns(t reflect.Type, at []int) {

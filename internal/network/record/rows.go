@@ -2,6 +2,7 @@ package record
 
 import (
 	"reflect"
+	"time"
 
 	"github.com/rind-project/rind/internal/network"
 )
@@ -78,4 +79,25 @@ func Cut(r network.Records, n int) (head, rest network.Records) {
 		}
 	}
 	return head, rest
+}
+
+// Set replaces one of the rows.
+func (r Rows) Set(i int, row Row) { r.list.Index(i).Set(row.value) }
+
+// Append adds a row.
+func (r Rows) Append(row Row) { r.list.Set(reflect.Append(r.list, row.value)) }
+
+// EachTime calls f with every time in the records.
+func EachTime(r *network.Records, f func(*time.Time)) {
+	for _, k := range Kinds() {
+		rows := k.Rows(r)
+		for c := range k.Columns {
+			if k.Columns[c].Type != Time {
+				continue
+			}
+			for i := range rows.Len() {
+				f(At[time.Time](rows.Row(i), &k.Columns[c]))
+			}
+		}
+	}
 }

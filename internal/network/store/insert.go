@@ -27,6 +27,14 @@ func (s *Store) Insert(ctx context.Context, tx *database.Tx, r *network.Report) 
 	if err := insertLedgers(ctx, tx, r, ids); err != nil {
 		return err
 	}
+	days := kindSums{}
+	days.others(r)
+	if err := insertRecords(ctx, tx, r, ids, days); err != nil {
+		return err
+	}
+	if err := days.upsert(ctx, tx, r.Tap); err != nil {
+		return err
+	}
 	return insertRollups(ctx, tx, r)
 }
 

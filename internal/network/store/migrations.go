@@ -8,6 +8,7 @@ func Migrations() []database.Migration {
 		{Name: "store/0001_telemetry", SQL: telemetry},
 		{Name: "store/0002_rollups", SQL: rollups},
 		{Name: "store/0004_tls_columns", SQL: tlsHandshake},
+		{Name: "store/0005_records", SQL: recordTables()},
 		{Name: "store/0006_dns_columns", SQL: dnsMore},
 	}
 }

@@ -1,5 +1,5 @@
 // Package store keeps what the taps report: flows, DNS queries, TLS hellos,
-// ledgers and gaps, with a rollup of the traffic per minute and tables of the
+// ledgers, gaps and the records of network.Records, a table for each kind, with a rollup of the traffic per minute and tables of the
 // names seen. Times are microseconds; addresses are 16 bytes, IPv4 mapped.
 // The same SQL serves SQLite and PostgreSQL.
 //
@@ -22,6 +22,8 @@ const queryTimeout = 20 * time.Second
 type Store struct {
 	db  *database.DB
 	now func() time.Time
+
+	retention Retention
 }
 
 // New makes a store. now may be nil.
@@ -29,7 +31,14 @@ func New(db *database.DB, now func() time.Time) *Store {
 	if now == nil {
 		now = time.Now
 	}
-	return &Store{db: db, now: now}
+	return &Store{db: db, now: now, retention: DefaultRetention()}
+}
+
+// Keeping makes a store say how long the rows of each kind are kept.
+func (s *Store) Keeping(r Retention) *Store {
+	kept := *s
+	kept.retention = r
+	return &kept
 }
 
 // span completes a range: without an end it ends now, without a begin it is
