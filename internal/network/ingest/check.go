@@ -8,6 +8,7 @@ import (
 
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/network"
+	"github.com/rind-project/rind/internal/network/record"
 	"github.com/rind-project/rind/internal/network/report"
 )
 
@@ -88,6 +89,26 @@ func (s *Service) checkRows(r *network.Report) error {
 	for i := range r.TLS {
 		if !s.plausible(r.TLS[i].Time) {
 			return errs.New(errs.Invalid, "the time of TLS hello %d, %s, is out of range", i, r.TLS[i].Time.Format(time.RFC3339))
+		}
+	}
+	return s.checkRecords(r)
+}
+
+// checkRecords looks at the times, which are the tap's. Numbers that packets
+// claim are not a reason to refuse what a tap saw: the store bounds them.
+func (s *Service) checkRecords(r *network.Report) error {
+	for _, k := range record.Kinds() {
+		rows := k.Rows(&r.Records)
+		for c := range k.Columns {
+			column := &k.Columns[c]
+			if column.Type != record.Time {
+				continue
+			}
+			for i := range rows.Len() {
+				if at := *record.At[time.Time](rows.Row(i), column); !s.plausible(at) {
+					return errs.New(errs.Invalid, "the %s of row %d of %s, %s, is out of range", column.Name, i, k.Name, at.Format(time.RFC3339))
+				}
+			}
 		}
 	}
 	return nil

@@ -152,9 +152,7 @@ func (s *Service) commit(ctx context.Context, rep *network.Report, size int) (bo
 	if fresh {
 		s.metrics.bytes.Add(float64(size))
 		s.metrics.lag.Observe(s.now().Sub(rep.End).Seconds())
-		s.metrics.rows.WithLabelValues("flow").Add(float64(len(rep.Flows)))
-		s.metrics.rows.WithLabelValues("dns").Add(float64(len(rep.DNS)))
-		s.metrics.rows.WithLabelValues("tls").Add(float64(len(rep.TLS)))
+		s.metrics.count(rep)
 		s.audit(rep)
 	}
 	return fresh, nil

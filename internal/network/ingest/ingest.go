@@ -9,6 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rind-project/rind/internal/base/database"
+	"github.com/rind-project/rind/internal/network"
+	"github.com/rind-project/rind/internal/network/record"
 	"github.com/rind-project/rind/internal/network/report"
 	"github.com/rind-project/rind/internal/network/store"
 )
@@ -41,7 +43,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	}
 	s := &Service{
 		cfg: cfg, db: deps.DB, store: deps.Store, log: deps.Log, now: deps.Now, decoder: decoder,
-		slots: make(chan struct{}, cfg.Concurrent), metrics: newMetrics(deps.Metrics),
+		slots: make(chan struct{}, cfg.Concurrent), metrics: newMetrics(deps.Metrics, decoder.Skipped),
 	}
 	s.tokens = newTokens(s.loadTokens, deps.Now)
 	return s, nil
@@ -68,9 +70,25 @@ type metrics struct {
 	took    prometheus.Histogram
 	lag     prometheus.Histogram
 	wrong   prometheus.Counter // ledgers that do not add up
+	unread  prometheus.CounterFunc
 }
 
-func newMetrics(reg prometheus.Registerer) *metrics {
+// count adds the rows of a report that was committed.
+func (m *metrics) count(r *network.Report) {
+	gaps := 0
+	if r.Gap != nil {
+		gaps = 1
+	}
+	for kind, n := range map[string]int{store.KindFlows: len(r.Flows), store.KindDNS: len(r.DNS), store.KindTLS: len(r.TLS),
+		store.KindLedgers: len(r.Interfaces), store.KindGaps: gaps} {
+		m.rows.WithLabelValues(kind).Add(float64(n))
+	}
+	for _, k := range record.Kinds() {
+		m.rows.WithLabelValues(k.Name).Add(float64(k.Rows(&r.Records).Len()))
+	}
+}
+
+func newMetrics(reg prometheus.Registerer, skipped func() uint64) *metrics {
 	m := &metrics{
 		reports: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rind_ingest_reports_total", Help: "Reports by result: committed, duplicate, or why they were refused.",
@@ -93,11 +111,17 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "rind_ingest_unbalanced_ledgers_total", Help: "Committed ledgers that do not add up: a defect of the tap.",
 		}),
 	}
+	m.unread = prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "rind_ingest_unknown_rows_total", Help: "Rows passed over because this node does not know their kind: the tap is newer, update the node.",
+	}, func() float64 { return float64(skipped()) })
+	for _, k := range store.Kinds() {
+		m.rows.WithLabelValues(k.Name)
+	}
 	for _, result := range results {
 		m.reports.WithLabelValues(result)
 	}
 	if reg != nil {
-		reg.MustRegister(m.reports, m.rows, m.bytes, m.took, m.lag, m.wrong)
+		reg.MustRegister(m.reports, m.rows, m.bytes, m.took, m.lag, m.wrong, m.unread)
 	}
 	return m
 }

@@ -227,6 +227,7 @@ func TestRefusals(t *testing.T) {
 			{"flow before 2000", r.token, change(func(r *network.Report) { r.Flows[0].End = time.Unix(0, 0) }), 422, "flow 0"},
 			{"DNS query in 1970", r.token, change(func(r *network.Report) { r.DNS[1].Time = time.Unix(0, 0) }), 422, "DNS query 1"},
 			{"TLS hello in 1970", r.token, change(func(r *network.Report) { r.TLS[2].Time = time.Unix(0, 0) }), 422, "TLS hello 2"},
+			{"record in 1970", r.token, change(func(r *network.Report) { r.NTP = []network.NTP{{Session: network.Session{Time: time.Unix(0, 0)}}} }), 422, "row 0 of ntp"},
 			{"negative counter", r.token, change(func(r *network.Report) { r.Flows[0].SrcBytes = 1<<64 - 5 }), 422, "flow 0"},
 			{"ledger over the column", r.token, change(func(r *network.Report) { r.Interfaces[0].Received = 1 << 63 }), 422, "eth0"},
 			{"gap over the column", r.token, change(func(r *network.Report) { r.Gap = &network.Gap{Sequence: 1 << 63, To: r.End} }), 422, "gap"},
@@ -621,4 +622,33 @@ func TestTokensSpareTheDatabase(t *testing.T) {
 	if n := len(slices.Compact(loads)); n > 2 {
 		t.Errorf("a thousand bad tokens in a second read the list %d times", n)
 	}
+}
+
+// TestRecordsAreCounted shows that every kind of row is taken, and counted by
+// its name, and that what a newer tap knows is counted too.
+func TestRecordsAreCounted(t *testing.T) {
+	each(t, func(t *testing.T, r *rig) {
+		rep := reporttest.New(1, network.Identity{Tap: "a", Boot: reporttest.Boot(1), Sequence: 1}, r.now, reporttest.Size{Flows: 3, DNS: 3, TLS: 3, Records: 3})
+		rep.Gap = &network.Gap{Boot: "b", From: rep.Start.Add(-time.Hour), To: rep.Start}
+		rep.HTTP[0].Length = 1<<64 - 1 // a packet may claim that
+		if status, text := post(t, r.svc, request(r.token, bytes.NewReader(encode(t, rep)))); status != 200 {
+			t.Fatalf("answered %d %s", status, text)
+		}
+		infos, err := r.store.KindInfos(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, info := range infos {
+			want := 3.0
+			if info.Kind.Name == store.KindLedgers || info.Kind.Name == store.KindGaps {
+				want = 1
+			}
+			if n := testutil.ToFloat64(r.svc.metrics.rows.WithLabelValues(info.Kind.Name)); n != want || info.Rows != int64(want) {
+				t.Errorf("%s: %v rows in the metric, %d in the table, want %v", info.Kind.Name, n, info.Rows, want)
+			}
+		}
+		if n := testutil.ToFloat64(r.svc.metrics.unread); n != 0 {
+			t.Errorf("%v rows of unknown kinds", n)
+		}
+	})
 }
