@@ -2,9 +2,9 @@ package tap
 
 import (
 	"net/netip"
-	"reflect"
 
 	"github.com/rind-project/rind/internal/network"
+	"github.com/rind-project/rind/internal/network/record"
 )
 
 // join puts reports over the same time into one. A report of no pipeline at
@@ -29,19 +29,9 @@ func join(parts []network.Report) *network.Report {
 		r.Flows = append(r.Flows, p.Flows...)
 		r.DNS = append(r.DNS, p.DNS...)
 		r.TLS = append(r.TLS, p.TLS...)
-		appendRecords(&r.Records, &p.Records)
+		record.Append(&r.Records, &p.Records)
 	}
 	return r
-}
-
-// appendRecords adds the rows of every kind.
-func appendRecords(to, from *network.Records) {
-	into, of := reflect.ValueOf(to).Elem(), reflect.ValueOf(from).Elem()
-	for i := range into.NumField() {
-		if list := into.Field(i); of.Field(i).Len() > 0 {
-			list.Set(reflect.AppendSlice(list, of.Field(i)))
-		}
-	}
 }
 
 // mergeWorkers makes one report of those of the workers of an interface: one

@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rind-project/rind/internal/network"
+	"github.com/rind-project/rind/internal/network/record"
 )
 
 // metrics are the counters of a tap: every term of the ledger by interface.
@@ -61,8 +62,11 @@ func (m *metrics) count(r *network.Report) {
 		}
 		m.bytes.WithLabelValues(l.Interface).Add(float64(l.Bytes))
 	}
-	m.rows.WithLabelValues("flow").Add(float64(len(r.Flows)))
+	m.rows.WithLabelValues("flows").Add(float64(len(r.Flows)))
 	m.rows.WithLabelValues("dns").Add(float64(len(r.DNS)))
 	m.rows.WithLabelValues("tls").Add(float64(len(r.TLS)))
+	for _, k := range record.Kinds() {
+		m.rows.WithLabelValues(k.Name).Add(float64(k.Rows(&r.Records).Len()))
+	}
 	m.flows.Set(float64(r.Health.FlowsActive))
 }

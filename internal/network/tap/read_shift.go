@@ -8,6 +8,7 @@ import (
 	"github.com/rind-project/rind/internal/network"
 	"github.com/rind-project/rind/internal/network/capture"
 	"github.com/rind-project/rind/internal/network/packet"
+	"github.com/rind-project/rind/internal/network/record"
 )
 
 // untilNow is how far a capture has to be moved so that its latest packet is
@@ -58,4 +59,5 @@ func shift(r *network.Report, by time.Duration) {
 	for i := range r.TLS {
 		move(&r.TLS[i].Time)
 	}
+	record.EachTime(&r.Records, move)
 }

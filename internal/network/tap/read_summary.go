@@ -9,10 +9,12 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/rind-project/rind/internal/network"
+	"github.com/rind-project/rind/internal/network/record"
 )
 
 const (
@@ -28,6 +30,7 @@ type summary struct {
 	ledger                 network.Ledger
 	first, last            time.Time
 	ended, dns, tls, parts int
+	records                map[string]int // by kind
 	flows                  map[flowKey]*flowSum
 	beyond                 bool // there were more flows than are summed
 }
@@ -45,7 +48,7 @@ type flowSum struct {
 }
 
 func (s *summary) begin(_ context.Context, path string) error {
-	*s = summary{out: s.out, path: path, flows: map[flowKey]*flowSum{}}
+	*s = summary{out: s.out, path: path, records: map[string]int{}, flows: map[flowKey]*flowSum{}}
 	return nil
 }
 
@@ -53,6 +56,9 @@ func (s *summary) report(_ context.Context, r *network.Report) error {
 	s.parts++
 	s.dns += len(r.DNS)
 	s.tls += len(r.TLS)
+	for _, k := range record.Kinds() {
+		s.records[k.Name] += k.Rows(&r.Records).Len()
+	}
 	for _, l := range r.Interfaces {
 		s.ledger.Received += l.Received
 		s.ledger.Summarised += l.Summarised
@@ -104,12 +110,26 @@ func (s *summary) end(_ context.Context, failure error) error {
 		fmt.Fprintf(&b, "  %s to %s (%s)\n", s.first.UTC().Format(time.RFC3339), s.last.UTC().Format(time.RFC3339), s.last.Sub(s.first).Round(time.Millisecond))
 	}
 	fmt.Fprintf(&b, "  %d packets, %s, %d flows, %d DNS queries, %d TLS hellos\n", s.ledger.Received, quantity(s.ledger.Bytes), s.ended, s.dns, s.tls)
+	if found := s.found(); found != "" {
+		fmt.Fprintf(&b, "  records: %s\n", found)
+	}
 	l := s.ledger
 	fmt.Fprintf(&b, "  ledger: received %d = summarised %d + dropped by kernel %d + by pipeline %d + malformed %d + held fragments %d - released %d%s\n",
 		l.Received, l.Summarised, l.DroppedKernel, l.DroppedPipeline, l.Malformed, l.HeldFragments, l.ReleasedFragments, balance(l))
 	s.table(&b)
 	_, err := s.out.Write(b.Bytes())
 	return err
+}
+
+// found counts the records of the kinds that there are.
+func (s *summary) found() string {
+	var all []string
+	for _, k := range record.Kinds() {
+		if n := s.records[k.Name]; n > 0 {
+			all = append(all, fmt.Sprintf("%d %s", n, k.Name))
+		}
+	}
+	return strings.Join(all, ", ")
 }
 
 func balance(l network.Ledger) string {
