@@ -63,6 +63,8 @@ var needs = map[string]access.Need{
 	"GET /flows":                     access.NeedViewer,
 	"GET /dns":                       access.NeedViewer,
 	"GET /tls":                       access.NeedViewer,
+	"GET /records":                   access.NeedViewer,
+	"GET /records/{kind}":            access.NeedViewer,
 	"GET /traffic":                   access.NeedViewer,
 	"GET /top-talkers":               access.NeedViewer,
 	"GET /overview":                  access.NeedViewer,

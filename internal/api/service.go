@@ -65,6 +65,8 @@ type Network interface {
 	TLS(context.Context, store.TLSQuery) ([]store.TLS, error)
 	Traffic(ctx context.Context, from, to time.Time, bucket time.Duration) ([]store.TrafficPoint, error)
 	TopTalkers(ctx context.Context, from, to time.Time, limit int) ([]store.Talker, error)
+	KindInfos(context.Context) ([]store.KindInfo, error)
+	Records(context.Context, store.RecordQuery) ([]store.Record, error)
 }
 
 // Taps are the taps' tokens and states.

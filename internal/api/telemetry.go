@@ -26,6 +26,14 @@ func (a *API) telemetryRoutes() []access.Route {
 			method: http.MethodGet, path: "/tls", need: access.NeedViewer,
 			summary: "list TLS hellos, from new to old; of the last hour without from and to", run: a.listTLS,
 		}),
+		route(a, op[wire.Empty, wire.KindsOut]{
+			method: http.MethodGet, path: "/records", need: access.NeedViewer,
+			summary: "list the kinds of records with their columns, and what there is of each", run: a.listKinds,
+		}),
+		route(a, op[wire.RecordsIn, wire.RecordsOut]{
+			method: http.MethodGet, path: "/records/{kind}", need: access.NeedViewer,
+			summary: "list records of one kind, from new to old; of the last hour without from and to", run: a.listRecords,
+		}),
 		route(a, op[wire.TrafficIn, wire.TrafficOut]{
 			method: http.MethodGet, path: "/traffic", need: access.NeedViewer,
 			summary: "show the traffic over time", run: a.showTraffic,

@@ -193,7 +193,7 @@ const nameless = `[...document.querySelectorAll("a, button, input:not([type=hidd
 
 var visited = []struct{ name, path string }{
 	{"overview", "/"}, {"hosts", "/hosts"}, {"host", "/hosts/web-01"}, {"jobs", "/jobs"}, {"events", "/events"}, {"job", "/jobs/" + jid(2)}, {"job-running", "/jobs/" + jid(1)},
-	{"flows", "/flows"}, {"dns", "/dns?range=24h"}, {"tls", "/tls"}, {"taps", "/taps"}, {"enrollment", "/enrollment"}, {"account", "/account"},
+	{"flows", "/flows"}, {"dns", "/dns?range=24h"}, {"tls", "/tls"}, {"records", "/records"}, {"record-http", "/records/http"}, {"record-wifi", "/records/wifi_networks"}, {"record-filter", "/records/dhcp?mac=x"}, {"taps", "/taps"}, {"enrollment", "/enrollment"}, {"account", "/account"},
 	{"users", "/users"}, {"audit", "/audit"},
 }
 

@@ -84,6 +84,8 @@ type Traffic interface {
 	LatestServers(ctx context.Context, limit int) ([]store.Name, error)
 	Losses(ctx context.Context, from, to time.Time) ([]store.Loss, error)
 	Ledgers(ctx context.Context, q store.LedgerQuery) ([]store.Ledger, error)
+	KindInfos(ctx context.Context) ([]store.KindInfo, error)
+	Records(ctx context.Context, q store.RecordQuery) ([]store.Record, error)
 	Gaps(ctx context.Context, tap network.TapID, limit int) ([]store.Gap, error)
 }
 

@@ -339,6 +339,7 @@ type fakeTraffic struct {
 	losses  []store.Loss
 	ledgers []store.Ledger
 	gaps    []store.Gap
+	records map[string][]store.Record // by kind
 	asked   []any
 }
 
@@ -387,6 +388,27 @@ func (f *fakeTraffic) Losses(context.Context, time.Time, time.Time) ([]store.Los
 
 func (f *fakeTraffic) Ledgers(_ context.Context, q store.LedgerQuery) ([]store.Ledger, error) {
 	return f.ledgers[:min(q.Limit, len(f.ledgers))], nil
+}
+
+func (f *fakeTraffic) KindInfos(context.Context) ([]store.KindInfo, error) {
+	keep := store.DefaultRetention()
+	var out []store.KindInfo
+	for _, k := range store.Kinds() {
+		info := store.KindInfo{Kind: k, Keep: keep.Of(k)}
+		if rows := f.records[k.Name]; len(rows) > 0 {
+			n := int64(len(rows))
+			info.Rows, info.LastHour, info.Bytes = 90*n, n, 20_000*n
+			info.Newest, info.Oldest = rows[0].Cursor().Time, rows[n-1].Cursor().Time
+		}
+		out = append(out, info)
+	}
+	return out, nil
+}
+
+func (f *fakeTraffic) Records(_ context.Context, q store.RecordQuery) ([]store.Record, error) {
+	f.note(q)
+	rows := f.records[q.Kind]
+	return rows[:min(q.Limit, len(rows))], nil
 }
 
 func (f *fakeTraffic) Gaps(context.Context, network.TapID, int) ([]store.Gap, error) {

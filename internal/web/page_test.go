@@ -18,6 +18,7 @@ import (
 	"golang.org/x/net/html/atom"
 
 	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/network/record"
 	"github.com/rind-project/rind/internal/web/static"
 )
 
@@ -101,7 +102,7 @@ func text(t *testing.T, page string) string {
 	return strings.Join(strings.Fields(b.String()), " ")
 }
 
-var everyPage = []string{"/", "/hosts", "/hosts/web-01", "/hosts/proxy", "/jobs", "/jobs/" + jid(1), "/jobs/" + jid(2), "/events", "/flows", "/dns", "/tls", "/taps", "/enrollment", "/account"}
+var everyPage = []string{"/", "/hosts", "/hosts/web-01", "/hosts/proxy", "/jobs", "/jobs/" + jid(1), "/jobs/" + jid(2), "/events", "/flows", "/dns", "/tls", "/records", "/records/http", "/records/wifi_networks", "/records/smb", "/taps", "/enrollment", "/account"}
 
 // TestEveryPage checks what holds for each page, with data: its headers, that
 // nothing in it needs what the policy forbids, and that tables have captions.
@@ -224,6 +225,18 @@ func TestHostileNames(t *testing.T) {
 	for i := range w.traffic.tls {
 		w.traffic.tls[i].SNI, w.traffic.tls[i].ALPN = hostile, []string{hostile}
 	}
+	for _, k := range record.Kinds() {
+		for _, r := range w.traffic.records[k.Name] {
+			for i := range k.Columns {
+				switch c := &k.Columns[i]; c.Type {
+				case record.Text:
+					r.Cell(c).SetString(hostile)
+				case record.List:
+					*record.At[[]string](r.Row, c) = []string{hostile}
+				}
+			}
+		}
+	}
 	for i := range w.traffic.names {
 		w.traffic.names[i].Name, w.traffic.servers[i].Name = hostile, hostile
 	}
@@ -239,7 +252,7 @@ func TestHostileNames(t *testing.T) {
 				t.Errorf("%s: %q reached the page", path, bad)
 			}
 		}
-		if path == "/account" || path == "/hosts/proxy" {
+		if path == "/account" || path == "/hosts/proxy" || path == "/records" {
 			continue
 		}
 		if seen := text(t, page); !strings.Contains(seen, `<script>alert(1)</script>"' onload=x {{.}} {{template "frame"}}␀␛[2J\u{202e}gnp.exe`) {
@@ -265,6 +278,10 @@ func TestEmptyStates(t *testing.T) {
 		"/flows?addr=192.0.2.0/8": {"No flow matches", "clear the filter"},
 		"/dns":                    {"getent hosts example.org"},
 		"/tls":                    {"curl -sI https://example.org"},
+		"/records":                {"No records yet.", "rind-tap read --to node capture.pcap", "wifi_networks"},
+		"/records/http":           {"No http records in this time range.", "rind-tap read --to node capture.pcap"},
+		"/records/http?host=*.a":  {"No record matches", "Clear the filter"},
+		"/records/http?client=no": {"is no address"},
 		"/taps":                   {"No tap yet.", "rind tap add office", "No gap in this time range."},
 		"/enrollment":             {"Nothing waits.", "rind enroll token"},
 		"/account":                {"No token yet.", "rind login https://"},

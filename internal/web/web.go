@@ -105,6 +105,8 @@ func (w *Web) Routes() []access.Route {
 		get("/flows", access.NeedViewer, "Page with the flows", w.flows),
 		get("/dns", access.NeedViewer, "Page with the DNS queries", w.dns),
 		get("/tls", access.NeedViewer, "Page with the TLS handshakes", w.tls),
+		get("/records", access.NeedViewer, "Page with the kinds of records", w.records),
+		get("/records/{kind}", access.NeedViewer, "Page with the records of one kind", w.recordList),
 		get("/taps", access.NeedViewer, "Page with the taps, their loss and gaps", w.taps),
 		post("/taps", access.NeedAdmin, "Add a tap and show its join command once", w.addTap),
 		post("/taps/{name}", access.NeedAdmin, "Give a tap a new token, or revoke it", w.changeTap),

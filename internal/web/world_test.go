@@ -22,6 +22,7 @@ import (
 	"github.com/rind-project/rind/internal/fleet/enroll"
 	"github.com/rind-project/rind/internal/network"
 	"github.com/rind-project/rind/internal/network/ingest"
+	"github.com/rind-project/rind/internal/network/report/reporttest"
 	"github.com/rind-project/rind/internal/network/store"
 	"github.com/rind-project/rind/internal/web"
 	"github.com/rind-project/rind/internal/web/static"
@@ -111,6 +112,7 @@ func (w *world) populate(now time.Time) {
 	w.populateEnrollments(now)
 	w.populateTaps(now)
 	w.populateTraffic(now)
+	w.populateRecords(now)
 }
 
 var hostNames = []string{"bastion", "build-01", "build-02", "db-01", "db-02", "mail_example_org", "ns1", "proxy", "storage-with-a-rather-long-name-in-the-second-rack_example_org", "web-01", "web-02", "web-03"}
@@ -219,6 +221,20 @@ var (
 	clients = []string{"192.0.2.17", "192.0.2.44", "192.0.2.130", "2001:db8:1::17", "2001:db8:1:0:3eec:efff:fe12:3456"}
 	servers = []string{"198.51.100.7", "203.0.113.80", "198.51.100.200", "2001:db8:ff::53", "203.0.113.9"}
 )
+
+// populateRecords gives a page of rows of every kind.
+func (w *world) populateRecords(now time.Time) {
+	r := reporttest.New(1, network.Identity{Tap: "office"}, now, reporttest.Size{Records: 100})
+	w.traffic.records = map[string][]store.Record{}
+	for _, k := range store.Kinds() {
+		if k.Own != "" || k.Name == store.KindLedgers || k.Name == store.KindGaps {
+			continue
+		}
+		for i := range k.Rows(&r.Records).Len() {
+			w.traffic.records[k.Name] = append(w.traffic.records[k.Name], store.NewRecord(k, int64(1000-i), "office", k.Rows(&r.Records).Row(i)))
+		}
+	}
+}
 
 func (w *world) populateTraffic(now time.Time) {
 	rng := rand.New(rand.NewPCG(1, 2))

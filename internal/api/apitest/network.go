@@ -25,6 +25,9 @@ type Network struct {
 	FlowQuery store.FlowQuery
 	DNSQuery  store.DNSQuery
 	TLSQuery  store.TLSQuery
+
+	RecordRows  map[string][]store.Record // by kind, from new to old
+	RecordQuery store.RecordQuery
 }
 
 // after gives the page that follows a cursor.

@@ -34,16 +34,24 @@ func decodeQuery(r *http.Request, v reflect.Value, fields []Field) error {
 		return errs.New(errs.Invalid, "the query of the URL is not well formed: write each value percent-encoded")
 	}
 	known := names(fields, InQuery)
+	open := others(v, fields)
 	for name, values := range query {
-		if !contains(known, name) {
+		if len(values) > 1 {
+			return errs.New(errs.Invalid, "parameter %s is given %d times; give it once", quote(name), len(values))
+		}
+		if contains(known, name) && name != anyName {
+			continue
+		}
+		if open == nil {
 			return errs.New(errs.Invalid, "%s", unknown("parameter", name, known))
 		}
-		if len(values) > 1 {
-			return errs.New(errs.Invalid, "parameter %q is given %d times; give it once", name, len(values))
+		if len(open) >= maxOthers || len(name) > maxName || len(values[0]) > maxValue {
+			return errs.New(errs.Invalid, "parameter %s is over a limit: %d of %d bytes each are taken", quote(name), maxOthers, maxValue)
 		}
+		open[name] = values[0]
 	}
 	for _, f := range fields {
-		if f.Place != InQuery {
+		if f.Place != InQuery || f.Name == anyName {
 			continue
 		}
 		value := query.Get(f.Name)
@@ -58,6 +66,29 @@ func decodeQuery(r *http.Request, v reflect.Value, fields []Field) error {
 		}
 		if err := set(v.FieldByIndex(f.index), f, value); err != nil {
 			return errs.New(errs.Invalid, "parameter %q: %w", f.Name, err)
+		}
+	}
+	return nil
+}
+
+// anyName is the name of a field of type map[string]string that takes the
+// parameters that no other field does.
+const anyName = "*"
+
+// What such a field takes at most.
+const (
+	maxOthers = 32
+	maxName   = 64
+)
+
+// others makes the map of the field that takes all other parameters; it is nil
+// when the input has none.
+func others(v reflect.Value, fields []Field) map[string]string {
+	for _, f := range fields {
+		if f.Place == InQuery && f.Name == anyName {
+			m := map[string]string{}
+			v.FieldByIndex(f.index).Set(reflect.ValueOf(m))
+			return m
 		}
 	}
 	return nil

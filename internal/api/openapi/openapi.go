@@ -120,6 +120,9 @@ func parameters(s *schemas, in any) []any {
 		if f.Doc != "" {
 			p["description"] = f.Doc
 		}
+		if f.Name == "*" { // any further ones (OpenAPI 3.1, style "form" with explode)
+			p["name"], p["style"], p["explode"] = "others", "form", true
+		}
 		all = append(all, p)
 	}
 	return all

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rind-project/rind/internal/api/wire"
 	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/network/store"
 )
 
 // schemas makes JSON Schemas of Go types. Structs get a name of their own and
@@ -39,6 +40,8 @@ var known = map[reflect.Type]map[string]any{
 	reflect.TypeFor[wire.Span]():       {"type": "string", "description": "a length of time", "examples": []string{"90s", "15m", "1h", "7d"}},
 	reflect.TypeFor[wire.Net]():        {"type": "string", "description": "an address or a network", "examples": []string{"192.0.2.7", "2001:db8::/32"}},
 	reflect.TypeFor[wire.Cursor]():     {"type": "string", "description": "opaque"},
+	reflect.TypeFor[store.Record](): {"type": "object", "required": []string{"row", "tap", "time"}, "additionalProperties": true,
+		"description": "row and tap, and the columns of the kind, which GET /records describes"},
 }
 
 var textType = reflect.TypeFor[encoding.TextMarshaler]()

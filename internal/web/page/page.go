@@ -59,7 +59,7 @@ type Place struct{ Path, Name string }
 
 var places = []Place{
 	{"/", "Overview"}, {"/hosts", "Hosts"}, {"/jobs", "Jobs"}, {"/events", "Events"}, {"/flows", "Flows"},
-	{"/dns", "DNS"}, {"/tls", "TLS"}, {"/taps", "Taps"}, {"/enrollment", "Enrollment"},
+	{"/dns", "DNS"}, {"/tls", "TLS"}, {"/records", "Records"}, {"/taps", "Taps"}, {"/enrollment", "Enrollment"},
 }
 
 // adminPlaces are shown to administrators only.

@@ -77,3 +77,12 @@ func Cut(s string, n int) (kept string, left int) {
 	}
 	return s[:n], len(s) - n
 }
+
+// Words writes the name of a column for people: "client_port" is "Client port".
+func Words(name string) string {
+	name = strings.ReplaceAll(name, "_", " ")
+	if name == "" {
+		return ""
+	}
+	return strings.ToUpper(name[:1]) + name[1:]
+}

@@ -1,0 +1,194 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/rind-project/rind/internal/base/errs"
+	"github.com/rind-project/rind/internal/network"
+	"github.com/rind-project/rind/internal/network/record"
+	"github.com/rind-project/rind/internal/network/store"
+	"github.com/rind-project/rind/internal/web/page"
+	"github.com/rind-project/rind/internal/web/ui"
+)
+
+// kindsView is the data of the page of the kinds of records.
+type kindsView struct {
+	Kinds []kindRow
+	Empty bool // there is no row of any kind
+}
+
+// kindRow is a kind as a row of a table.
+type kindRow struct {
+	Name, Doc, Path string
+	LastHour, Rows  int64
+	Bytes           int64
+	Oldest          time.Time
+	Keep            string
+	Seen, HasOldest bool
+}
+
+func (w *Web) records(rw http.ResponseWriter, r *http.Request) error {
+	if w.Traffic == nil {
+		return off("the node is")
+	}
+	infos, err := w.Traffic.KindInfos(r.Context())
+	if err != nil {
+		return fmt.Errorf("listing the kinds of records: %w", err)
+	}
+	v := kindsView{Empty: true}
+	for _, x := range infos {
+		row := kindRow{Name: x.Kind.Name, Doc: x.Kind.Doc, Path: x.Kind.Own, LastHour: x.LastHour, Rows: x.Rows, Bytes: x.Bytes, Oldest: x.Oldest, Keep: kept(x.Keep),
+			Seen: x.LastHour > 0, HasOldest: !x.Oldest.IsZero()}
+		if row.Path == "" {
+			row.Path = "/records/" + x.Kind.Name
+		}
+		v.Empty = v.Empty && !row.HasOldest
+		v.Kinds = append(v.Kinds, row)
+	}
+	s := w.sheet(r, "Records", "/records")
+	follow(&s, []string{topicNetwork}, "rows")
+	s.Data = v
+	return w.pages.Render(rw, r, http.StatusOK, "records", s)
+}
+
+// kept writes a retention in its largest whole unit.
+func kept(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d < 2*day {
+		return plural(int(d/time.Hour), "hour", "hours")
+	}
+	return plural(int(d/day), "day", "days")
+}
+
+// signed writes a length of time that may lie behind, such as a clock's offset.
+func signed(d time.Duration) string {
+	if d < 0 {
+		return "−" + ui.Took(-d)
+	}
+	return ui.Took(d)
+}
+
+// recordView is the data of the page of the records of one kind.
+type recordView struct {
+	listView
+	Kind    store.Kind
+	Columns []*record.Column // those that hold something
+	Rows    []store.Record
+}
+
+// Title is a column's name for people.
+func (recordView) Title(c *record.Column) string { return ui.Words(c.Name) }
+
+// Number reports whether a column stands at the right.
+func (recordView) Number(c *record.Column) bool {
+	return c.Type == record.Uint || c.Type == record.Int || c.Type == record.Duration
+}
+
+// Time is what stands in a column of times.
+func (recordView) Time(r store.Record, c *record.Column) time.Time {
+	return *record.At[time.Time](r.Row, c)
+}
+
+// IsTime reports whether a column holds times.
+func (recordView) IsTime(c *record.Column) bool { return c.Type == record.Time }
+
+// Cell is what stands in any other column, with the port behind an address.
+func (v recordView) Cell(r store.Record, c *record.Column) string {
+	text := r.Text(c)
+	switch c.Type {
+	case record.Duration:
+		if d := *record.At[time.Duration](r.Row, c); d != 0 {
+			return signed(d)
+		}
+	case record.Addr:
+		if port := v.Kind.Named(c.Name + "_port"); port != nil && text != "" && !r.Cell(port).IsZero() {
+			text += " :" + r.Text(port)
+		}
+	}
+	return text
+}
+
+func (w *Web) recordList(rw http.ResponseWriter, r *http.Request) error {
+	if w.Traffic == nil {
+		return off("the node is")
+	}
+	kind, ok := store.FindKind(r.PathValue("kind"))
+	if !ok {
+		return errs.New(errs.NotFound, "there is no kind of records of this name; the page Records lists them")
+	}
+	if kind.Own != "" {
+		http.Redirect(rw, r, kind.Own, http.StatusSeeOther)
+		return nil
+	}
+	list, win, before := w.listing(r, recordFields(kind)...)
+	v := recordView{listView: list, Kind: kind}
+	q := store.RecordQuery{Kind: kind.Name, From: win.From, To: win.To, Tap: network.TapID(v.Filter.value("tap")), Limit: pageRows, Before: before, Filters: map[string]string{}}
+	for _, c := range kind.Filters() {
+		if text := v.Filter.value(c.Key); text != "" {
+			q.Filters[c.Key] = text
+		}
+	}
+	v.Filter.fault(q.Validate())
+	if v.Filter.Error == "" {
+		var err error
+		if v.Rows, err = w.Traffic.Records(r.Context(), q); err != nil {
+			return fmt.Errorf("listing the records: %w", err)
+		}
+		if n := len(v.Rows); n > 0 {
+			v.paging = newPaging(r, n, n == pageRows, v.Rows[n-1].Cursor())
+		}
+	}
+	v.Columns = shownColumns(kind, v.Rows)
+	s := w.sheet(r, ui.Words(kind.Name), "/records")
+	if win.Live() && before == (store.Cursor{}) {
+		follow(&s, []string{topicNetwork}, "rows")
+	}
+	s.Data = v
+	return w.pages.Render(rw, r, http.StatusOK, "record", s)
+}
+
+// shownColumns are the columns that hold something in one of the rows; ports
+// stand with their addresses.
+func shownColumns(k store.Kind, rows []store.Record) []*record.Column {
+	var out []*record.Column
+	for i := range k.Columns {
+		c := &k.Columns[i]
+		if i > 0 && (c.Name == "proto" || c.Name == "client_port" || c.Name == "server_port") {
+			continue
+		}
+		for _, r := range rows {
+			if !r.Cell(c).IsZero() {
+				out = append(out, c)
+				break
+			}
+		}
+	}
+	return out
+}
+
+var yesNo = []page.Pair{{Key: "", Value: "any"}, {Key: "true", Value: "yes"}, {Key: "false", Value: "no"}}
+
+// recordFields are the filters of a kind.
+func recordFields(k store.Kind) []field {
+	var out []field
+	for _, c := range k.Filters() {
+		f := field{Name: c.Key, Label: ui.Words(c.Name)}
+		switch c.Type {
+		case record.Addr:
+			f.Example = "192.0.2.0/24"
+		case record.MAC:
+			f.Example = "02:00:00:00:00:01"
+		case record.Bool:
+			f.Options = yesNo
+		case record.Uint, record.Int:
+			f.Example = strconv.Itoa(1)
+		default:
+			f.Example = "text, or a*"
+		}
+		out = append(out, f)
+	}
+	return append(out, field{Name: "tap", Label: "Tap", Example: "office"})
+}
