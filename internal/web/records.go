@@ -87,6 +87,9 @@ func (recordView) Number(c *record.Column) bool {
 	return c.Type == record.Uint || c.Type == record.Int || c.Type == record.Duration
 }
 
+// Addr reports whether a column holds addresses, which are read to their end.
+func (recordView) Addr(c *record.Column) bool { return c.Type == record.Addr }
+
 // Time is what stands in a column of times.
 func (recordView) Time(r store.Record, c *record.Column) time.Time {
 	return *record.At[time.Time](r.Row, c)

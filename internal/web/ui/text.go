@@ -78,11 +78,21 @@ func Cut(s string, n int) (kept string, left int) {
 	return s[:n], len(s) - n
 }
 
-// Words writes the name of a column for people: "client_port" is "Client port".
+// Words writes the name of a column for people: "client_port" is "Client
+// port", "mac" is "MAC".
 func Words(name string) string {
-	name = strings.ReplaceAll(name, "_", " ")
-	if name == "" {
+	words := strings.Split(name, "_")
+	for i, w := range words {
+		switch w {
+		case "mac", "vlan", "bssid", "ssid", "id", "uri", "url", "pmf", "wps", "rtt", "hassh", "starttls":
+			words[i] = strings.ToUpper(w)
+		case "addr":
+			words[i] = "address"
+		}
+	}
+	text := strings.Join(words, " ")
+	if text == "" {
 		return ""
 	}
-	return strings.ToUpper(name[:1]) + name[1:]
+	return strings.ToUpper(text[:1]) + text[1:]
 }

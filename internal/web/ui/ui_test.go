@@ -149,3 +149,12 @@ func TestBucket(t *testing.T) {
 		}
 	}
 }
+
+func TestWords(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{"client_port": "Client port", "mac": "MAC", "mail_from": "Mail from", "drones_id": "Drones ID", "addr": "Address", "": ""} {
+		if got := ui.Words(name); got != want {
+			t.Errorf("Words(%q) is %q, want %q", name, got, want)
+		}
+	}
+}
