@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -12,7 +13,9 @@ import (
 
 	"github.com/rind-project/rind/internal/network"
 	"github.com/rind-project/rind/internal/network/record"
+	"github.com/rind-project/rind/internal/network/report"
 	"github.com/rind-project/rind/internal/network/report/reporttest"
+	"github.com/rind-project/rind/internal/network/uplink"
 )
 
 func withRecords(seed uint64) *network.Report {
@@ -92,5 +95,43 @@ func TestMergeRecords(t *testing.T) {
 		if n, counted := k.Rows(&r.Records).Len(), testutil.ToFloat64(m.rows.WithLabelValues(k.Name)); n != 6 || counted != 6 {
 			t.Errorf("%d rows of %s, counted %v", n, k.Name, counted)
 		}
+	}
+}
+
+// TestManyRecordsAreSplit shows that a report with more records than a node
+// takes is spooled in parts that it takes, with none lost.
+func TestManyRecordsAreSplit(t *testing.T) {
+	t.Parallel()
+	spool, err := uplink.OpenSpool(uplink.SpoolConfig{Dir: t.TempDir(), MaxBytes: 1 << 30})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer spool.Abandon()
+	w, err := newWriter(writerConfig{ID: "a", Boot: reporttest.Boot(1), Spool: spool, Log: slog.New(slog.DiscardHandler), Metrics: newMetrics(nil)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const each = 15_000
+	now := time.Now()
+	r := &network.Report{Start: now, End: now}
+	for _, k := range record.Kinds() {
+		rows := k.Rows(&r.Records)
+		rows.Make(each)
+		for i := range each {
+			*record.At[time.Time](rows.Row(i), &k.Columns[0]) = now
+		}
+	}
+	total := record.Count(&r.Records)
+	w.split(r, report.DefaultLimits().Rows*2) // the encoder refuses that many, and it is split further
+	arrived := 0
+	for i, e := range w.held {
+		got, err := report.Decode(e.body, report.DefaultLimits())
+		if err != nil || got.Sequence != uint64(i)+1 {
+			t.Fatalf("part %d has the sequence %d (%v)", i, e.sequence, err)
+		}
+		arrived += record.Count(&got.Records)
+	}
+	if arrived != total || total <= report.DefaultLimits().Rows || w.lost != 0 {
+		t.Errorf("%d of %d rows arrived in %d parts, %d are lost", arrived, total, len(w.held), w.lost)
 	}
 }
