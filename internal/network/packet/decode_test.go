@@ -68,7 +68,7 @@ func TestDecodeFields(t *testing.T) {
 		"one tag":                {1, with(tcp4, 7).Bytes(), 0, mod(base4, func(w *want) { w.VLAN = 7 })},
 		"two tags":               {1, with(udp6, 7, 9).Bytes(), 0, mod(base6, func(w *want) { w.VLAN, w.In = 7, 9 })},
 		"three tags":             {1, with(udp6, 7, 9, 11).Bytes(), 0, mod(base6, func(w *want) { w.VLAN, w.In = 7, 9 })},
-		"five tags":              {1, with(udp6, 1, 2, 3, 4, 5).Bytes(), 0, want{Status: packet.Frame, VLAN: 1, In: 2, Ether: 0x8100}},
+		"five tags":              {1, with(udp6, 1, 2, 3, 4, 5).Bytes(), 0, want{Status: packet.Frame, VLAN: 1, In: 2, Ether: 0x8100, Payload: string(with(udp6, 1, 2, 3, 4, 5).Bytes()[30:]), OnNet: 57}},
 		"priority tag":           {1, with(tcp4, 0xe000).Bytes(), 0, base4},
 		"snap":                   {1, snap, 0, base4},
 		"raw ipv4":               {101, tcp4.Bytes()[14:], 0, base4},
@@ -92,9 +92,9 @@ func TestDecodeFields(t *testing.T) {
 		"gre has no ports":       {1, gre.Bytes(), 0, want{Src: "10.0.0.1", Dst: "10.0.0.2", Proto: 47, Payload: "inner", OnNet: 5, Ether: 0x800}},
 		"first fragment":         {1, edit(tcp4, func(ip []byte) { ip[6] = 0x20 }), 0, mod(base4, func(w *want) { w.Frag, w.Frst = true, true })},
 		"later fragment":         {1, edit(tcp4, func(ip []byte) { ip[7] = 5 }), 0, want{Src: "10.0.0.1", Dst: "10.0.0.2", Proto: 6, Frag: true, Ether: 0x800}},
-		"arp":                    {1, packettest.ARP(), 0, want{Status: packet.Frame, Ether: 0x806}},
-		"lldp":                   {1, []byte("\x01\x80\xc2\x00\x00\x0e\x02\x00\x00\x00\x00\x01\x88\xcc\x00\x00"), 0, want{Status: packet.Frame, Ether: 0x88cc}},
-		"802.3":                  {1, []byte("\x01\x80\xc2\x00\x00\x00\x02\x00\x00\x00\x00\x01\x00\x26\x42\x42\x03"), 0, want{Status: packet.Frame, Ether: 0x26}},
+		"arp":                    {1, packettest.ARP(), 0, want{Status: packet.Frame, Ether: 0x806, Payload: string(packettest.ARP()[14:]), OnNet: 28}},
+		"lldp":                   {1, []byte("\x01\x80\xc2\x00\x00\x0e\x02\x00\x00\x00\x00\x01\x88\xcc\x00\x00"), 0, want{Status: packet.Frame, Ether: 0x88cc, Payload: "\x00\x00", OnNet: 2}},
+		"802.3":                  {1, []byte("\x01\x80\xc2\x00\x00\x00\x02\x00\x00\x00\x00\x01\x00\x26\x42\x42\x03"), 0, want{Status: packet.Frame, Ether: 0x26, Payload: "BB\x03", OnNet: 3}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

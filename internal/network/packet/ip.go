@@ -4,15 +4,20 @@ package packet
 const (
 	protoHopByHop = 0
 	protoICMP     = 1
+	protoIGMP     = 2
+	protoIPIP     = 4
 	protoTCP      = 6
 	protoUDP      = 17
+	protoIPv6     = 41
 	protoRouting  = 43
 	protoFragment = 44
+	protoGRE      = 47
 	protoAH       = 51
 	protoICMPv6   = 58
 	protoDestOpts = 60
 	protoSCTP     = 132
 	protoMobility = 135
+	protoMPLS     = 137
 	protoHIP      = 139
 	protoShim6    = 140
 
@@ -56,7 +61,7 @@ func (s span) ipv4(p *Packet) Status {
 		if offset+total-ihl > maxDatagram {
 			return BadFragment
 		}
-		p.Fragment, p.FirstFrag, p.FragID = true, offset == 0, uint32(be.Uint16(b[4:]))
+		s.first(total).from(ihl).part(p, offset, more, uint32(be.Uint16(b[4:])), p.Proto)
 		if offset > 0 {
 			return IP
 		}
@@ -137,10 +142,26 @@ func (s span) fragment(header []byte, p *Packet) (st Status, done bool) {
 	if offset+s.wire() > maxDatagram {
 		return BadFragment, true
 	}
-	p.Fragment, p.FirstFrag, p.FragID = true, offset == 0, be.Uint32(header[4:])
+	s.part(p, offset, more, be.Uint32(header[4:]), header[0])
 	if offset > 0 {
 		p.Proto = header[0]
 		return IP, true
 	}
 	return IP, false
+}
+
+// part notes that s is a part of a datagram. A fragment inside the packet of
+// a tunnel that itself is one changes nothing: only the outer datagram is put
+// together.
+func (s span) part(p *Packet, offset int, more bool, id uint32, next uint8) {
+	if p.Fragment {
+		return
+	}
+	p.Fragment, p.FirstFrag, p.MoreFrags = true, offset == 0, more
+	p.FragID, p.FragOffset, p.FragNext = id, uint16(offset), next
+	p.FragSrc, p.FragDst, p.FragVersion = p.Src, p.Dst, p.Version
+	p.FragTunnel = uint64(p.Tunnel)<<32 | uint64(p.TunnelID)
+	if s.cut == 0 {
+		p.FragData = s.b
+	}
 }

@@ -12,6 +12,9 @@ type LinkType uint16
 const (
 	LinkLoopback    LinkType = 0   // BSD loopback: address family in the byte order of the capturing host
 	LinkEthernet    LinkType = 1   // Ethernet II, 802.3, without FCS
+	LinkPPP         LinkType = 9   // PPP, with or without HDLC's address and control
+	LinkPPPHDLC     LinkType = 50  // PPP with HDLC's address and control
+	LinkPPPoE       LinkType = 51  // PPPoE session, without Ethernet
 	LinkRaw         LinkType = 101 // IPv4 or IPv6, told apart by the version nibble
 	LinkIEEE80211   LinkType = 105
 	LinkLoop        LinkType = 108 // OpenBSD loopback: address family in network byte order
@@ -29,7 +32,7 @@ const (
 var linkNames = map[LinkType]string{
 	LinkLoopback: "null", LinkEthernet: "ethernet", LinkRaw: "raw", LinkIEEE80211: "802.11",
 	LinkLoop: "loop", LinkLinuxSLL: "linux_sll", LinkPrism: "802.11+prism", LinkRadiotap: "802.11+radiotap",
-	LinkIPv4: "ipv4", LinkIPv6: "ipv6", LinkLinuxSLL2: "linux_sll2", linkRawBSD: "raw", linkRawOpenBSD: "raw",
+	LinkPPP: "ppp", LinkPPPHDLC: "ppp", LinkPPPoE: "pppoe", LinkIPv4: "ipv4", LinkIPv6: "ipv6", LinkLinuxSLL2: "linux_sll2", linkRawBSD: "raw", linkRawOpenBSD: "raw",
 }
 
 // String returns a short name, or "link type N".

@@ -58,20 +58,32 @@ type Packet struct {
 	FirstFrag        bool // the part with offset 0
 	MoreFrags        bool // not the last part
 	FragNext         uint8
+	FragVersion      uint8 // of IP
 	FragOffset       uint16
 	FragID           uint32
 	FragSrc, FragDst Addr
+	FragTunnel       uint64 // kind and id of the tunnel that the fragments are in
 	FragData         []byte
 
 	// Payload is that of the transport protocol, as far as captured and without
 	// link padding. ICMP's begins behind the checksum, IGMP's and that of
 	// protocols that are not read further behind the IP header. In a Frame that
-	// is not IP it is what stands behind the EtherType or length.
+	// is not IP it is what stands behind the EtherType or length. flow.Fragments
+	// takes the payloads of fragments away and gives the last of them that of the
+	// whole datagram: Reassembled is then true.
+	Reassembled  bool
 	Payload      []byte
 	PayloadOnNet int // length of the payload on the wire
 
 	tags  uint8 // VLAN tags met so far
 	depth uint8 // tunnels opened so far
+}
+
+// clearTransport forgets what stood behind the IP header.
+func (p *Packet) clearTransport() {
+	p.SrcPort, p.DstPort, p.HasPorts, p.OneWay, p.Whole, p.Code = 0, 0, false, false, false, 0
+	p.TCPFlags, p.Seq, p.Ack, p.Window, p.Options = 0, 0, 0, 0, nil
+	p.Payload, p.PayloadOnNet = nil, 0
 }
 
 // Addr is an address of 16 bytes as two big-endian words.

@@ -16,8 +16,17 @@ func (s span) transport(p *Packet) Status {
 			return s.partial(12, p)
 		}
 		s.ports(p)
+		p.Whole = true
 		s.payload(12, p)
 		return IP
+	case protoIGMP:
+		if len(s.b) < 8 {
+			return s.partial(8, p)
+		}
+		p.Whole = true
+	case protoIPIP, protoIPv6, protoGRE, protoMPLS:
+		s.payload(0, p)
+		return s.carrier(p)
 	}
 	s.payload(0, p)
 	return IP
@@ -28,7 +37,7 @@ func (s span) partial(need int, p *Packet) Status {
 	if s.wire() < need && !p.Fragment {
 		return ShortTransport
 	}
-	if len(s.b) >= 4 && p.Proto != protoICMP && p.Proto != protoICMPv6 {
+	if len(s.b) >= 4 && (p.Proto == protoTCP || p.Proto == protoUDP || p.Proto == protoSCTP) {
 		s.ports(p)
 	}
 	return IP
@@ -57,7 +66,9 @@ func (s span) tcp(p *Packet) Status {
 		return BadTCPOffset
 	}
 	s.ports(p)
+	p.Window = be.Uint16(b[14:])
 	if offset <= len(b) {
+		p.Options, p.Whole = b[20:offset], true
 		s.payload(offset, p)
 	} else {
 		p.PayloadOnNet = max(0, s.wire()-offset)
@@ -79,7 +90,13 @@ func (s span) udp(p *Packet) Status {
 		return BadUDPLength
 	}
 	s.ports(p)
-	s.first(min(length, s.wire())).payload(8, p)
+	p.Whole = true
+	s = s.first(min(length, s.wire()))
+	s.payload(8, p)
+	switch p.DstPort {
+	case portVXLAN, portLinuxVXLAN, portGeneve, portMPLS:
+		return s.from(8).overUDP(p)
+	}
 	return IP
 }
 
@@ -90,7 +107,7 @@ func (s span) icmp(p *Packet) Status {
 		return s.partial(4, p)
 	}
 	p.SrcPort, p.DstPort, p.OneWay = ICMPPorts(p.Proto, s.b[0], s.b[1])
-	p.HasPorts = true
+	p.HasPorts, p.Whole, p.Code = true, true, s.b[1]
 	s.payload(4, p)
 	return IP
 }
