@@ -2,7 +2,8 @@ package flow
 
 import "github.com/rind-project/rind/internal/network"
 
-// What Record.App says a flow's payload looked like.
+// What Record.App says a flow's payload looked like. The list is open: a new
+// one goes to its end, with its name below.
 const (
 	AppUnknown = iota
 	AppDNS
@@ -10,9 +11,65 @@ const (
 	AppHTTP
 	AppSSH
 	AppQUIC
+	AppHTTP2
+	AppMDNS
+	AppLLMNR
+	AppNBNS
+	AppDHCP
+	AppDHCPv6
+	AppSMB
+	AppRDP
+	AppSMTP
+	AppIMAP
+	AppPOP3
+	AppFTP
+	AppTelnet
+	AppSIP
+	AppRTSP
+	AppSOCKS
+	AppNTP
+	AppSNMP
+	AppModbus
+	AppDNP3
+	AppWireGuard
+	AppOpenVPN
+	AppMQTT
+	AppBitTorrent
+	appCount
 )
 
-var appNames = [...]string{"", "dns", "tls", "http", "ssh", "quic"}
+var appNames = [appCount]string{
+	AppUnknown:    "",
+	AppDNS:        "dns",
+	AppTLS:        "tls",
+	AppHTTP:       "http",
+	AppSSH:        "ssh",
+	AppQUIC:       "quic",
+	AppHTTP2:      "http2",
+	AppMDNS:       "mdns",
+	AppLLMNR:      "llmnr",
+	AppNBNS:       "nbns",
+	AppDHCP:       "dhcp",
+	AppDHCPv6:     "dhcpv6",
+	AppSMB:        "smb",
+	AppRDP:        "rdp",
+	AppSMTP:       "smtp",
+	AppIMAP:       "imap",
+	AppPOP3:       "pop3",
+	AppFTP:        "ftp",
+	AppTelnet:     "telnet",
+	AppSIP:        "sip",
+	AppRTSP:       "rtsp",
+	AppSOCKS:      "socks",
+	AppNTP:        "ntp",
+	AppSNMP:       "snmp",
+	AppModbus:     "modbus",
+	AppDNP3:       "dnp3",
+	AppWireGuard:  "wireguard",
+	AppOpenVPN:    "openvpn",
+	AppMQTT:       "mqtt",
+	AppBitTorrent: "bittorrent",
+}
 
 // AppName returns the name of an App value as it stands in network.Flow.
 func AppName(app uint8) string {
@@ -43,6 +100,10 @@ func servicePort(proto network.Proto, port uint16) string {
 		return "rdp"
 	case 5060:
 		return "sip"
+	case 1194:
+		return "openvpn"
+	case 20000:
+		return "dnp3"
 	}
 	if proto == network.UDP {
 		switch port {
@@ -68,6 +129,8 @@ func servicePort(proto network.Proto, port uint16) string {
 			return "ssdp"
 		case 4789:
 			return "vxlan"
+		case 6081:
+			return "geneve"
 		case 5353:
 			return "mdns"
 		case 5355:
@@ -94,8 +157,14 @@ func servicePort(proto network.Proto, port uint16) string {
 		return "imap"
 	case 443, 465, 853, 993, 995, 8443:
 		return "tls"
-	case 445:
+	case 139, 445:
 		return "smb"
+	case 502:
+		return "modbus"
+	case 554:
+		return "rtsp"
+	case 1080:
+		return "socks"
 	case 1433:
 		return "mssql"
 	case 1883:

@@ -13,13 +13,17 @@ import (
 	"github.com/rind-project/rind/internal/network/packet"
 )
 
-// Timeouts are how long a flow may be silent before it has ended. Zero values
-// stand for the defaults. They are applied when a report is made.
+// Timeouts are how long a flow may be silent before it has ended, and how long
+// it may last. Zero values stand for the defaults. They are applied when a
+// report is made.
 type Timeouts struct {
 	TCP    time.Duration // established connections (5 min)
 	Closed time.Duration // TCP after both FINs or a RST (5 s)
 	UDP    time.Duration // (60 s)
 	Other  time.Duration // everything else, also TCP without a completed handshake (30 s)
+	// Active ends a flow that goes on and on (30 min): what comes later is the
+	// next flow of the same endpoints, of which is known what was known.
+	Active time.Duration
 }
 
 func (t Timeouts) orDefaults() Timeouts {
@@ -32,6 +36,7 @@ func (t Timeouts) orDefaults() Timeouts {
 	set(&t.Closed, 5*time.Second)
 	set(&t.UDP, time.Minute)
 	set(&t.Other, 30*time.Second)
+	set(&t.Active, 30*time.Minute)
 	return t
 }
 
@@ -47,21 +52,39 @@ type Config struct {
 
 // Record is a flow in the table. What is exported belongs to whoever parses
 // payloads; the table only keeps it, and clears it for a new flow.
+//
+// It has three cache lines: the key and the times, what each packet changes,
+// and what a few packets of a flow touch.
 type Record struct {
 	key         key
-	first, last int64     // of this report, nanoseconds
+	last, first int64 // of this report, nanoseconds
+
 	pkts, bytes [2]uint64 // of this report, by side
-	mac         [2][6]byte
+	next        [2]uint32 // sequence number behind the highest that was seen
+	retrans     [2]uint32 // of this report
 	flags       [2]uint8
 	state       uint8
-	bits        uint8
+	App         uint8  // what the payload looked like; 0 is not known
+	Handle      uint32 // the parser's state; 0 is none
+	bits        uint16
+	Parser      uint8 // which parser wants the payload
+	Probes      uint8 // payloads looked at so far
+	Done        bool  // no parser wants more
+	ttl         [2]uint8
 
-	App    uint8  // what the payload looked like; 0 is not known
-	Parser uint8  // which parser wants the payload
-	Probes uint8  // payloads looked at so far
-	Done   bool   // no parser wants more
-	Handle uint32 // the parser's state; 0 is none
+	opened int64 // nanoseconds
+	mac    [2][6]byte
+	print  uint16    // fingerprint of the SYN, of this report
+	zero   [2]uint32 // windows of 0, of this report
+	rtt    [2]uint32 // µs, by side; 0 is not measured, of this report
+	mark   uint32    // µs from opened to the latest SYN or SYN-ACK
+	holeAt uint32    // µs from opened to the latest hole
+	hole   [2]hole
 }
+
+// hole is what is missing below the highest sequence number of a side, the
+// latest such only.
+type hole struct{ from, to uint32 }
 
 // Bits of Record.bits.
 const (
@@ -73,6 +96,10 @@ const (
 	fin1
 	data0 // side 0 sent payload
 	data1
+	seq0 // next of side 0 is known
+	seq1
+	synSeen    // mark is the time of the source's SYN
+	synAckSeen // mark is the time of the answer
 )
 
 // How sure it is who opened the flow.
@@ -88,7 +115,7 @@ func (r *Record) strength() int { return int(r.bits>>2) & 3 }
 func (r *Record) Source() int { return int(r.bits>>1) & 1 }
 
 func (r *Record) setSource(side, strength int) {
-	r.bits = r.bits&^(sourceSide|known1|known2) | uint8(side<<1) | uint8(strength<<2)
+	r.bits = r.bits&^(sourceSide|known1|known2) | uint16(side<<1) | uint16(strength<<2)
 }
 
 // Ports returns the ports of side 0 and side 1.
@@ -96,10 +123,10 @@ func (r *Record) Ports() (uint16, uint16) { return uint16(r.key[4] >> 48), uint1
 
 func (r *Record) proto() uint8 { return uint8(r.key[4] >> 24) }
 
-// key is what makes packets one flow: two endpoints, protocol and tags. IPv4
-// is kept mapped; an IPv6 packet that uses mapped addresses on the wire, which
-// no host should send, falls together with it.
-type key [5]uint64
+// key is what makes packets one flow: two endpoints, protocol, tags and
+// tunnel. IPv4 is kept mapped; an IPv6 packet that uses mapped addresses on the
+// wire, which no host should send, falls together with it.
+type key [6]uint64
 
 // keyOf returns the key of the packet's flow, lower endpoint first, and which
 // side sent the packet. One-way ICMP is not turned round, because type and
@@ -111,5 +138,5 @@ func keyOf(p *packet.Packet) (k key, side int) {
 		s, d, sp, dp, side = d, s, dp, sp, 1
 	}
 	meta := sp<<48 | dp<<32 | uint64(p.Proto)<<24 | uint64(p.VLAN&0xfff)<<12 | uint64(p.InnerVLAN&0xfff)
-	return key{s.Hi, s.Lo, d.Hi, d.Lo, meta}, side
+	return key{s.Hi, s.Lo, d.Hi, d.Lo, meta, uint64(p.Tunnel)<<32 | uint64(p.TunnelID)}, side
 }

@@ -27,5 +27,5 @@ func mix(a, b uint64) uint64 {
 func (h *hasher) sum(k *key) uint64 {
 	a := mix(k[0]^h[0], k[1]^h[1])
 	b := mix(k[2]^h[2], k[3]^h[3])
-	return mix(a^k[4]^h[4], b^h[5])
+	return mix(a^k[4]^h[4], b^k[5]*h[1]^h[5])
 }

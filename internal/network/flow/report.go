@@ -9,11 +9,11 @@ import (
 )
 
 // Report visits every flow that had packets since the report before, with what
-// it counted since then, and ends the flows that have been silent for too
-// long by now. The flow is reused between visits; what visit keeps it copies.
+// it counted since then, and ends the flows that have been silent, or have
+// lasted, for too long by now. The flow is reused between visits; what visit keeps it copies.
 //
-// A flow is Ended when its connection is over, or it was idle for its
-// time-out, or the full table pushed it out. One that falls silent after its
+// A flow is Ended when its connection is over, it was idle for its time-out,
+// it has lasted for the active time-out, or the full table pushed it out. One that falls silent after its
 // last report simply never comes again, and stragglers of an ended connection
 // may still come, as a flow that has ended too.
 func (t *Table) Report(now time.Time, visit func(*network.Flow)) {
@@ -27,7 +27,7 @@ func (t *Table) report(now int64, finish bool, visit func(*network.Flow)) {
 	var f network.Flow
 	for i := range t.spill {
 		r := &t.spill[i]
-		r.fill(&f)
+		t.fill(r, &f)
 		f.Ended = true
 		visit(&f)
 	}
@@ -37,17 +37,35 @@ func (t *Table) report(now int64, finish bool, visit func(*network.Flow)) {
 		if r.bits&used == 0 {
 			continue
 		}
-		ended := finish || now-r.last >= t.timeout(r)
+		idle := finish || now-r.last >= t.timeout(r)
+		old := now-r.opened >= int64(t.cfg.Timeouts.Active)
 		if r.pkts[0]|r.pkts[1] != 0 {
-			r.fill(&f)
-			f.Ended = ended || f.State >= network.TCPClosed
+			t.fill(r, &f)
+			f.Ended = idle || old || f.State >= network.TCPClosed
 			visit(&f)
-			r.pkts, r.bytes, r.flags = [2]uint64{}, [2]uint64{}, [2]uint8{}
+			r.reported()
 		}
-		if ended {
+		if idle {
 			t.remove(i)
+		} else if old {
+			r.renew()
 		}
 	}
+	t.prints.clear()
+}
+
+// reported begins to count anew for the next report.
+func (r *Record) reported() {
+	r.pkts, r.bytes, r.flags = [2]uint64{}, [2]uint64{}, [2]uint8{}
+	r.retrans, r.zero, r.rtt, r.print = [2]uint32{}, [2]uint32{}, [2]uint32{}, 0
+}
+
+// renew makes a flow that has lasted too long the next one: it begins with
+// its next packet, and keeps its direction, its state and its parser.
+func (r *Record) renew() {
+	r.opened, r.mark, r.holeAt, r.hole = 0, 0, 0, [2]hole{}
+	r.bits &^= synSeen | synAckSeen
+	r.ttl = [2]uint8{}
 }
 
 func (t *Table) timeout(r *Record) int64 {
@@ -67,7 +85,7 @@ func (t *Table) timeout(r *Record) int64 {
 }
 
 // fill writes the record into f, source first.
-func (r *Record) fill(f *network.Flow) {
+func (t *Table) fill(r *Record, f *network.Flow) {
 	s := r.Source()
 	d := 1 - s
 	p0, p1 := r.Ports()
@@ -80,12 +98,18 @@ func (r *Record) fill(f *network.Flow) {
 		SrcMAC: r.mac[s], DstMAC: r.mac[d],
 		SrcPkts: r.pkts[s], DstPkts: r.pkts[d], SrcBytes: r.bytes[s], DstBytes: r.bytes[d],
 		SrcFlags: r.flags[s], DstFlags: r.flags[d], State: network.TCPState(r.state),
+		Tunnel: network.Tunnel(r.key[5] >> 32), TunnelID: uint32(r.key[5]),
+		SrcTTL: r.ttl[s], DstTTL: r.ttl[d], ClientRTT: micros(r.rtt[s]), ServerRTT: micros(r.rtt[d]),
+		SrcRetrans: r.retrans[s], DstRetrans: r.retrans[d], SrcZeroWin: r.zero[s], DstZeroWin: r.zero[d],
+		Fingerprint: t.prints.texts[r.print],
 	}
 	f.App = AppName(r.App)
 	if r.App == AppUnknown {
 		f.App = portApp(f.Proto, f.SrcPort, f.DstPort)
 	}
 }
+
+func micros(us uint32) time.Duration { return time.Duration(us) * time.Microsecond }
 
 // Addr returns the address of a side.
 func (r *Record) Addr(side int) netip.Addr {

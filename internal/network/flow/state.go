@@ -16,19 +16,28 @@ func reopened(r *Record, p *packet.Packet) bool {
 func (r *Record) count(p *packet.Packet, side int) {
 	if r.pkts[0]|r.pkts[1] == 0 {
 		r.first = p.Time
+		if r.opened == 0 {
+			r.opened = p.Time
+		}
 	}
-	r.last = p.Time
 	r.pkts[side]++
 	r.bytes[side] += uint64(p.WireLen)
+	if r.ttl[side] == 0 {
+		r.ttl[side] = p.TTL
+	}
 	if p.Proto == uint8(network.TCP) && p.HasPorts && (!p.Fragment || p.FirstFrag) {
 		r.tcp(p, side)
+		if p.Whole && !p.Fragment {
+			r.segment(p, side)
+		}
 	}
+	r.last = p.Time
 }
 
 // open makes the record a new flow, and decides from its first packet who is
 // the source; a SYN that comes later may know better.
 func (r *Record) open(k key, p *packet.Packet, side int) {
-	*r = Record{key: k, bits: used}
+	*r = Record{key: k, bits: used, opened: p.Time}
 	r.mac[side], r.mac[1-side] = p.SrcMAC, p.DstMAC
 	r.setSource(side, bySpeaking)
 	switch p.Proto {
@@ -72,6 +81,7 @@ func (r *Record) tcp(p *packet.Packet, side int) {
 		if r.strength() < byOpening {
 			r.setSource(opener, byOpening)
 		}
+		r.handshake(p, f&packet.ACK != 0)
 		if f&packet.ACK != 0 && state < network.TCPSynReceived {
 			state = network.TCPSynReceived
 		} else if state == network.TCPNone {
@@ -87,6 +97,10 @@ func (r *Record) tcp(p *packet.Packet, side int) {
 		}
 	case state == network.TCPSynReceived && side == r.Source():
 		state = network.TCPEstablished
+		if r.bits&synAckSeen != 0 && f&packet.ACK != 0 {
+			r.rtt[side] = r.since(p.Time)
+			r.bits &^= synAckSeen
+		}
 	}
 	if state < network.TCPEstablished && r.bits&(data0|data1) == data0|data1 {
 		state = network.TCPEstablished

@@ -3,6 +3,7 @@ package flow
 import (
 	"slices"
 
+	"github.com/rind-project/rind/internal/network"
 	"github.com/rind-project/rind/internal/network/packet"
 )
 
@@ -22,6 +23,7 @@ type Stats struct {
 	Max     uint64
 	Evicted uint64 // pushed out by a full table; what they had counted is in the report
 	Refused uint64 // packets of new flows that had no place
+	Prints  uint64 // SYNs whose fingerprint was one too many for a report
 }
 
 // Table is a flow table of bounded size, for one goroutine.
@@ -39,6 +41,7 @@ type Table struct {
 	ages   []int64
 	stats  Stats
 	active int
+	prints prints
 }
 
 // New makes a table and reserves all of its memory.
@@ -58,13 +61,14 @@ func New(cfg Config) *Table {
 	return &Table{
 		cfg: cfg, hash: newHasher(), slots: make([]uint64, n), shift: shift,
 		slab: make([]Record, cfg.MaxFlows), free: make([]uint32, 0, cfg.MaxFlows),
-		ages: make([]int64, 0, evictWindow),
+		ages: make([]int64, 0, evictWindow), prints: newPrints(),
 	}
 }
 
 // Stats returns the counters.
 func (t *Table) Stats() Stats {
 	s := t.stats
+	s.Prints = t.prints.over
 	s.Active, s.Max = uint64(t.active), uint64(t.cfg.MaxFlows)
 	return s
 }
@@ -89,7 +93,7 @@ func (t *Table) Add(p *packet.Packet) (r *Record, side int) {
 					t.release(r)
 					r.open(k, p, side)
 				}
-				r.count(p, side)
+				t.count(r, p, side)
 				return r, side
 			}
 		}
@@ -108,8 +112,16 @@ func (t *Table) Add(p *packet.Packet) (r *Record, side int) {
 	r = &t.slab[n]
 	r.open(k, p, side)
 	t.active++
-	r.count(p, side)
+	t.count(r, p, side)
 	return r, side
+}
+
+// count adds the packet to the record, and the fingerprint of a first SYN.
+func (t *Table) count(r *Record, p *packet.Packet, side int) {
+	r.count(p, side)
+	if p.TCPFlags&(packet.SYN|packet.ACK) == packet.SYN && p.Whole && r.print == 0 && p.Proto == uint8(network.TCP) {
+		r.print = t.prints.number(p)
+	}
 }
 
 // take returns the index of a free record.

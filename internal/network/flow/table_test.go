@@ -119,14 +119,15 @@ func TestFlowFieldsAndDeltas(t *testing.T) {
 	down.Src, down.Dst, down.Flags = up.Dst, up.Src, syn|ack
 	tb.Add(decode(t, 1, up))
 	tb.Add(decode(t, 2, down))
-	up.Flags, up.Payload = ack, make([]byte, 100)
+	up.Flags, up.Seq, up.Payload = ack, 1, make([]byte, 100)
 	tb.Add(decode(t, 3, up))
 	want := network.Flow{
 		Start: time.Unix(1, 0).UTC(), End: time.Unix(3, 0).UTC(), Source: up.Src.Addr(), Dest: up.Dst.Addr(),
 		SrcPort: 40000, DstPort: 443, Proto: network.TCP, VLAN: 5, InnerVLAN: 6,
 		SrcMAC: [6]byte{2, 0, 0, 0, 0, 1}, DstMAC: [6]byte{2, 0, 0, 0, 0, 2},
 		SrcPkts: 2, DstPkts: 1, SrcBytes: 82 + 182, DstBytes: 82, SrcFlags: syn | ack, DstFlags: syn | ack,
-		State: network.TCPEstablished, App: "tls",
+		State: network.TCPEstablished, App: "tls", SrcTTL: 64, DstTTL: 64,
+		ClientRTT: time.Second, ServerRTT: time.Second, Fingerprint: "65535_00_00_00",
 	}
 	addrs := cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
 	if diff := cmp.Diff([]network.Flow{want}, report(tb, 10), addrs); diff != "" {
@@ -139,6 +140,7 @@ func TestFlowFieldsAndDeltas(t *testing.T) {
 	tb.Add(decode(t, 25, down))
 	want.Start, want.End = time.Unix(25, 0).UTC(), time.Unix(25, 0).UTC()
 	want.SrcPkts, want.SrcBytes, want.DstPkts, want.DstBytes, want.SrcFlags, want.DstFlags = 0, 0, 1, 82, 0, ack
+	want.ClientRTT, want.ServerRTT, want.Fingerprint = 0, 0, ""
 	if diff := cmp.Diff([]network.Flow{want}, report(tb, 30), addrs); diff != "" {
 		t.Error(diff)
 	}

@@ -98,7 +98,7 @@ func (d *Decoder) Datagram(p *Packet, data []byte) {
 	}
 	p.Fragment, p.FirstFrag, p.MoreFrags, p.FragNext, p.FragVersion = true, was.FirstFrag, was.MoreFrags, was.FragNext, was.FragVersion
 	p.FragOffset, p.FragID, p.FragSrc, p.FragDst = was.FragOffset, was.FragID, was.FragSrc, was.FragDst
-	p.FragTunnel, p.FragData = was.FragTunnel, nil
+	p.FragWay, p.FragData = was.FragWay, nil
 	p.VLAN, p.InnerVLAN, p.tags = was.VLAN, was.InnerVLAN, was.tags
 	p.Reassembled = st == IP
 }

@@ -160,7 +160,7 @@ func (s span) part(p *Packet, offset int, more bool, id uint32, next uint8) {
 	p.Fragment, p.FirstFrag, p.MoreFrags = true, offset == 0, more
 	p.FragID, p.FragOffset, p.FragNext = id, uint16(offset), next
 	p.FragSrc, p.FragDst, p.FragVersion = p.Src, p.Dst, p.Version
-	p.FragTunnel = uint64(p.Tunnel)<<32 | uint64(p.TunnelID)
+	p.FragWay = uint64(p.Tunnel)<<56 | uint64(p.VLAN)<<44 | uint64(p.InnerVLAN)<<32 | uint64(p.TunnelID)
 	if s.cut == 0 {
 		p.FragData = s.b
 	}

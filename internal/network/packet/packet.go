@@ -62,7 +62,7 @@ type Packet struct {
 	FragOffset       uint16
 	FragID           uint32
 	FragSrc, FragDst Addr
-	FragTunnel       uint64 // kind and id of the tunnel that the fragments are in
+	FragWay          uint64 // the tags and the tunnel that the fragments came in
 	FragData         []byte
 
 	// Payload is that of the transport protocol, as far as captured and without

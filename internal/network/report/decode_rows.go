@@ -124,6 +124,17 @@ func (p *parser) flows(b []byte) error {
 		f.State = network.TCPState(cs[flowState].next(uint64(network.TCPRejected)))
 		f.App = p.name(cs[flowApp].next(names))
 		f.Ended = cs[flowEnded].next(1) == 1
+		f.Tunnel = network.Tunnel(cs[flowTunnel].next(math.MaxUint8))
+		f.TunnelID = uint32(cs[flowTunnelID].next(math.MaxUint32))
+		f.SrcTTL = uint8(cs[flowSrcTTL].next(math.MaxUint8))
+		f.DstTTL = uint8(cs[flowDstTTL].next(math.MaxUint8))
+		f.ClientRTT = time.Duration(cs[flowClientRTT].next(math.MaxUint32)) * time.Microsecond
+		f.ServerRTT = time.Duration(cs[flowServerRTT].next(math.MaxUint32)) * time.Microsecond
+		f.SrcRetrans = uint32(cs[flowSrcRetrans].next(math.MaxUint32))
+		f.DstRetrans = uint32(cs[flowDstRetrans].next(math.MaxUint32))
+		f.SrcZeroWin = uint32(cs[flowSrcZeroWin].next(math.MaxUint32))
+		f.DstZeroWin = uint32(cs[flowDstZeroWin].next(math.MaxUint32))
+		f.Fingerprint = p.name(cs[flowFingerprint].next(names))
 	}
 	p.out.Flows = out
 	return finish("flows", cs[:])

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -11,6 +12,9 @@ import (
 
 // maxLatency is the longest wait for an answer that a report can say.
 const maxLatency = time.Hour
+
+// maxTrip is the longest round trip that a report can say.
+const maxTrip = math.MaxUint32 * time.Microsecond
 
 func (e *Encoder) flows(flows []network.Flow, ends []uint32) {
 	e.open(flowColumns)
@@ -39,8 +43,24 @@ func (e *Encoder) flows(flows []network.Flow, ends []uint32) {
 		e.put(flowState, uint64(f.State))
 		e.put(flowApp, e.names.add(f.App))
 		e.put(flowEnded, bit(f.Ended))
+		e.put(flowTunnel, uint64(f.Tunnel))
+		e.put(flowTunnelID, uint64(f.TunnelID))
+		e.put(flowSrcTTL, uint64(f.SrcTTL))
+		e.put(flowDstTTL, uint64(f.DstTTL))
+		e.put(flowClientRTT, trip(f.ClientRTT))
+		e.put(flowServerRTT, trip(f.ServerRTT))
+		e.put(flowSrcRetrans, uint64(f.SrcRetrans))
+		e.put(flowDstRetrans, uint64(f.DstRetrans))
+		e.put(flowSrcZeroWin, uint64(f.SrcZeroWin))
+		e.put(flowDstZeroWin, uint64(f.DstZeroWin))
+		e.put(flowFingerprint, e.names.add(f.Fingerprint))
 	}
 	e.close(fieldFlows, len(flows), flowColumns)
+}
+
+// trip is a round trip in µs, of 32 bits.
+func trip(d time.Duration) uint64 {
+	return uint64(min(max(d, 0), maxTrip).Microseconds())
 }
 
 func (e *Encoder) dns(queries []network.DNSQuery, ends []uint32) {

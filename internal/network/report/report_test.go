@@ -64,6 +64,8 @@ func TestRoundTripOdd(t *testing.T) {
 		SrcPort: math.MaxUint16, DstPort: math.MaxUint16, Proto: 255, VLAN: 4095, InnerVLAN: math.MaxUint16,
 		SrcMAC: [6]byte{255, 255, 255, 255, 255, 255}, DstMAC: [6]byte{1}, SrcPkts: math.MaxUint64, DstPkts: math.MaxUint64,
 		SrcBytes: math.MaxUint64, DstBytes: math.MaxUint64, SrcFlags: 255, DstFlags: 255, State: network.TCPRejected, App: strings.Repeat("é", 512), Ended: true,
+		Tunnel: 255, TunnelID: math.MaxUint32, SrcTTL: 255, DstTTL: 255, ClientRTT: maxTrip, ServerRTT: maxTrip,
+		SrcRetrans: math.MaxUint32, DstRetrans: math.MaxUint32, SrcZeroWin: math.MaxUint32, DstZeroWin: math.MaxUint32, Fingerprint: "64240_2-1-3-1-1-4_1460_8",
 	}
 	none := network.Flow{Start: time.Time{}, End: time.Time{}, Source: netip.IPv4Unspecified()}
 	r := &network.Report{Identity: network.Identity{Sequence: math.MaxUint64}, Start: time.Time{}, End: end, Seed: math.MaxUint16, Flows: []network.Flow{most, none, most}}

@@ -76,6 +76,17 @@ const (
 	flowState
 	flowApp
 	flowEnded
+	flowTunnel
+	flowTunnelID
+	flowSrcTTL
+	flowDstTTL
+	flowClientRTT // µs
+	flowServerRTT // µs
+	flowSrcRetrans
+	flowDstRetrans
+	flowSrcZeroWin
+	flowDstZeroWin
+	flowFingerprint
 	flowColumns
 )
 
