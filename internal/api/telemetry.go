@@ -69,8 +69,12 @@ func (a *API) listFlows(ctx context.Context, _ *http.Request, in wire.FlowsIn) (
 	if err != nil {
 		return wire.FlowsOut{}, err
 	}
+	tunnel, ok := network.ParseTunnel(in.Tunnel)
+	if !ok && in.Tunnel != "" {
+		return wire.FlowsOut{}, errs.New(errs.Invalid, "tunnel is %q: it is vxlan, geneve, gre, erspan, ipip, mpls, pppoe or ppp", in.Tunnel)
+	}
 	rows, err := n.Flows(ctx, store.FlowQuery{
-		From: from, To: to, Addr: in.Addr.Prefix, Port: in.Port, Proto: proto, App: in.App,
+		From: from, To: to, Addr: in.Addr.Prefix, Port: in.Port, Proto: proto, App: in.App, Tunnel: tunnel,
 		Tap: tap, Limit: in.Limit, Before: store.Cursor(in.Before),
 	})
 	page, next := paged(rows, in.Limit)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"net/url"
 	"strconv"
@@ -20,14 +21,16 @@ func (s *shell) flowCommand() *cobra.Command {
 		Use: "list", Short: "List flows, from new to old",
 		Example: "  rind flow list\n" +
 			"  rind flow list --since 15m --addr 192.0.2.0/24 --port 443\n" +
-			"  rind flow list --app dns --tap office --all -o ndjson",
+			"  rind flow list --app dns --tap office --all -o ndjson\n" +
+			"  rind flow list --tunnel vxlan",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return s.listFlows(cmd.Context(), &f) },
 	}
 	f.flags(list,
 		filterFlag{"port", "port", "from or to this port"},
-		filterFlag{"proto", "proto", "tcp, udp, icmp, icmpv6 or a number"},
-		filterFlag{"app", "app", "application protocol, such as dns or tls"})
+		filterFlag{"proto", "proto", "tcp, udp, icmp, icmpv6, igmp, sctp or a number"},
+		filterFlag{"app", "app", "application protocol, such as dns or tls"},
+		filterFlag{"tunnel", "tunnel", "carried in vxlan, geneve, gre, erspan, ipip, mpls, pppoe or ppp"})
 	return group("flow", "Traffic that the taps saw", list)
 }
 
@@ -43,15 +46,41 @@ func (s *shell) listFlows(ctx context.Context, f *filters) error {
 	defer s.hintMore(more, len(all))
 	return showList(s, all, func() *render.Table {
 		t := &render.Table{
-			Columns: render.Columns("START", "PROTO", "SOURCE", "DESTINATION", "APP", "STATE", ">SENT", ">RECEIVED", ">PACKETS", "TAP"),
+			Columns: render.Columns("START", "PROTO", "SOURCE", "DESTINATION", "APP", "STATE", ">SENT", ">RECEIVED", ">PACKETS", ">RTT", ">RETRANS", "TAP"),
 			Empty:   noTelemetry("flow"),
 		}
 		for _, x := range all {
-			t.Add(render.Clock(s.opts.Now(), x.Start), x.Proto.String(), endpoint(x.Source, x.SrcPort, x.Proto), endpoint(x.Dest, x.DstPort, x.Proto),
-				x.App, x.State.String(), render.Bytes(x.SrcBytes), render.Bytes(x.DstBytes), strconv.FormatUint(x.SrcPkts+x.DstPkts, 10), string(x.Tap))
+			t.Add(render.Clock(s.opts.Now(), x.Start), carried(x), endpoint(x.Source, x.SrcPort, x.Proto), endpoint(x.Dest, x.DstPort, x.Proto),
+				x.App, x.State.String(), render.Bytes(x.SrcBytes), render.Bytes(x.DstBytes), strconv.FormatUint(x.SrcPkts+x.DstPkts, 10),
+				roundTrip(x), retransmitted(x), string(x.Tap))
 		}
 		return t
 	})
+}
+
+// carried is a flow's protocol, and what it was carried in.
+func carried(f store.Flow) string {
+	if f.Tunnel == network.TunnelNone {
+		return f.Proto.String()
+	}
+	return f.Proto.String() + " in " + f.Tunnel.String() + " " + strconv.FormatUint(uint64(f.TunnelID), 10)
+}
+
+// roundTrip is that of the handshake, from end to end, or "-" when it was not
+// seen in this report.
+func roundTrip(f store.Flow) string {
+	if f.ClientRTT == 0 || f.ServerRTT == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f ms", (f.ClientRTT+f.ServerRTT).Seconds()*1000)
+}
+
+// retransmitted counts segments both ways; only TCP has them.
+func retransmitted(f store.Flow) string {
+	if f.Proto != network.TCP {
+		return "-"
+	}
+	return strconv.FormatUint(uint64(f.SrcRetrans)+uint64(f.DstRetrans), 10)
 }
 
 func noTelemetry(what string) string {
@@ -71,7 +100,7 @@ func endpoint(addr netip.Addr, port uint16, proto network.Proto) string {
 	if !addr.IsValid() {
 		return "-"
 	}
-	if proto != network.TCP && proto != network.UDP {
+	if proto != network.TCP && proto != network.UDP && proto != network.SCTP {
 		return addr.String()
 	}
 	return netip.AddrPortFrom(addr, port).String()

@@ -61,6 +61,9 @@ type flowRow struct {
 	Sent, Received       uint64
 	Packets              uint64
 	Took                 time.Duration
+	RTT                  time.Duration // of the handshake; 0 is not seen
+	Retransmitted        uint64
+	Tunnel               string // what it was carried in, with its id
 	Tap                  network.TapID
 	CommunityID          string
 }
@@ -101,15 +104,20 @@ func (w *Web) flows(rw http.ResponseWriter, r *http.Request) error {
 	return w.showList(rw, r, "Flows", "flows", win.Live() && before == store.Cursor{}, v)
 }
 
-const sctp network.Proto = 132
-
 func newFlowRow(f store.Flow) flowRow {
 	row := flowRow{
 		Start: f.Start, Source: f.Source, Dest: f.Dest, Proto: ui.Proto(f.Proto), App: f.App, State: strings.ReplaceAll(f.State.String(), "_", " "),
 		Sent: f.SrcBytes, Received: f.DstBytes, Packets: f.SrcPkts + f.DstPkts, Took: f.End.Sub(f.Start), Tap: f.Tap, CommunityID: f.CommunityID,
 	}
+	if f.ClientRTT > 0 && f.ServerRTT > 0 {
+		row.RTT = f.ClientRTT + f.ServerRTT
+	}
+	row.Retransmitted = uint64(f.SrcRetrans) + uint64(f.DstRetrans)
+	if f.Tunnel != network.TunnelNone {
+		row.Tunnel = f.Tunnel.String() + " " + strconv.FormatUint(uint64(f.TunnelID), 10)
+	}
 	// The ports of ICMP are types and codes, which a colon would misname.
-	if f.Proto == network.TCP || f.Proto == network.UDP || f.Proto == sctp {
+	if f.Proto == network.TCP || f.Proto == network.UDP || f.Proto == network.SCTP {
 		row.SourcePort, row.DestPort = strconv.Itoa(int(f.SrcPort)), strconv.Itoa(int(f.DstPort))
 	}
 	return row

@@ -42,10 +42,11 @@ type Range struct {
 // FlowsIn asks for flows.
 type FlowsIn struct {
 	Range
-	Addr  Net    `query:"addr" doc:"source or destination: an address or a network"`
-	Port  uint16 `query:"port" doc:"source or destination port"`
-	Proto string `query:"proto" doc:"tcp, udp, icmp, icmpv6 or a number"`
-	App   string `query:"app" doc:"application protocol, such as dns or tls"`
+	Addr   Net    `query:"addr" doc:"source or destination: an address or a network"`
+	Port   uint16 `query:"port" doc:"source or destination port"`
+	Proto  string `query:"proto" doc:"tcp, udp, icmp, icmpv6, igmp, sctp or a number"`
+	App    string `query:"app" doc:"application protocol, such as dns or tls"`
+	Tunnel string `query:"tunnel" doc:"carried in vxlan, geneve, gre, erspan, ipip, mpls, pppoe or ppp"`
 }
 
 // FlowsOut is a page of flows, from new to old.

@@ -35,3 +35,29 @@ func TestCommunityID(t *testing.T) {
 		}
 	}
 }
+
+// TestCommunityIDOneWay holds the vectors of messages whose direction counts,
+// of pairs over IPv6, and of a protocol without ports.
+func TestCommunityIDOneWay(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		src, dst     string
+		sport, dport uint16
+		proto        uint8
+		want         string
+	}{
+		{"192.168.0.1", "192.168.0.89", 0, 8, 1, "1:X0snYXpgwiv9TZtqg64sgzUn6Dk="},
+		{"192.168.0.89", "192.168.0.1", 20, 0, 1, "1:3o2RFccXzUgjl7zDpqmY7yJi8rI="},
+		{"192.168.0.89", "192.168.0.1", 20, 1, 1, "1:tz/fHIDUHs19NkixVVoOZywde+I="},
+		{"fe80::200:86ff:fe05:80da", "fe80::260:97ff:fe07:69ea", 135, 0, 58, "1:dGHyGvjMfljg6Bppwm3bg0LO8TY="},
+		{"fe80::260:97ff:fe07:69ea", "fe80::200:86ff:fe05:80da", 136, 0, 58, "1:dGHyGvjMfljg6Bppwm3bg0LO8TY="},
+		{"3ffe:507:0:1:260:97ff:fe07:69ea", "3ffe:507:0:1:200:86ff:fe05:80da", 3, 0, 58, "1:NdobDX8PQNJbAyfkWxhtL2Pqp5w="},
+		{"3ffe:507:0:1:200:86ff:fe05:80da", "3ffe:507:0:1:260:97ff:fe07:69ea", 3, 0, 58, "1:/OGBt9BN1ofenrmSPWYicpij2Vc="},
+		{"10.1.24.4", "10.1.12.1", 0, 0, 46, "1:/nQI4Rh/TtY3mf0R2gJFBkVlgS4="},
+		{"10.1.12.1", "10.1.24.4", 0, 0, 46, "1:/nQI4Rh/TtY3mf0R2gJFBkVlgS4="},
+	} {
+		if got := flow.CommunityID(netip.MustParseAddr(c.src), netip.MustParseAddr(c.dst), c.sport, c.dport, c.proto, 0); got != c.want {
+			t.Errorf("%s > %s, %d %d of %d: %s, want %s", c.src, c.dst, c.sport, c.dport, c.proto, got, c.want)
+		}
+	}
+}

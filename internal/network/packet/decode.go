@@ -86,8 +86,8 @@ func (d *Decoder) Datagram(p *Packet, data []byte) {
 	p.Version, p.Src, p.Dst, p.Proto = p.FragVersion, p.FragSrc, p.FragDst, p.FragNext
 	p.Fragment, p.depth = false, 0
 	p.clearTransport()
-	st, s := IP, span{data, 0}
-	if p.Version == 6 {
+	var st Status
+	if s := (span{data, 0}); p.Version == 6 {
 		st = s.extensions(p.FragNext, p)
 	} else {
 		st = s.transport(p)

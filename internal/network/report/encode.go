@@ -3,7 +3,6 @@ package report
 import (
 	"fmt"
 	"math"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -39,7 +38,7 @@ func NewEncoder() (*Encoder, error) {
 	}
 	return &Encoder{
 		zstd:  z,
-		addrs: addrDict{index: make(map[netip.Addr]uint32)},
+		addrs: newAddrDict(),
 		names: nameDict{index: make(map[string]uint32), max: DefaultLimits().String},
 		macs:  macDict{index: make(map[[6]byte]uint32)},
 	}, nil

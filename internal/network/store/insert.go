@@ -47,7 +47,9 @@ func rowIDs(id network.Identity) func(row int) int64 {
 }
 
 var flowColumns = []string{"id", "tap", "start_us", "end_us", "src", "dst", "src_port", "dst_port", "proto", "vlan", "inner_vlan",
-	"src_mac", "dst_mac", "src_packets", "dst_packets", "src_bytes", "dst_bytes", "src_flags", "dst_flags", "state", "app", "ended", "seed"}
+	"src_mac", "dst_mac", "src_packets", "dst_packets", "src_bytes", "dst_bytes", "src_flags", "dst_flags", "state", "app", "ended", "seed",
+	"tunnel", "tunnel_id", "src_ttl", "dst_ttl", "client_rtt_us", "server_rtt_us", "src_retrans", "dst_retrans",
+	"src_zero_windows", "dst_zero_windows", "fingerprint"}
 
 func insertFlows(ctx context.Context, tx *database.Tx, r *network.Report, id func(int) int64) error {
 	_, err := tx.CopyIn(ctx, "flows", flowColumns, len(r.Flows), func(i int) []any {
@@ -55,7 +57,9 @@ func insertFlows(ctx context.Context, tx *database.Tx, r *network.Report, id fun
 		return []any{id(i), string(r.Tap), f.Start.UnixMicro(), f.End.UnixMicro(), database.Addr16(f.Source), database.Addr16(f.Dest),
 			int64(f.SrcPort), int64(f.DstPort), int64(f.Proto), int64(f.VLAN), int64(f.InnerVLAN), mac(f.SrcMAC), mac(f.DstMAC),
 			int64(f.SrcPkts), int64(f.DstPkts), int64(f.SrcBytes), int64(f.DstBytes), int64(f.SrcFlags), int64(f.DstFlags),
-			int64(f.State), f.App, truth(f.Ended), int64(r.Seed)}
+			int64(f.State), f.App, truth(f.Ended), int64(r.Seed),
+			int64(f.Tunnel), int64(f.TunnelID), int64(f.SrcTTL), int64(f.DstTTL), f.ClientRTT.Microseconds(), f.ServerRTT.Microseconds(),
+			int64(f.SrcRetrans), int64(f.DstRetrans), int64(f.SrcZeroWin), int64(f.DstZeroWin), f.Fingerprint}
 	})
 	return err
 }

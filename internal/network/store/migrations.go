@@ -7,6 +7,7 @@ func Migrations() []database.Migration {
 	return []database.Migration{
 		{Name: "store/0001_telemetry", SQL: telemetry},
 		{Name: "store/0002_rollups", SQL: rollups},
+		{Name: "store/0003_flow_columns", SQL: flowTransport},
 		{Name: "store/0004_tls_columns", SQL: tlsHandshake},
 		{Name: "store/0005_records", SQL: recordTables()},
 		{Name: "store/0006_dns_columns", SQL: dnsMore},
@@ -124,6 +125,22 @@ ALTER TABLE dns_queries ADD COLUMN recursion SMALLINT NOT NULL DEFAULT 0;
 ALTER TABLE dns_queries ADD COLUMN authenticated SMALLINT NOT NULL DEFAULT 0;
 ALTER TABLE dns_queries ADD COLUMN subnet TEXT NOT NULL DEFAULT '';
 CREATE INDEX dns_queries_domain ON dns_queries (domain, time_us);
+`
+
+// flowTransport is what flows tell of tunnels and of TCP. Rows from before have
+// zeros: not seen. Round trips are µs.
+const flowTransport = `
+ALTER TABLE flows ADD COLUMN tunnel SMALLINT NOT NULL DEFAULT 0;
+ALTER TABLE flows ADD COLUMN tunnel_id BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE flows ADD COLUMN src_ttl SMALLINT NOT NULL DEFAULT 0;
+ALTER TABLE flows ADD COLUMN dst_ttl SMALLINT NOT NULL DEFAULT 0;
+ALTER TABLE flows ADD COLUMN client_rtt_us BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE flows ADD COLUMN server_rtt_us BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE flows ADD COLUMN src_retrans BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE flows ADD COLUMN dst_retrans BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE flows ADD COLUMN src_zero_windows BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE flows ADD COLUMN dst_zero_windows BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE flows ADD COLUMN fingerprint TEXT NOT NULL DEFAULT '';
 `
 
 // traffic_minutes holds differences: a row per report, minute and application,

@@ -29,6 +29,7 @@ type FlowQuery struct {
 	Port     uint16       // source or destination
 	Proto    network.Proto
 	App      string
+	Tunnel   network.Tunnel
 	Tap      network.TapID
 	Limit    int
 	Before   Cursor
