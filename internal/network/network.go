@@ -47,6 +47,8 @@ type Health struct {
 	SpoolBytes   uint64  `json:"spool_bytes"`
 	SpoolDropped uint64  `json:"spool_dropped"` // reports that the spool's bounds pushed out, since the tap started
 	RingBytes    uint64  `json:"ring_bytes"`
+
+	Parsers []ParserHealth `json:"parsers,omitempty"` // those that did something
 }
 
 // Ledger accounts for every packet of one interface (or file) in one report:

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -441,7 +442,7 @@ func TestTaps(t *testing.T) {
 		}
 		a, b := taps[0], taps[1]
 		received := newer.Interfaces[0].Received + older.Interfaces[0].Received
-		if a.Reports != 2 || a.Health != newer.Health || !a.LastEnd.Equal(newer.End) || !a.LastReport.Equal(r.now) || a.Loss.Received != int64(received) || a.LossPercent <= 0 {
+		if a.Reports != 2 || !reflect.DeepEqual(a.Health, newer.Health) || !a.LastEnd.Equal(newer.End) || !a.LastReport.Equal(r.now) || a.Loss.Received != int64(received) || a.LossPercent <= 0 {
 			t.Errorf("tap a is %+v", a)
 		}
 		if a.LastGap == nil || a.LastGap.Sequence != 8 || !a.LastGap.From.Equal(older.Gap.From) {

@@ -171,6 +171,8 @@ func (p *parser) health(n protowire.Number, v uint64, b []byte) (err error) {
 		}
 	case 3, 4, 5, 6, 7, 8, 9:
 		*[...]*uint64{&h.MemoryBytes, &h.FlowsActive, &h.FlowsMax, &h.SpoolReports, &h.SpoolBytes, &h.SpoolDropped, &h.RingBytes}[n-3] = v
+	case fieldHealthParsers:
+		return p.parserHealth(b)
 	}
 	return err
 }

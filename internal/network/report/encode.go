@@ -145,7 +145,7 @@ func (e *Encoder) health(h *network.Health) []byte {
 	for i, v := range [...]uint64{h.MemoryBytes, h.FlowsActive, h.FlowsMax, h.SpoolReports, h.SpoolBytes, h.SpoolDropped, h.RingBytes} {
 		m = appendUint(m, protowire.Number(i+3), v)
 	}
-	return m
+	return e.appendParsers(m, h.Parsers)
 }
 
 func (e *Encoder) ledger(l *network.Ledger) []byte {
