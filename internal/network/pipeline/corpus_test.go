@@ -125,7 +125,7 @@ func TestCorpusLedger(t *testing.T) {
 				t.Errorf("received %d packets, %d bytes; the file has %d, %d", sum.Received, sum.Bytes, packets, bytes)
 			}
 			c := p.Counters()
-			frames := c.OtherTypes
+			frames := c.OtherTypes + c.WiFi.Frames - c.WiFi.Aggregated
 			for _, n := range c.EtherTypes {
 				frames += n
 			}
@@ -136,8 +136,8 @@ func TestCorpusLedger(t *testing.T) {
 			for _, n := range c.Malformed {
 				reasons += n
 			}
-			if reasons+c.Panics != sum.Malformed || c.Panics != 0 {
-				t.Errorf("malformed %d, reasons %v, panics %d", sum.Malformed, c.Malformed, c.Panics)
+			if reasons += c.WiFi.Malformed; reasons+c.Panicked != sum.Malformed || c.Panicked != 0 {
+				t.Errorf("malformed %d, reasons %v, panics %d", sum.Malformed, c.Malformed, c.Panicked)
 			}
 			if flowBytes > sum.Bytes {
 				t.Errorf("%d bytes in flows, %d in all", flowBytes, sum.Bytes)

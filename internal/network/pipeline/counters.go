@@ -2,7 +2,9 @@ package pipeline
 
 import (
 	"maps"
+	"slices"
 
+	"github.com/rind-project/rind/internal/network"
 	"github.com/rind-project/rind/internal/network/flow"
 	"github.com/rind-project/rind/internal/network/packet"
 )
@@ -13,21 +15,24 @@ const maxEtherTypes = 64
 // Counters are what the ledger does not say, since the pipeline was made.
 type Counters struct {
 	Malformed  [packet.StatusCount]uint64 // by reason
-	Panics     uint64                     // packets on which a parser panicked
+	Panicked   uint64                     // packets that are malformed because a parser panicked on them
 	EtherTypes map[uint16]uint64          // frames that are not IP; 802.3 frames are 0
 	OtherTypes uint64                     // the same, of types that found the map full
+	WiFi       WiFiCounters               // of 802.11 link types
 	Fragments  uint64                     // IP fragments, all summarised
 	Flows      flow.Stats
 
-	DNSMalformed uint64 // payloads on port 53 that are no DNS message
-	DNSPushed    uint64 // questions reported early, because too many waited
-	DNSOver      uint64 // records left out of a report that was full
-	TLSMalformed uint64 // ClientHellos that could not be read
-	TLSOver      uint64 // as DNSOver
+	Parsers   []ParserCounters // by name
+	Streams   int              // TCP connections that are followed
+	HeldBytes int              // what is reserved for their segments
+}
 
-	StreamGaps     uint64 // TCP streams given up: a segment was missing
-	StreamsRefused uint64 // no room to put segments together
-	StreamsStale   uint64 // given up: nothing more came
+// WiFiCounters count the frames of 802.11 link types that are in no flow and
+// not among the EtherTypes, and what is in flows beyond one packet per frame.
+type WiFiCounters struct {
+	Frames     uint64 // management and control frames, and data that cannot be read
+	Malformed  uint64
+	Aggregated uint64 // packets beyond the first of an aggregated frame, which the ledger does not count
 }
 
 func (c *Counters) frame(typ uint16) {
@@ -46,10 +51,41 @@ func (p *Pipeline) publish() {
 	c := p.counters
 	c.EtherTypes = maps.Clone(c.EtherTypes)
 	c.Flows = p.table.Stats()
-	c.DNSPushed = p.matcher.Pushed()
+	c.Parsers = p.parserCounters()
+	c.Streams, c.HeldBytes = p.streams.Stats()
 	p.shown.Store(&c)
 }
 
 // Counters returns the counters as they were at the last cut. It may be
 // called by any goroutine; the map is not to be changed.
 func (p *Pipeline) Counters() Counters { return *p.shown.Load() }
+
+// parserCounters sums the counters by the parser's name: one may have an
+// entry for TCP and one for UDP.
+func (p *Pipeline) parserCounters() []ParserCounters {
+	out := make([]ParserCounters, 0, len(p.parsers))
+	add := func(name string, c *ParserCounters) {
+		i := slices.IndexFunc(out, func(o ParserCounters) bool { return o.Name == name })
+		if i < 0 {
+			i = len(out)
+			out = append(out, ParserCounters{Name: name})
+		}
+		out[i].add(c)
+	}
+	for i := range p.parsers {
+		add(p.parsers[i].name, &p.parsers[i].counters)
+	}
+	return out
+}
+
+// parserHealth is the same in short, of the parsers that did something.
+func (p *Pipeline) parserHealth() (out []network.ParserHealth) {
+	for _, c := range p.parserCounters() {
+		h := network.ParserHealth{Name: c.Name, Recognised: c.Recognised, Transactions: c.Transactions, LeftOut: c.LeftOut,
+			Malformed: c.Malformed, Panics: c.Panics, GivenUp: c.Gaps + c.Full + c.NoRoom + c.Pushed + c.Stale}
+		if h != (network.ParserHealth{Name: c.Name}) {
+			out = append(out, h)
+		}
+	}
+	return out
+}

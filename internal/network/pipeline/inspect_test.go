@@ -12,7 +12,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rind-project/rind/internal/network"
-	"github.com/rind-project/rind/internal/network/flow"
 	"github.com/rind-project/rind/internal/network/packet"
 	"github.com/rind-project/rind/internal/network/packet/packettest"
 )
@@ -23,6 +22,7 @@ type talk struct {
 	c, s   netip.AddrPort
 	at     int64
 	frames uint64
+	next   [2]uint32 // sequence numbers that the other side acknowledges
 }
 
 func newTalk(cfg Config, port uint16) *talk {
@@ -42,10 +42,12 @@ func (k *talk) frame(f packettest.Frame) {
 }
 
 func (k *talk) tcp(up bool, seq uint32, payload []byte) {
-	f := packettest.Frame{Src: k.c, Dst: k.s, Proto: 6, Flags: packet.ACK, Seq: seq, Payload: payload}
+	f := packettest.Frame{Src: k.c, Dst: k.s, Proto: 6, Flags: packet.ACK, Seq: seq, Ack: k.next[1], Payload: payload}
+	side := 0
 	if !up {
-		f.Src, f.Dst = k.s, k.c
+		f.Src, f.Dst, f.Ack, side = k.s, k.c, k.next[0], 1
 	}
+	k.next[side] = seq + uint32(len(payload))
 	k.frame(f)
 }
 
@@ -56,15 +58,20 @@ func (k *talk) end(t *testing.T) network.Report {
 	if l := r.Interfaces[0]; !l.Balanced() || l.Received != k.frames {
 		t.Errorf("%d frames, ledger %+v", k.frames, l)
 	}
-	for i := range k.p.streams.all {
-		if k.p.streams.all[i].inUse {
-			t.Errorf("stream %d is not released", i)
-		}
-	}
-	if len(k.p.streams.spare) != len(k.p.streams.blocks) {
-		t.Errorf("%d of %d blocks are free", len(k.p.streams.spare), len(k.p.streams.blocks))
+	if n, used := k.p.streams.Stats(); n != 0 || used != 0 {
+		t.Errorf("%d streams are not closed, %d bytes are held", n, used)
 	}
 	return r
+}
+
+// parser returns the counters of a parser up to the last cut.
+func (k *talk) parser(name string) ParserCounters {
+	for _, c := range k.p.Counters().Parsers {
+		if c.Name == name {
+			return c
+		}
+	}
+	return ParserCounters{}
 }
 
 // pieces cuts b at random places.
@@ -100,68 +107,28 @@ func TestHelloOverSegments(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			k := newTalk(Config{}, 4430)
+			k.next[1] = 1
 			for _, r := range c.ranges {
 				k.tcp(true, 0xffffff00+uint32(r[0]), hello[r[0]:r[1]]) // the sequence numbers wrap
-				k.tcp(false, 1, []byte("something from the other side"))
+				k.tcp(false, 1, nil)
 			}
 			r := k.end(t)
-			if len(r.TLS) != c.want || k.p.counters.StreamGaps != c.gaps {
-				t.Fatalf("%d hellos, %d gaps", len(r.TLS), k.p.counters.StreamGaps)
+			if len(r.TLS) != c.want || k.parser("tls").Gaps != c.gaps {
+				t.Fatalf("%d hellos, %+v", len(r.TLS), k.parser("tls"))
 			}
 			if r.Flows[0].App != "tls" {
 				t.Errorf("application %q", r.Flows[0].App)
 			}
 			if c.want == 1 {
 				want := network.TLSHello{Time: r.TLS[0].Time, Client: k.c.Addr(), Server: k.s.Addr(), SrcPort: 40000,
-					DstPort: 4430, SNI: "host.example.net", ALPN: []string{"h2"}, Version: 0x304}
+					DstPort: 4430, Proto: network.TCP, SNI: "host.example.net", ALPN: []string{"h2"}, Version: 0x304, Offered: "1.3,1.2",
+					JA3: r.TLS[0].JA3, JA4: r.TLS[0].JA4}
 				addrs := cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
 				if diff := cmp.Diff(want, r.TLS[0], addrs); diff != "" {
 					t.Error(diff)
 				}
 			}
 		})
-	}
-}
-
-func TestHelloThatNeverEnds(t *testing.T) {
-	t.Parallel()
-	k := newTalk(Config{}, 443)
-	head := []byte{22, 3, 1, 0x40, 0, 1, 0, 0x3f, 0xfa}
-	k.tcp(true, 0, head)
-	for seq := uint32(len(head)); seq < 100_000; seq += 1000 {
-		k.tcp(true, seq, make([]byte, 1000))
-	}
-	if r := k.end(t); len(r.TLS) != 0 || k.p.counters.TLSMalformed != 1 {
-		t.Errorf("%d hellos, %+v", len(r.TLS), k.p.counters)
-	}
-}
-
-// TestHalfHellosCannotTakeAllBlocks begins more ClientHellos than there is
-// room for, and one that is whole some time later.
-func TestHalfHellosCannotTakeAllBlocks(t *testing.T) {
-	t.Parallel()
-	k := newTalk(Config{}, 443)
-	k.p = New(Config{})
-	hello := packettest.ClientHello("late.example.net")
-	half := packettest.Frame{Dst: k.s, Proto: 6, Flags: packet.ACK, Payload: hello[:100]}
-	for i := range maxBlocks + 100 {
-		half.Src = netip.AddrPortFrom(k.c.Addr(), uint16(1024+i))
-		k.frame(half)
-	}
-	if n := k.p.counters.StreamsRefused; n != 100 {
-		t.Errorf("%d streams were refused", n)
-	}
-	k.at += 20e9
-	k.p.Cut(time.Unix(0, k.at))
-	k.frames = 0
-	k.tcp(true, 0, hello[:100])
-	k.tcp(true, 100, hello[100:])
-	half.Payload = hello[100:]
-	half.Seq = 100
-	half.Src = netip.AddrPortFrom(k.c.Addr(), 1024)
-	k.frame(half) // the rest of one that was given up
-	if r := k.end(t); len(r.TLS) != 1 || k.p.counters.StreamsStale != maxBlocks {
-		t.Errorf("%d hellos, %d streams given up", len(r.TLS), k.p.counters.StreamsStale)
 	}
 }
 
@@ -182,6 +149,7 @@ func TestDNSOverTCP(t *testing.T) {
 	for seed := range uint64(20) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		k := newTalk(Config{}, 53)
+		k.next[1] = 1000
 		for i, part := range []struct {
 			up bool
 			b  []byte
@@ -227,34 +195,9 @@ func TestUnansweredQuestionCrossesReports(t *testing.T) {
 	}
 }
 
-// TestPanicInParser has the parser panic on every third payload.
-func TestPanicInParser(t *testing.T) {
-	t.Parallel()
-	k := newTalk(Config{}, 9999)
-	n := 0
-	k.p.inspect = func(*flow.Record, int) {
-		if n++; n%3 == 0 {
-			panic("a defect in a parser")
-		}
-	}
-	for i := range 30 {
-		f := packettest.Frame{Src: netip.AddrPortFrom(k.c.Addr(), uint16(1024+i)), Dst: k.s, Proto: 17, Payload: []byte("x")}
-		k.frame(f)
-		k.frame(f)
-	}
-	r := k.end(t)
-	l, inFlows := r.Interfaces[0], uint64(0)
-	for _, f := range r.Flows {
-		inFlows += f.SrcPkts + f.DstPkts
-	}
-	if l.Malformed != k.p.Counters().Panics || l.Malformed < 15 || inFlows != l.Summarised {
-		t.Errorf("%+v, %d packets in flows, %d panics", l, inFlows, k.p.Counters().Panics)
-	}
-}
-
 func TestCapsOfAReport(t *testing.T) {
 	t.Parallel()
-	k := newTalk(Config{MaxDNS: 10, MaxTLS: 5, MaxText: 1 << 20}, 53)
+	k := newTalk(Config{MaxRows: 10, MaxText: 1 << 20}, 53)
 	hello := packettest.ClientHello("a.example")
 	for i := range 40 {
 		src := netip.AddrPortFrom(k.c.Addr(), uint16(2000+i))
@@ -262,16 +205,16 @@ func TestCapsOfAReport(t *testing.T) {
 		k.frame(packettest.Frame{Src: src, Dst: netip.AddrPortFrom(k.s.Addr(), 443), Proto: 6, Flags: 16, Payload: hello})
 	}
 	r := k.end(t)
-	if c := k.p.Counters(); len(r.DNS) != 10 || c.DNSOver != 30 || len(r.TLS) != 5 || c.TLSOver != 35 {
-		t.Errorf("%d and %d records, %+v", len(r.DNS), len(r.TLS), c)
+	if d, h := k.parser("dns"), k.parser("tls"); len(r.DNS) != 10 || d.LeftOut != 30 || len(r.TLS) != 10 || h.LeftOut != 30 || h.Transactions != 10 {
+		t.Errorf("%d and %d records, %+v, %+v", len(r.DNS), len(r.TLS), d, h)
 	}
 	k = newTalk(Config{MaxText: 1000}, 53)
 	for i := range 40 {
 		k.frame(packettest.Frame{Src: k.c, Dst: k.s, Proto: 17, Payload: packettest.Query(uint16(i), strings.Repeat("a", 50)+fmt.Sprint(i+10), 1)})
 	}
 	r = k.end(t)
-	if c := k.p.Counters(); len(r.DNS) != 19 || c.DNSOver != 21 {
-		t.Errorf("%d records, %d over", len(r.DNS), c.DNSOver)
+	if c := k.parser("dns"); len(r.DNS) != 19 || c.LeftOut != 21 {
+		t.Errorf("%d records, %+v", len(r.DNS), c)
 	}
 }
 
@@ -288,7 +231,7 @@ func TestLedgerTerms(t *testing.T) {
 	arp := packettest.ARP()
 	k.p.Packet(k.at, packet.LinkEthernet, arp, 60)
 	k.p.Packet(k.at, packet.LinkEthernet, arp[:20], 20)
-	k.p.Packet(k.at, packet.LinkRadiotap, arp, 42)
+	k.p.Packet(k.at, 250, arp, 42)
 	k.p.ReceivedKernelDrops(5)
 	k.frames += 3 + 5
 	r := k.end(t)
@@ -348,7 +291,7 @@ func FuzzPackets(f *testing.F) {
 			n++
 		}
 		r := p.Finish(time.Unix(1000, 0))
-		if l := r.Interfaces[0]; !l.Balanced() || l.Received != n || p.Counters().Panics != 0 {
+		if l := r.Interfaces[0]; !l.Balanced() || l.Received != n || p.Counters().Panicked != 0 {
 			t.Errorf("%d packets, %+v, %+v", n, l, p.Counters())
 		}
 	})

@@ -14,32 +14,38 @@ import (
 	"github.com/rind-project/rind/internal/network/capture"
 	"github.com/rind-project/rind/internal/network/flow"
 	"github.com/rind-project/rind/internal/network/packet"
-	"github.com/rind-project/rind/internal/network/packet/dns"
-	"github.com/rind-project/rind/internal/network/packet/tls"
+	"github.com/rind-project/rind/internal/network/packet/neighbor"
+	"github.com/rind-project/rind/internal/network/packet/parse"
+	"github.com/rind-project/rind/internal/network/packet/wifi"
+	"github.com/rind-project/rind/internal/network/pipeline/reassembly"
 )
 
 // Config holds a pipeline's limits. Zero values stand for the defaults.
 type Config struct {
-	Interface string        // name in the ledger
-	Seed      uint16        // Community ID seed, stated in the report
-	MaxFlows  int           // flows held at once (262,144)
-	MaxDNS    int           // DNS records in one report (65,536); later ones are counted and left out
-	MaxTLS    int           // ClientHellos in one report (65,536); likewise
-	MaxText   int           // bytes of different names in one report (16 MiB); likewise
-	Timeouts  flow.Timeouts // idle times
-	Log       *slog.Logger  // where a parser's panic is told, once
+	Interface   string        // name in the ledger
+	Seed        uint16        // Community ID seed, stated in the report
+	MaxFlows    int           // flows held at once (262,144)
+	MaxRows     int           // rows of each kind in one report (65,536); later ones are counted and left out
+	MaxText     int           // bytes of different texts in one report (16 MiB); likewise
+	MaxFlowRows int           // rows of one flow in one report (1,000; at most 65,535); likewise
+	MaxStreams  int           // TCP connections followed at once (8,192); the one that was silent longest makes way
+	MaxHeld     int           // bytes of their segments held (16 MiB); likewise
+	Timeouts    flow.Timeouts // idle times
+	Settings    Settings      // at the beginning
+	Quarantine  *Quarantine   // takes the packets on which a parser panicked; nil keeps none
+	Log         *slog.Logger  // where a parser's panic is told, once
 }
 
 func (c Config) orDefaults() Config {
-	if c.MaxDNS <= 0 {
-		c.MaxDNS = 65536
+	set := func(v *int, def int) {
+		if *v <= 0 {
+			*v = def
+		}
 	}
-	if c.MaxTLS <= 0 {
-		c.MaxTLS = 65536
-	}
-	if c.MaxText <= 0 {
-		c.MaxText = 16 << 20
-	}
+	set(&c.MaxRows, 65536)
+	set(&c.MaxText, 16<<20)
+	set(&c.MaxFlowRows, 1000)
+	c.MaxFlowRows = min(c.MaxFlowRows, 0xffff)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -53,22 +59,31 @@ type Pipeline struct {
 	pkt     packet.Packet
 	frags   *flow.Fragments
 	table   *flow.Table
-	matcher *dns.Matcher
-	message dns.Message
-	hello   tls.Hello
-	streams *streams
+	out     *parse.Out
+	streams *reassembly.Store
 
-	// inspect looks into payloads; tests put a failing one in its place.
-	inspect func(r *flow.Record, side int)
-	rec     *flow.Record // of the packet in hand
-	side    int
+	parsers  []parser // the first is none
+	tcp, udp recogniser
+	tls      uint8 // of ErrTLS
+	frames   frames
+	settings atomic.Pointer[Settings] // to be applied at the next cut
+
+	// What is in hand, for when a parser panics.
+	rec    *flow.Record
+	side   int
+	conn   *reassembly.Conn
+	cur    uint8
+	link   packet.LinkType
+	data   []byte
+	wire   int
+	before [2]uint64 // rows added, and left out, when the parser was called
+	rows   uint32    // of a UDP flow
+	rowsOf uint32    // which report those are of
+	report uint32    // number of this report, from 1, in 15 bits
 
 	ledger   network.Ledger
 	counters Counters
 	shown    atomic.Pointer[Counters]
-	dns      []network.DNSQuery
-	tls      []network.TLSHello
-	texts    texts
 	start    time.Time // of this report; zero before the first packet
 	latest   int64     // the latest packet's time
 	flows    int       // in the last report
@@ -78,11 +93,20 @@ var _ capture.Handler = (*Pipeline)(nil)
 
 // New makes a pipeline and reserves its tables.
 func New(cfg Config) *Pipeline {
+	tcp, udp := protocols()
+	return newPipeline(cfg, tcp, udp)
+}
+
+// newPipeline makes one with other parsers, as tests do.
+func newPipeline(cfg Config, tcp, udp []protocol) *Pipeline {
 	cfg = cfg.orDefaults()
-	p := &Pipeline{cfg: cfg, frags: flow.NewFragments(), streams: newStreams(), texts: newTexts(cfg.MaxText)}
-	p.table = flow.New(flow.Config{MaxFlows: cfg.MaxFlows, Timeouts: cfg.Timeouts, Release: p.streams.release})
-	p.matcher = dns.NewMatcher(p.keepDNS)
-	p.inspect = p.payload
+	p := &Pipeline{cfg: cfg, frags: flow.NewFragments(), out: parse.NewOut(cfg.MaxRows, cfg.MaxText), report: 1}
+	p.out.MaxFlow = uint32(cfg.MaxFlowRows)
+	p.streams = reassembly.New(reassembly.Config{MaxConns: cfg.MaxStreams, MaxBytes: cfg.MaxHeld, Close: p.pushedOut})
+	p.table = flow.New(flow.Config{MaxFlows: cfg.MaxFlows, Timeouts: cfg.Timeouts, Release: p.release})
+	p.setParsers(tcp, udp)
+	p.Configure(cfg.Settings)
+	p.apply()
 	p.counters.EtherTypes = map[uint16]uint64{}
 	p.ledger.Interface = cfg.Interface
 	p.publish()
@@ -105,7 +129,16 @@ func (p *Pipeline) Packet(ts int64, link packet.LinkType, data []byte, wireLen i
 			p.start = time.Unix(0, ts).UTC()
 		}
 	}
-	status := p.decoder.Decode(link, data, wireLen, &p.pkt)
+	p.link, p.data, p.wire = link, data, wireLen
+	if wifi.Link(link) && !p.parsers[p.frames.air].off {
+		p.radioFrame(ts, link, data, wireLen)
+		return
+	}
+	p.take(ts, p.decoder.Decode(link, data, wireLen, &p.pkt))
+}
+
+// take puts the packet in hand where its status says.
+func (p *Pipeline) take(ts int64, status packet.Status) {
 	p.pkt.Time = ts
 	switch status {
 	case packet.IP:
@@ -115,6 +148,7 @@ func (p *Pipeline) Packet(ts int64, link packet.LinkType, data []byte, wireLen i
 		}
 	case packet.Frame:
 		p.counters.frame(p.pkt.EtherType)
+		p.frame()
 	default:
 		p.ledger.Malformed++
 		p.counters.Malformed[status]++
@@ -134,12 +168,49 @@ func (p *Pipeline) count() bool {
 	if r == nil {
 		return false
 	}
-	if !r.Done && len(p.pkt.Payload) > 0 {
-		p.rec, p.side = r, side
-		p.inspect(r, side)
-		p.rec = nil
+	if r.Done && (p.pkt.TCPFlags&packet.SYN == 0 || p.pkt.Proto != uint8(network.TCP)) {
+		return true
 	}
+	p.rec, p.side = r, side
+	switch network.Proto(p.pkt.Proto) {
+	case network.TCP:
+		p.segment(r, side)
+	case network.UDP:
+		p.datagram(r, side)
+	case network.ICMPv6:
+		if !neighbor.IsND(uint8(p.pkt.SrcPort)) {
+			r.Done = true
+		} else if !p.pkt.Fragment {
+			p.readFrame(p.frames.nd)
+		}
+	default:
+		r.Done = true
+	}
+	p.rec = nil
 	return true
+}
+
+// enter begins a call of a parser, whose rows count for the flow that has had
+// so many in the report given; leave ends it.
+func (p *Pipeline) enter(i uint8, rows, report *uint32) *parser {
+	if *report != p.report {
+		*rows, *report = 0, p.report
+	}
+	p.out.Flow, p.cur = rows, i
+	p.before = [2]uint64{p.out.Rows, p.out.Over}
+	return &p.parsers[i]
+}
+
+func (p *Pipeline) leave(a *parser) {
+	a.counters.Transactions += p.out.Rows - p.before[0]
+	a.counters.LeftOut += p.out.Over - p.before[1]
+	p.out.Flow, p.cur = nil, unknown
+}
+
+// session says who talks to whom in the flow.
+func (p *Pipeline) session(r *flow.Record, client int, at int64) {
+	r.Session(&p.out.Session, client)
+	p.out.Session.Time = time.Unix(0, at).UTC()
 }
 
 // rescue keeps the tap alive when a parser panics. The packet is taken out of
@@ -149,17 +220,31 @@ func (p *Pipeline) rescue() {
 	if cause == nil {
 		return
 	}
-	if p.counters.Panics == 0 {
-		p.cfg.Log.Error("a parser panicked; the packet is counted as malformed",
-			"interface", p.cfg.Interface, "cause", cause, "stack", string(debug.Stack()))
-	}
-	p.counters.Panics++
+	i := p.cur
+	p.panicked(cause)
+	p.cfg.Quarantine.Keep(p.parsers[i].name, p.latest, p.link, p.data, p.wire)
 	p.ledger.Malformed++
+	p.counters.Panicked++
+	if c := p.conn; c != nil {
+		c.Stream, p.conn = nil, nil // it is not used again
+		p.streams.Close(c)
+	}
 	if p.rec != nil {
 		p.table.Undo(p.rec, p.side, &p.pkt)
 		p.rec.Done = true
 		p.rec = nil
 	}
+}
+
+// panicked counts a parser's panic, and tells of the first.
+func (p *Pipeline) panicked(cause any) {
+	a := &p.parsers[p.cur]
+	if a.counters.Panics == 0 {
+		p.cfg.Log.Error("a parser panicked; one flow is not looked into any more",
+			"interface", p.cfg.Interface, "parser", a.name, "cause", cause, "stack", string(debug.Stack()))
+	}
+	a.counters.Panics++
+	p.leave(a)
 }
 
 // ReceivedKernelDrops adds n packets that the kernel received and dropped
@@ -202,20 +287,45 @@ func (p *Pipeline) cut(end time.Time, last bool) network.Report {
 		r.Flows = make([]network.Flow, 0, p.flows+p.flows/8)
 	}
 	if last {
-		p.matcher.Flush()
 		p.table.Finish(keep)
 	} else {
-		p.matcher.Expire(end.UnixNano())
 		p.table.Report(end, keep)
 	}
-	p.counters.StreamsStale += p.streams.expire(end.UnixNano())
-	r.DNS, r.TLS, r.Interfaces = p.dns, p.tls, []network.Ledger{p.ledger}
+	p.streams.Expire(end.UnixNano())
+	p.sums(end, last)
+	p.out.CutInto(&r)
+	r.Interfaces = []network.Ledger{p.ledger}
+	r.Health.Parsers = p.parserHealth()
 	stats := p.table.Stats()
 	r.Health.FlowsActive, r.Health.FlowsMax = stats.Active, stats.Max
-	p.flows, p.dns, p.tls = len(r.Flows), nil, nil
+	p.flows = len(r.Flows)
 	p.ledger = network.Ledger{Interface: p.cfg.Interface}
-	p.texts.clear()
 	p.start = r.End
+	p.report = p.report%maxReport + 1
+	p.apply()
 	p.publish()
 	return r
+}
+
+// sums has the parsers that keep rows until a report is closed put them into
+// it. One that panics loses what it kept.
+func (p *Pipeline) sums(end time.Time, last bool) {
+	for i := range p.parsers {
+		if c := p.parsers[i].sums; c != nil {
+			p.sum(uint8(i), c, end, last)
+		}
+	}
+}
+
+func (p *Pipeline) sum(i uint8, c parse.Cutter, end time.Time, last bool) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			p.panicked(cause)
+		}
+	}()
+	none := uint32(0)
+	a := p.enter(i, &none, &none)
+	p.out.Flow = nil // these are of many flows
+	c.Cut(p.out, end, last)
+	p.leave(a)
 }

@@ -22,6 +22,8 @@ type Config struct {
 	Report     Report      `yaml:"report"`
 	Flow       Flow        `yaml:"flow"`
 	Metrics    Metrics     `yaml:"metrics"`
+	Parsers    Parsers     `yaml:"parsers"`
+	Quarantine Quarantine  `yaml:"quarantine"`
 }
 
 // Node says where reports go.
@@ -70,11 +72,12 @@ type Metrics struct {
 // DefaultConfig returns the configuration of a tap that was told nothing.
 func DefaultConfig() Config {
 	return Config{
-		DataDir: "/var/lib/rind-tap",
-		Spool:   Spool{MaxBytes: 1 << 30, MaxAge: 7 * 24 * time.Hour},
-		Capture: Capture{Workers: 1, RingBytes: 64 << 20, Promiscuous: true},
-		Report:  Report{Interval: 10 * time.Second},
-		Flow:    Flow{MaxFlows: 262_144},
+		DataDir:    "/var/lib/rind-tap",
+		Spool:      Spool{MaxBytes: 1 << 30, MaxAge: 7 * 24 * time.Hour},
+		Capture:    Capture{Workers: 1, RingBytes: 64 << 20, Promiscuous: true},
+		Report:     Report{Interval: 10 * time.Second},
+		Flow:       Flow{MaxFlows: 262_144},
+		Quarantine: Quarantine{MaxBytes: 16 << 20},
 	}
 }
 
@@ -89,6 +92,9 @@ func (c *Config) Validate() error {
 		return errs.New(errs.Invalid, "spool.max_bytes is less than 1MiB")
 	case c.Node.Token != "" && c.Node.TokenFile != "":
 		return errs.New(errs.Invalid, "node.token and node.token_file are both set: choose one")
+	}
+	if err := c.validateParsers(); err != nil {
+		return err
 	}
 	return c.validateCapture()
 }

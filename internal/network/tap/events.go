@@ -12,6 +12,9 @@ import (
 var (
 	joinedDesc    = prometheus.NewDesc("rind_tap_joined_frames_total", "Frames larger than the interface sends: segments that the card or the kernel joined (GRO, LRO, TSO). Each counts as one packet.", []string{"interface", "worker"}, nil)
 	malformedDesc = prometheus.NewDesc("rind_tap_malformed_total", "Malformed packets by interface and reason, up to the last report.", []string{"interface", "reason", "worker"}, nil)
+	parserDesc    = prometheus.NewDesc("rind_tap_parser_events_total", "What parsers did, by interface and parser, up to the last report.", []string{"interface", "parser", "event", "worker"}, nil)
+	heldDesc      = prometheus.NewDesc("rind_tap_stream_bytes", "Memory for TCP segments that wait for others, by interface, at the last report.", []string{"interface", "worker"}, nil)
+	streamsDesc   = prometheus.NewDesc("rind_tap_streams", "TCP connections that are followed, by interface, at the last report.", []string{"interface", "worker"}, nil)
 	eventDesc     = prometheus.NewDesc("rind_tap_pipeline_events_total", "What pipelines could not keep, read or take up, by interface, up to the last report.", []string{"interface", "event", "worker"}, nil)
 )
 
@@ -33,6 +36,9 @@ func (e *events) Describe(ch chan<- *prometheus.Desc) {
 	ch <- joinedDesc
 	ch <- malformedDesc
 	ch <- eventDesc
+	ch <- parserDesc
+	ch <- heldDesc
+	ch <- streamsDesc
 }
 
 // Collect implements prometheus.Collector.
@@ -57,11 +63,16 @@ func (w *worker) collect(ch chan<- prometheus.Metric, iface string) {
 		}
 	}
 	for event, n := range map[string]uint64{
-		"parser_panicked": c.Panics, "flow_evicted": c.Flows.Evicted, "flow_refused": c.Flows.Refused,
-		"dns_malformed": c.DNSMalformed, "dns_reported_early": c.DNSPushed, "dns_left_out": c.DNSOver,
-		"tls_malformed": c.TLSMalformed, "tls_left_out": c.TLSOver,
-		"stream_gap": c.StreamGaps, "stream_refused": c.StreamsRefused, "stream_stale": c.StreamsStale,
+		"parser_panicked": c.Panicked, "flow_evicted": c.Flows.Evicted, "flow_refused": c.Flows.Refused,
+		"wifi_frame": c.WiFi.Frames, "wifi_malformed": c.WiFi.Malformed, "wifi_aggregated": c.WiFi.Aggregated,
 	} {
 		ch <- prometheus.MustNewConstMetric(eventDesc, prometheus.CounterValue, float64(n), iface, event, worker)
 	}
+	for i := range c.Parsers {
+		for event, n := range c.Parsers[i].Events() {
+			ch <- prometheus.MustNewConstMetric(parserDesc, prometheus.CounterValue, float64(n), iface, c.Parsers[i].Name, event, worker)
+		}
+	}
+	ch <- prometheus.MustNewConstMetric(heldDesc, prometheus.GaugeValue, float64(c.HeldBytes), iface, worker)
+	ch <- prometheus.MustNewConstMetric(streamsDesc, prometheus.GaugeValue, float64(c.Streams), iface, worker)
 }

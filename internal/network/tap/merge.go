@@ -25,6 +25,7 @@ func join(parts []network.Report) *network.Report {
 		r.Seed = p.Seed
 		r.Health.FlowsActive += p.Health.FlowsActive
 		r.Health.FlowsMax += p.Health.FlowsMax
+		r.Health.AddParsers(p.Health.Parsers)
 		r.Interfaces = append(r.Interfaces, p.Interfaces...)
 		r.Flows = append(r.Flows, p.Flows...)
 		r.DNS = append(r.DNS, p.DNS...)

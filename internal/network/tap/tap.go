@@ -26,6 +26,7 @@ import (
 	"github.com/rind-project/rind/internal/base/pki"
 	"github.com/rind-project/rind/internal/network"
 	"github.com/rind-project/rind/internal/network/capture"
+	"github.com/rind-project/rind/internal/network/pipeline"
 	"github.com/rind-project/rind/internal/network/uplink"
 )
 
@@ -59,6 +60,8 @@ type Tap struct {
 	stations []*station
 	writer   *writer
 	metrics  *metrics
+
+	quarantine *pipeline.Quarantine // nil keeps no packets
 
 	started atomic.Bool
 	due     chan struct{} // a pipeline wants to be cut before its time
@@ -123,6 +126,7 @@ func (t *Tap) Start(ctx context.Context) error {
 		s := newStation(i, t.cfg, t.deps, t.metrics, t.due)
 		t.stations = append(t.stations, s)
 		for _, w := range s.workers {
+			w.pipe.Prepare(pipeline.Settings{Disabled: t.cfg.Parsers.Disabled}, t.quarantine)
 			t.metrics.events.add(i.Name, w)
 		}
 		t.working.Go(func() { s.run(running) })
@@ -144,6 +148,9 @@ func (t *Tap) open() (err error) {
 		return err
 	}
 	t.boot = newBoot(time.Now())
+	if t.quarantine, err = t.cfg.openQuarantine(); err != nil {
+		return err
+	}
 	if t.spool, err = OpenSpool(t.cfg, t.deps.Log); err != nil {
 		return err
 	}

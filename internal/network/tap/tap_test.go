@@ -238,7 +238,7 @@ func checkEvents(t *testing.T, reg *prometheus.Registry, by map[string]network.L
 	if err != nil {
 		t.Fatal(err)
 	}
-	malformed, events := map[string]uint64{}, 0
+	malformed, events, questions := map[string]uint64{}, 0, uint64(0)
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
 			switch f.GetName() {
@@ -246,6 +246,10 @@ func checkEvents(t *testing.T, reg *prometheus.Registry, by map[string]network.L
 				malformed[m.GetLabel()[0].GetValue()] += uint64(m.GetCounter().GetValue())
 			case "rind_tap_pipeline_events_total":
 				events++
+			case "rind_tap_parser_events_total": // labels are sorted: event, interface, parser, worker
+				if l := m.GetLabel(); l[0].GetValue() == "transaction" && l[2].GetValue() == "dns" {
+					questions += uint64(m.GetCounter().GetValue())
+				}
 			}
 		}
 	}
@@ -254,8 +258,11 @@ func checkEvents(t *testing.T, reg *prometheus.Registry, by map[string]network.L
 			t.Errorf("%s: %d packets are malformed for a reason, %d in the ledger", name, malformed[name], n)
 		}
 	}
-	if events != 22 {
-		t.Errorf("%d series of events, want 11 for each interface", events)
+	if events != 12 {
+		t.Errorf("%d series of events, want 6 for each interface", events)
+	}
+	if questions == 0 {
+		t.Error("no transaction of the DNS parser is counted")
 	}
 }
 

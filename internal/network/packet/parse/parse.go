@@ -31,6 +31,9 @@ const (
 // wants more before it takes any.
 const MaxBuffer = 16 << 10
 
+// minRoom is how many rows of a report have the next one reserve memory.
+const minRoom = 64
+
 // What a parser says of what it was given, beside nil.
 var (
 	// ErrDone says that nothing more of this flow is of interest.
@@ -126,8 +129,17 @@ func (o *Out) Cut() network.Records {
 	return r
 }
 
-// CutInto moves all that was found into a report and begins the next.
+// CutInto moves all that was found into a report and begins the next, with
+// room for as many rows of the kinds that are frequent.
 func (o *Out) CutInto(r *network.Report) {
 	r.DNS, r.TLS = o.DNS, o.TLS
 	r.Records = o.Cut()
+	o.DNS, o.TLS, o.Records.HTTP = room(r.DNS), room(r.TLS), room(r.Records.HTTP)
+}
+
+func room[T any](before []T) []T {
+	if len(before) < minRoom {
+		return nil
+	}
+	return make([]T, 0, len(before)+len(before)/8)
 }

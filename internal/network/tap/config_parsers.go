@@ -1,0 +1,40 @@
+package tap
+
+import (
+	"fmt"
+
+	"github.com/rind-project/rind/internal/base/config"
+	"github.com/rind-project/rind/internal/base/errs"
+	"github.com/rind-project/rind/internal/network/pipeline"
+)
+
+// Parsers says which parsers look into payloads.
+type Parsers struct {
+	Disabled []string `yaml:"disabled" help:"parsers that are switched off, by name"`
+}
+
+// Quarantine says where packets go on which a parser failed.
+type Quarantine struct {
+	Dir      string      `yaml:"dir" path:"true" help:"folder of packets on which a parser failed, each a capture file; empty keeps none"`
+	MaxBytes config.Size `yaml:"max_bytes" help:"size at which no more packets are kept there"`
+}
+
+// validateParsers says which name is no parser's, or what is wrong with the
+// quarantine.
+func (c *Config) validateParsers() error {
+	if err := (pipeline.Settings{Disabled: c.Parsers.Disabled}).Validate(); err != nil {
+		return fmt.Errorf("parsers.disabled: %w", err)
+	}
+	if c.Quarantine.Dir != "" && c.Quarantine.MaxBytes < 1<<16 {
+		return errs.New(errs.Invalid, "quarantine.max_bytes is %d: choose 64KiB or more, or leave quarantine.dir empty", c.Quarantine.MaxBytes)
+	}
+	return nil
+}
+
+// openQuarantine returns the folder of the configuration, or nil.
+func (c *Config) openQuarantine() (*pipeline.Quarantine, error) {
+	if c.Quarantine.Dir == "" {
+		return nil, nil
+	}
+	return pipeline.OpenQuarantine(c.Quarantine.Dir, int64(c.Quarantine.MaxBytes))
+}
