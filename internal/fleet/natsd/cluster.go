@@ -30,11 +30,15 @@ type Cluster struct {
 // rest.
 const maxRoutes = 64
 
-// Pace between the servers of a cluster: one that is cut off is noticed after
-// three pings.
+// Pace between the servers of a cluster: one that is cut off is noticed within
+// 48 seconds. Sooner, servers that have too much to do for a moment, such as to
+// take a whole fleet back, would be given up, and telling one another anew what
+// each of their clients listens to would be the greater part of their work. One
+// that has died is noticed at once.
 const (
-	routePing     = 5 * time.Second
-	routePingsOut = 2
+	routePing     = 8 * time.Second
+	routePingsOut = 4
+	routeWrite    = 30 * time.Second
 	routeRetries  = 120
 	leaveFor      = 4 * time.Second // in which a server that ends sends its clients away
 )
@@ -97,9 +101,9 @@ func (s *Server) clusterOptions(ctx context.Context, opts *server.Options) error
 	opts.Cluster = server.ClusterOpts{
 		Name: s.cfg.Cluster.Name, Host: host, Port: port,
 		TLSConfig: tls13(s.deps.RouteTLS), TLSTimeout: 30, AuthTimeout: 60,
-		PoolSize: 3, Compression: server.CompressionOpts{Mode: server.CompressionS2Auto},
+		PoolSize: 3, Compression: server.CompressionOpts{Mode: server.CompressionOff}, // a network is seldom what is short between servers
 		PingInterval: routePing, MaxPingsOut: routePingsOut, ConnectRetries: routeRetries, ConnectBackoff: true,
-		WriteDeadline: 10 * time.Second,
+		WriteDeadline: routeWrite,
 	}
 	opts.LameDuckGracePeriod, opts.LameDuckDuration = 200*time.Millisecond, leaveFor
 	for _, r := range s.cfg.Cluster.Routes {
