@@ -43,7 +43,7 @@ func (m *Message) visit(netbios bool, visit func(text []byte)) {
 	if m.at == 0 {
 		return
 	}
-	var text [4*maxName + maxShort]byte
+	text := &m.text
 	var name Name
 	off, kept := m.at, 0
 	for i := 0; i < m.answers && i < maxRecords && kept < MaxAnswers; i++ {

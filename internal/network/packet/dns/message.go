@@ -26,7 +26,8 @@ type Message struct {
 	body    []byte
 	at      int // where the answers begin; 0 is none
 	answers int
-	behind  int // records of the two sections behind the answers
+	text    [4*maxName + maxShort]byte // of the answer in hand
+	behind  int                        // records of the two sections behind the answers
 }
 
 // Parse reads header and first question. What stands behind is read by

@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/hkdf"
 	"crypto/sha256"
+	"errors"
 )
 
 // keys protect the client's Initial packets (RFC 9001 section 5).
@@ -37,26 +37,13 @@ func derive(version uint32, id []byte) (*keys, error) {
 	default:
 		salt = saltDraft23
 	}
-	secret, err := hkdf.Extract(sha256.New, id, []byte(salt))
-	if err != nil {
-		return nil, err
+	if len(id) > maxMessage {
+		return nil, errors.New("the connection id is too long")
 	}
-	if secret, err = expand(secret, "client in", 32); err != nil {
-		return nil, err
-	}
-	key, err := expand(secret, prefix+"key", 16)
-	if err != nil {
-		return nil, err
-	}
-	iv, err := expand(secret, prefix+"iv", 12)
-	if err != nil {
-		return nil, err
-	}
-	hp, err := expand(secret, prefix+"hp", 16)
-	if err != nil {
-		return nil, err
-	}
-	return newKeys(key, iv, hp)
+	secret := mac([]byte(salt), id) // HKDF-Extract (RFC 5869 section 2.2)
+	secret = expand(&secret, "client in", 32)
+	key, iv, hp := expand(&secret, prefix+"key", 16), expand(&secret, prefix+"iv", 12), expand(&secret, prefix+"hp", 16)
+	return newKeys(key[:16], iv[:12], hp[:16])
 }
 
 func newKeys(key, iv, hp []byte) (*keys, error) {
@@ -72,11 +59,31 @@ func newKeys(key, iv, hp []byte) (*keys, error) {
 	return k, err
 }
 
-// expand is HKDF-Expand-Label with an empty context (RFC 8446 section 7.1).
-func expand(secret []byte, label string, size int) ([]byte, error) {
-	label = "tls13 " + label
-	info := string([]byte{byte(size >> 8), byte(size), byte(len(label))}) + label + "\x00"
-	return hkdf.Expand(sha256.New, secret, info, size)
+// expand is HKDF-Expand-Label with an empty context (RFC 8446 section 7.1), of
+// which the first size bytes count: they are of one block.
+func expand(secret *[sha256.Size]byte, label string, size byte) [sha256.Size]byte {
+	var info [maxMessage]byte
+	b := append(info[:0], 0, size, byte(len("tls13 ")+len(label)))
+	b = append(append(append(b, "tls13 "...), label...), 0, 1)
+	return mac(secret[:], b)
+}
+
+const maxMessage = 64 // bytes that mac takes, at most
+
+// mac is HMAC-SHA256 (RFC 2104) of a key and a message that are short. The
+// standard library's allocates, five times for each connection.
+func mac(key, message []byte) [sha256.Size]byte {
+	var in [sha256.BlockSize + maxMessage]byte
+	var out [sha256.BlockSize + sha256.Size]byte
+	copy(in[:sha256.BlockSize], key)
+	copy(out[:sha256.BlockSize], key)
+	for i := range sha256.BlockSize {
+		in[i] ^= 0x36
+		out[i] ^= 0x5c
+	}
+	inner := sha256.Sum256(in[:sha256.BlockSize+copy(in[sha256.BlockSize:], message)])
+	copy(out[sha256.BlockSize:], inner[:])
+	return sha256.Sum256(out[:])
 }
 
 // open removes the protection of an Initial packet. The keys of the connection
