@@ -47,6 +47,11 @@ type Health struct {
 	SpoolBytes   uint64  `json:"spool_bytes"`
 	SpoolDropped uint64  `json:"spool_dropped"` // reports that the spool's bounds pushed out, since the tap started
 	RingBytes    uint64  `json:"ring_bytes"`
+	RingUsed     uint64  `json:"ring_used_bytes"` // the most that was seen filled and not read since the report before, of the fullest ring
+	RingFull     uint64  `json:"ring_full"`       // times that the kernel found no room in a ring, since the interfaces were opened
+
+	SpoolAge  time.Duration `json:"spool_age"`  // how long the oldest report waits
+	ClockSkew time.Duration `json:"clock_skew"` // the node's clock minus the tap's, at the last answer
 
 	Parsers []ParserHealth `json:"parsers,omitempty"` // those that did something
 }

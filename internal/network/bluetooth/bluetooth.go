@@ -36,9 +36,9 @@ const (
 
 // Config says what is watched.
 type Config struct {
-	Enabled  bool   `yaml:"enabled"`
-	Address  string `yaml:"address"`  // of the bus; empty is the system bus
-	Discover bool   `yaml:"discover"` // ask the adapters to look for devices; without it, what others ask for is seen
+	Enabled  bool   `yaml:"enabled" help:"take up the devices that BlueZ sees"`
+	Discover bool   `yaml:"discover" help:"ask the adapters to look for devices; without it, what others ask for is seen"`
+	Address  string `yaml:"address" help:"of the bus; empty is the system bus"`
 }
 
 const (

@@ -251,7 +251,9 @@ func restoreTag(b []byte, f *unix.Tpacket3Hdr) {
 func (l *Live) poll(wait time.Duration) error {
 	fds := l.fds
 	fds[0].Revents = 0
+	began := time.Now()
 	_, err := unix.Poll(fds, int(min(max(wait, 0), maxWait).Milliseconds()))
+	l.stats.Waited += time.Since(began)
 	if err != nil && !errors.Is(err, unix.EINTR) {
 		return fmt.Errorf("capture on %s: wait for packets: %w", l.name, err)
 	}
@@ -281,7 +283,24 @@ func (l *Live) Stats() (Stats, error) {
 	l.stats.Received += uint64(s.Packets)
 	l.stats.Dropped += uint64(s.Drops)
 	l.stats.Freezes += uint64(s.Freeze_q_cnt)
+	l.stats.RingUsed = l.filled()
 	return l.stats, nil
+}
+
+// filled is how many bytes of the ring wait to be read, in whole blocks. The
+// kernel hands blocks over in order, so that the first one that it still has
+// is the end.
+func (l *Live) filled() (n uint64) {
+	blocks := len(l.ring) / blockBytes
+	for i := range blocks {
+		at := (l.next + i) % blocks * blockBytes
+		hdr := (*unix.TpacketHdrV1)(unsafe.Pointer(&(*unix.TpacketBlockDesc)(unsafe.Pointer(&l.ring[at])).Hdr[0]))
+		if atomic.LoadUint32(&hdr.Block_status)&unix.TP_STATUS_USER == 0 {
+			break
+		}
+		n += blockBytes
+	}
+	return n
 }
 
 // Close implements Source.

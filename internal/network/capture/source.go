@@ -22,12 +22,14 @@ type Handler interface {
 // what is neither dropped nor read waits in the ring.
 type Stats struct {
 	Received uint64
-	Read     uint64 // handed over
-	Filtered uint64 // records of a file that its filter left out; an interface's are not counted
-	Joined   uint64 // frames larger than the interface sends: segments joined by GRO, LRO or TSO
-	Dropped  uint64 // no room in the ring
-	Freezes  uint64 // times the ring was full
-	RingSize uint64 // bytes; 0 for a file
+	Read     uint64        // handed over
+	Filtered uint64        // records of a file that its filter left out; an interface's are not counted
+	Joined   uint64        // frames larger than the interface sends: segments joined by GRO, LRO or TSO
+	Dropped  uint64        // no room in the ring
+	Freezes  uint64        // times the ring was full
+	RingSize uint64        // bytes; 0 for a file
+	RingUsed uint64        // bytes of the ring that are filled and not read yet
+	Waited   time.Duration // for packets, in Read
 }
 
 // Source is where packets come from.

@@ -173,6 +173,8 @@ func (p *parser) health(n protowire.Number, v uint64, b []byte) (err error) {
 		*[...]*uint64{&h.MemoryBytes, &h.FlowsActive, &h.FlowsMax, &h.SpoolReports, &h.SpoolBytes, &h.SpoolDropped, &h.RingBytes}[n-3] = v
 	case fieldHealthParsers:
 		return p.parserHealth(b)
+	case fieldRingUsed, fieldRingFull, fieldSpoolAge, fieldClockSkew:
+		return state(h, n, v)
 	}
 	return err
 }

@@ -145,7 +145,7 @@ func (e *Encoder) health(h *network.Health) []byte {
 	for i, v := range [...]uint64{h.MemoryBytes, h.FlowsActive, h.FlowsMax, h.SpoolReports, h.SpoolBytes, h.SpoolDropped, h.RingBytes} {
 		m = appendUint(m, protowire.Number(i+3), v)
 	}
-	return e.appendParsers(m, h.Parsers)
+	return appendState(e.appendParsers(m, h.Parsers), h)
 }
 
 func (e *Encoder) ledger(l *network.Ledger) []byte {

@@ -17,7 +17,8 @@
 //	 7 health         message: 1 version, 2 cpu (double), 3 memory, 4 flows active, 5 flows max,
 //	                  6 spool reports, 7 spool bytes, 8 spool dropped, 9 ring bytes,
 //	                  10 parser (message, repeated: 1 name, 2 recognised, 3 transactions, 4 left out,
-//	                  5 malformed, 6 panics, 7 given up)
+//	                  5 malformed, 6 panics, 7 given up), 11 ring used, 12 ring full, 13 spool age (µs),
+//	                  14 clock skew (zigzag µs)
 //	 8 ledger         message, repeated: 1 interface, 2 received, 3 summarised, 4 dropped kernel,
 //	                  5 dropped pipeline, 6 malformed, 7 held, 8 released, 9 bytes
 //	 9 gap            message: 1 boot, 2 sequence, 3 from (zigzag µs), 4 to (zigzag µs)

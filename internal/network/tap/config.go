@@ -8,22 +8,24 @@ import (
 	"github.com/rind-project/rind/internal/base/config"
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/network"
+	"github.com/rind-project/rind/internal/network/bluetooth"
 )
 
 // Config is a tap's configuration file.
 type Config struct {
-	Name       string      `yaml:"name" help:"the tap's name; empty takes the one in the token"`
-	Interfaces []Interface `yaml:"interfaces" help:"interfaces to capture on: names, or {name, filter, workers, cpus, ring_bytes, snaplen, promiscuous}"`
-	DataDir    string      `yaml:"data_dir" path:"true" help:"folder of the spool and the state"`
-	DataName   string      `yaml:"-"` // of DataDir in messages, when this process reaches it by another path
-	Node       Node        `yaml:"node"`
-	Spool      Spool       `yaml:"spool"`
-	Capture    Capture     `yaml:"capture"`
-	Report     Report      `yaml:"report"`
-	Flow       Flow        `yaml:"flow"`
-	Metrics    Metrics     `yaml:"metrics"`
-	Parsers    Parsers     `yaml:"parsers"`
-	Quarantine Quarantine  `yaml:"quarantine"`
+	Name       string           `yaml:"name" help:"the tap's name; empty takes the one in the token"`
+	Interfaces []Interface      `yaml:"interfaces" help:"interfaces to capture on: names, or {name, filter, workers, cpus, ring_bytes, snaplen, promiscuous}"`
+	DataDir    string           `yaml:"data_dir" path:"true" help:"folder of the spool and the state"`
+	DataName   string           `yaml:"-"` // of DataDir in messages, when this process reaches it by another path
+	Node       Node             `yaml:"node"`
+	Spool      Spool            `yaml:"spool"`
+	Capture    Capture          `yaml:"capture"`
+	Report     Report           `yaml:"report"`
+	Flow       Flow             `yaml:"flow"`
+	Metrics    Metrics          `yaml:"metrics"`
+	Parsers    Parsers          `yaml:"parsers"`
+	Quarantine Quarantine       `yaml:"quarantine"`
+	Bluetooth  bluetooth.Config `yaml:"bluetooth"`
 }
 
 // Node says where reports go.

@@ -10,7 +10,7 @@ import (
 // cut closes a report at each interval, and earlier when a pipeline's table
 // runs full, until the context ends.
 func (t *Tap) cut(ctx context.Context) {
-	tick := time.NewTicker(t.cfg.Report.Interval)
+	tick := time.NewTicker(t.config().Report.Interval)
 	defer tick.Stop()
 	for {
 		select {
@@ -18,8 +18,16 @@ func (t *Tap) cut(ctx context.Context) {
 			return
 		case <-tick.C:
 		case <-t.due:
+		case c := <-t.changes:
+			ok := t.reshape(ctx, c.cfg)
+			tick.Reset(c.cfg.Report.Interval)
+			close(c.done)
+			if !ok {
+				return
+			}
+			continue
 		}
-		parts, ok := t.collect(ctx, time.Now())
+		parts, ok := t.collect(ctx, t.stations)
 		if len(parts) > 0 || len(t.stations) == 0 { // without an interface too the tap says that it lives
 			t.write(parts)
 		}
@@ -31,11 +39,11 @@ func (t *Tap) cut(ctx context.Context) {
 
 // collect asks every worker for its report, and makes one of those of an
 // interface. It returns what it has when the context ends.
-func (t *Tap) collect(ctx context.Context, end time.Time) (parts []network.Report, ok bool) {
-	ok = true
-	replies := make([]chan network.Report, len(t.stations))
-	asked := make([]int, len(t.stations))
-	for i, s := range t.stations {
+func (t *Tap) collect(ctx context.Context, stations []*station) (parts []network.Report, ok bool) {
+	ok, end := true, time.Now()
+	replies := make([]chan network.Report, len(stations))
+	asked := make([]int, len(stations))
+	for i, s := range stations {
 		replies[i] = make(chan network.Report, len(s.workers))
 		for _, w := range s.workers {
 			select {
@@ -46,7 +54,7 @@ func (t *Tap) collect(ctx context.Context, end time.Time) (parts []network.Repor
 			}
 		}
 	}
-	for i := range t.stations {
+	for i := range stations {
 		var of []network.Report
 		for range asked[i] {
 			of = append(of, <-replies[i])
@@ -62,11 +70,7 @@ func (t *Tap) collect(ctx context.Context, end time.Time) (parts []network.Repor
 func (t *Tap) last() error {
 	var parts []network.Report
 	for _, s := range t.stations {
-		var of []network.Report
-		for _, w := range s.workers {
-			of = append(of, <-w.last)
-		}
-		parts = append(parts, mergeWorkers(of))
+		parts = append(parts, s.ended())
 	}
 	t.write(parts)
 	return t.writer.flush()
@@ -74,9 +78,19 @@ func (t *Tap) last() error {
 
 // write joins the parts and hands them to the writer.
 func (t *Tap) write(parts []network.Report) {
+	t.note(parts)
 	r := join(parts)
+	r.Health.AddParsers(t.retired.Parsers)
 	for _, s := range t.stations {
 		r.Health.RingBytes += s.ringBytes()
+		for _, w := range s.workers {
+			r.Health.RingUsed = max(r.Health.RingUsed, w.use.high.Swap(0))
+			r.Health.RingFull += w.use.full.Load()
+		}
 	}
+	if d := t.delivery(); d != nil {
+		r.Health.ClockSkew = d.Status().Skew
+	}
+	t.found.Cut(r, t.watcher())
 	t.writer.write(r)
 }

@@ -15,6 +15,10 @@ var (
 	parserDesc    = prometheus.NewDesc("rind_tap_parser_events_total", "What parsers did, by interface and parser, up to the last report.", []string{"interface", "parser", "event", "worker"}, nil)
 	heldDesc      = prometheus.NewDesc("rind_tap_stream_bytes", "Memory for TCP segments that wait for others, by interface, at the last report.", []string{"interface", "worker"}, nil)
 	streamsDesc   = prometheus.NewDesc("rind_tap_streams", "TCP connections that are followed, by interface, at the last report.", []string{"interface", "worker"}, nil)
+	ringDesc      = prometheus.NewDesc("rind_tap_ring_used_bytes", "Bytes of the worker's ring that are filled and not read yet.", []string{"interface", "worker"}, nil)
+	ringPeakDesc  = prometheus.NewDesc("rind_tap_ring_peak_bytes", "The most that was seen filled since the ring was made.", []string{"interface", "worker"}, nil)
+	ringFullDesc  = prometheus.NewDesc("rind_tap_ring_full_total", "Times that the kernel found no room in the worker's ring.", []string{"interface", "worker"}, nil)
+	busyDesc      = prometheus.NewDesc("rind_tap_worker_busy_ratio", "Share of the time that the worker worked since its ring was made; near 1 it is short of CPU.", []string{"interface", "worker"}, nil)
 	eventDesc     = prometheus.NewDesc("rind_tap_pipeline_events_total", "What pipelines could not keep, read or take up, by interface, up to the last report.", []string{"interface", "event", "worker"}, nil)
 )
 
@@ -31,9 +35,18 @@ func (e *events) add(iface string, w *worker) {
 	e.workers[iface] = append(e.workers[iface], w)
 }
 
+// remove ends what is shown of an interface.
+func (e *events) remove(iface string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.workers, iface)
+}
+
 // Describe implements prometheus.Collector.
 func (e *events) Describe(ch chan<- *prometheus.Desc) {
-	ch <- joinedDesc
+	for _, d := range []*prometheus.Desc{joinedDesc, ringDesc, ringPeakDesc, ringFullDesc, busyDesc} {
+		ch <- d
+	}
 	ch <- malformedDesc
 	ch <- eventDesc
 	ch <- parserDesc
@@ -56,6 +69,13 @@ func (e *events) Collect(ch chan<- prometheus.Metric) {
 func (w *worker) collect(ch chan<- prometheus.Metric, iface string) {
 	worker := strconv.Itoa(w.number)
 	ch <- prometheus.MustNewConstMetric(joinedDesc, prometheus.CounterValue, float64(w.joined.Load()), iface, worker)
+	gauge := func(d *prometheus.Desc, v float64) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, iface, worker)
+	}
+	gauge(ringDesc, float64(w.use.used.Load()))
+	gauge(ringPeakDesc, float64(w.use.peak.Load()))
+	gauge(busyDesc, w.use.busy())
+	ch <- prometheus.MustNewConstMetric(ringFullDesc, prometheus.CounterValue, float64(w.use.full.Load()), iface, worker)
 	c := w.pipe.Counters()
 	for status, n := range c.Malformed {
 		if s := packet.Status(status); s.Malformed() {

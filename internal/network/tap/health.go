@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/rind-project/rind/internal/network"
 )
@@ -16,6 +17,9 @@ func (w *writer) health(h *network.Health) {
 	h.Version = w.Version
 	h.CPUSeconds = cpuSeconds()
 	h.MemoryBytes = residentBytes()
+	if !st.Oldest.IsZero() {
+		h.SpoolAge = max(time.Since(st.Oldest), 0)
+	}
 	h.SpoolReports, h.SpoolBytes, h.SpoolDropped = st.Reports, st.Bytes, st.Dropped+w.lost
 }
 

@@ -16,6 +16,8 @@ type metrics struct {
 	encoded prometheus.Counter
 	lost    prometheus.Counter
 	flows   prometheus.Gauge
+	table   prometheus.Gauge
+	ring    *prometheus.GaugeVec
 	events  *events
 }
 
@@ -42,10 +44,16 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		flows: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "rind_tap_flows_active", Help: "Flows in the tables at the last report.",
 		}),
+		table: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "rind_tap_flows_max", Help: "Flows that the tables have room for.",
+		}),
+		ring: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "rind_tap_ring_bytes", Help: "Bytes of the rings of all workers of an interface; 0 while it is not captured.",
+		}, []string{"interface"}),
 		events: &events{workers: map[string][]*worker{}},
 	}
 	if reg != nil {
-		reg.MustRegister(m.packets, m.bytes, m.up, m.rows, m.encoded, m.lost, m.flows, m.events)
+		reg.MustRegister(m.packets, m.bytes, m.up, m.rows, m.encoded, m.lost, m.flows, m.table, m.ring, m.events)
 	}
 	return m
 }
@@ -69,4 +77,13 @@ func (m *metrics) count(r *network.Report) {
 		m.rows.WithLabelValues(k.Name).Add(float64(k.Rows(&r.Records).Len()))
 	}
 	m.flows.Set(float64(r.Health.FlowsActive))
+	m.table.Set(float64(r.Health.FlowsMax))
+}
+
+// forget ends what is shown of an interface that is captured no more. Its
+// terms of the ledger stay.
+func (m *metrics) forget(iface string) {
+	m.up.DeleteLabelValues(iface)
+	m.ring.DeleteLabelValues(iface)
+	m.events.remove(iface)
 }

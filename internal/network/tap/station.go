@@ -22,11 +22,13 @@ const (
 
 // station is one interface: its sources, and a worker for each.
 type station struct {
-	name    string
-	log     *slog.Logger
-	open    func() ([]capture.Source, error)
-	workers []*worker
-	metrics *metrics
+	name     string
+	log      *slog.Logger
+	open     func() ([]capture.Source, error)
+	workers  []*worker
+	metrics  *metrics
+	settings Capture
+	cancel   context.CancelFunc // ends it alone; set by begin
 
 	mu   sync.Mutex
 	err  error
@@ -42,7 +44,7 @@ type cutRequest struct {
 func newStation(i Interface, cfg Config, deps Deps, m *metrics, due chan<- struct{}) *station {
 	settings := cfg.Capture.Of(i)
 	s := &station{
-		name: i.Name, log: deps.Log.With("interface", i.Name), metrics: m,
+		name: i.Name, log: deps.Log.With("interface", i.Name), metrics: m, settings: settings,
 		open: func() ([]capture.Source, error) { return deps.Sources(i.Name, settings) },
 		err:  errors.New("not opened yet"),
 	}
@@ -109,6 +111,15 @@ func (s *station) idle(ctx context.Context, d time.Duration) {
 	idling.Wait()
 }
 
+// ended returns what a station reports at last, once its context ended.
+func (s *station) ended() network.Report {
+	var of []network.Report
+	for _, w := range s.workers {
+		of = append(of, <-w.last)
+	}
+	return mergeWorkers(of)
+}
+
 // set notes how the interface is.
 func (s *station) set(err error, sources []capture.Source) {
 	s.mu.Lock()
@@ -124,6 +135,7 @@ func (s *station) set(err error, sources []capture.Source) {
 		up = 1
 	}
 	s.metrics.up.WithLabelValues(s.name).Set(up)
+	s.metrics.ring.WithLabelValues(s.name).Set(float64(s.ring))
 }
 
 // trouble says what is wrong with the interface, or nil.

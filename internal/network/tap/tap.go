@@ -25,6 +25,7 @@ import (
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/base/pki"
 	"github.com/rind-project/rind/internal/network"
+	"github.com/rind-project/rind/internal/network/bluetooth"
 	"github.com/rind-project/rind/internal/network/capture"
 	"github.com/rind-project/rind/internal/network/pipeline"
 	"github.com/rind-project/rind/internal/network/uplink"
@@ -62,9 +63,18 @@ type Tap struct {
 	metrics  *metrics
 
 	quarantine *pipeline.Quarantine // nil keeps no packets
+	bluetooth  *bluetooth.Watcher
+	found      found          // by Bluetooth; of the goroutine that cuts
+	retired    network.Health // what the parsers did on interfaces that are captured no more; of the goroutine that cuts
 
-	started atomic.Bool
-	due     chan struct{} // a pipeline wants to be cut before its time
+	started  atomic.Bool
+	began    time.Time
+	due      chan struct{} // a pipeline wants to be cut before its time
+	changes  chan change
+	applying sync.Mutex
+	mu       sync.Mutex // guards cfg, stations, sender and seen, once the tap runs
+	seen     map[string]InterfaceStatus
+
 	cancel  context.CancelFunc
 	working sync.WaitGroup
 	stop    sync.Once
@@ -80,7 +90,7 @@ func New(cfg Config, deps Deps) *Tap {
 	if deps.Sources == nil {
 		deps.Sources = liveSources(deps.Opener)
 	}
-	return &Tap{cfg: cfg, deps: deps, due: make(chan struct{}, 1), died: make(chan error, 1), metrics: newMetrics(deps.Metrics)}
+	return &Tap{cfg: cfg, deps: deps, due: make(chan struct{}, 1), changes: make(chan change), seen: map[string]InterfaceStatus{}, died: make(chan error, 1), metrics: newMetrics(deps.Metrics)}
 }
 
 // liveSources opens interfaces by AF_PACKET.
@@ -122,14 +132,13 @@ func (t *Tap) Start(ctx context.Context) error {
 	}
 	running, cancel := context.WithCancel(context.Background())
 	t.cancel = cancel
+	t.began = time.Now()
+	t.bluetooth = bluetooth.New(t.cfg.Bluetooth, t.deps.Log)
+	if err := t.bluetooth.Start(ctx); err != nil {
+		return err
+	}
 	for _, i := range t.cfg.Interfaces {
-		s := newStation(i, t.cfg, t.deps, t.metrics, t.due)
-		t.stations = append(t.stations, s)
-		for _, w := range s.workers {
-			w.pipe.Prepare(pipeline.Settings{Disabled: t.cfg.Parsers.Disabled}, t.quarantine)
-			t.metrics.events.add(i.Name, w)
-		}
-		t.working.Go(func() { s.run(running) })
+		t.begin(running, i)
 	}
 	t.working.Go(func() { t.cut(running) })
 	t.started.Store(true)
@@ -189,8 +198,13 @@ func OpenSpool(cfg Config, log *slog.Logger) (*uplink.Spool, error) {
 func NewSender(node Node, spool *uplink.Spool, token func() (string, error), deps Deps) (*uplink.Sender, error) {
 	return uplink.NewSender(uplink.SenderConfig{URLs: node.URLs, Proxy: node.Proxy, UserAgent: "rind-tap/" + deps.Version}, uplink.SenderDeps{
 		Spool: spool, Token: token, Log: deps.Log, Metrics: deps.Metrics,
-		TLS: func(host string) (*tls.Config, error) { return pki.ClientTLSFor(host, node.Pin, node.CAFile) },
+		TLS: trust(node),
 	})
+}
+
+// trust says what is trusted of a node.
+func trust(node Node) uplink.TLS {
+	return func(host string) (*tls.Config, error) { return pki.ClientTLSFor(host, node.Pin, node.CAFile) }
 }
 
 // Stop closes the last report, gives the sender a little time to deliver it,
@@ -216,10 +230,10 @@ func (t *Tap) end(ctx context.Context) error {
 		t.spool.Abandon() // not everything was reported
 		return fmt.Errorf("stopping the capture: %w", ctx.Err())
 	}
-	err := t.last()
-	if t.sender != nil {
-		t.farewell(ctx)
-		err = errors.Join(err, t.sender.Stop(ctx))
+	err := errors.Join(t.last(), t.watcher().Stop(ctx))
+	if s := t.delivery(); s != nil {
+		t.farewell(ctx, s)
+		err = errors.Join(err, s.Stop(ctx))
 	}
 	if err != nil {
 		t.spool.Abandon()
@@ -229,10 +243,10 @@ func (t *Tap) end(ctx context.Context) error {
 }
 
 // farewell waits a moment for the spool to run empty.
-func (t *Tap) farewell(ctx context.Context) {
+func (t *Tap) farewell(ctx context.Context, s *uplink.Sender) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	for t.spool.Stats().Reports > 0 && t.sender.Status().LastError == "" {
+	for t.spool.Stats().Reports > 0 && s.Status().LastError == "" {
 		select {
 		case <-ctx.Done():
 			return
@@ -250,13 +264,13 @@ func (t *Tap) Check(context.Context) error {
 		return errs.New(errs.Unavailable, "the tap has not started yet")
 	}
 	var all []error
-	for _, s := range t.stations {
+	for _, s := range t.captured() {
 		if err := s.trouble(); err != nil {
 			all = append(all, fmt.Errorf("interface %s: %w", s.name, err))
 		}
 	}
-	if t.sender != nil {
-		if st := t.sender.Status(); st.LastError != "" {
+	if s := t.delivery(); s != nil {
+		if st := s.Status(); st.LastError != "" {
 			all = append(all, errs.New(errs.Unavailable, "delivery: %s", st.LastError))
 		}
 	}

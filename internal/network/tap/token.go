@@ -18,13 +18,20 @@ type tokenSource struct {
 	mod   time.Time
 }
 
+// set has the token come from somewhere else.
+func (s *tokenSource) set(cfg Node) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cfg, s.token = cfg, ""
+}
+
 // Token returns the token, or "" when none is configured.
 func (s *tokenSource) Token() (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.cfg.TokenFile == "" {
 		return strings.TrimSpace(s.cfg.Token), nil
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	info, err := os.Stat(s.cfg.TokenFile)
 	if err != nil {
 		return "", fmt.Errorf("reading node.token_file: %w", err)

@@ -32,6 +32,7 @@ type worker struct {
 	lost    uint64    // received and neither dropped nor read when a source was closed; not in a report yet
 	joined  atomic.Uint64
 	before  uint64 // joined, of the sources before
+	use     use
 }
 
 func newWorker(n int, name string, cfg Capture, flows Flow, log *slog.Logger, due chan<- struct{}) *worker {
@@ -62,6 +63,8 @@ func (w *worker) capture(ctx context.Context, src capture.Source) error {
 		defer release()
 	}
 	w.dropped, w.before = 0, w.joined.Load()
+	w.use.open()
+	defer w.use.close()
 	var err error
 	for err == nil && ctx.Err() == nil {
 		_, err = src.Read(w.pipe, readWait)
@@ -131,6 +134,7 @@ func (w *worker) counted(src capture.Source) (capture.Stats, error) {
 		w.dropped = st.Dropped
 	}
 	w.joined.Store(w.before + st.Joined)
+	w.use.note(st)
 	return st, nil
 }
 

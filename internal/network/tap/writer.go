@@ -2,6 +2,7 @@ package tap
 
 import (
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/rind-project/rind/internal/base/errs"
@@ -37,7 +38,12 @@ type writer struct {
 	held     []encoded // not spooled yet, because the disk failed
 	heldSize int
 	lost     uint64 // reports given up, because the disk failed for too long
+
+	told atomic.Pointer[told] // of the last report, for others
 }
+
+// told is what a writer says of itself.
+type told struct{ sequence, lost uint64 }
 
 type encoded struct {
 	sequence uint64
@@ -65,10 +71,20 @@ func (w *writer) write(r *network.Report) {
 	w.end = r.End
 	w.Metrics.count(r)
 	w.split(r, reportRows)
+	defer func() { w.told.Store(&told{w.sequence, w.lost}) }()
 	if err := w.flush(); err != nil {
 		w.Log.Error("reports wait in memory, because the spool cannot be written: make room, or change spool.dir",
 			"reports", len(w.held), "bytes", w.heldSize, "error", err)
 	}
+}
+
+// counts returns how many reports were made and how many lost, up to the last
+// one. Any goroutine may ask.
+func (w *writer) counts() (reports uint64, s SpoolStatus) {
+	if t := w.told.Load(); t != nil {
+		reports, s.Lost = t.sequence, t.lost
+	}
+	return reports, s
 }
 
 // split numbers and encodes a report, in several parts when it is long.

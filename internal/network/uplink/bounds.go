@@ -60,6 +60,14 @@ func (s *Spool) Quarantine(e Entry) {
 	}
 }
 
+// Bound changes the spool's bounds. What lies outside of them goes now.
+func (s *Spool) Bound(maxBytes int64, maxAge time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cfg.MaxBytes, s.cfg.MaxAge = maxBytes, maxAge
+	s.trim(0)
+}
+
 // Wake yields after a report was appended.
 func (s *Spool) Wake() <-chan struct{} { return s.wake }
 

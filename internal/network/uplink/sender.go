@@ -7,8 +7,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
-	"net/url"
-	"strings"
 	"sync"
 	"time"
 
@@ -27,13 +25,16 @@ type SenderConfig struct {
 	UserAgent  string
 }
 
+// TLS says what is trusted of a host.
+type TLS func(host string) (*tls.Config, error)
+
 // SenderDeps are what a sender stands on. Token is asked before each delivery,
 // so that a token can be renewed without a restart.
 type SenderDeps struct {
 	Spool     *Spool
 	Token     func() (string, error)
-	TLS       func(host string) (*tls.Config, error) // nil is the system's
-	Transport http.RoundTripper                      // nil is made of TLS and Proxy
+	TLS       TLS               // nil is the system's
+	Transport http.RoundTripper // nil is made of TLS and Proxy
 	Log       *slog.Logger
 	Metrics   prometheus.Registerer
 	Now       func() time.Time
@@ -63,8 +64,11 @@ type Sender struct {
 	turn   int        // index of the target in use; of the loop
 	warned time.Time  // when the skew was told last; of the loop
 
+	changed chan struct{} // there are other targets
+
 	mu     sync.Mutex
 	status Status
+	next   []target // that replace targets before the next delivery; nil leaves them
 
 	stop context.CancelFunc
 	done chan struct{}
@@ -81,69 +85,14 @@ func NewSender(cfg SenderConfig, deps SenderDeps) (*Sender, error) {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
-	s := &Sender{cfg: cfg, deps: deps, metrics: newMetrics(deps.Metrics, deps.Spool)}
-	for _, text := range cfg.URLs {
-		t, err := s.newTarget(text)
-		if err != nil {
-			return nil, err
-		}
-		s.targets = append(s.targets, t)
-	}
-	if len(s.targets) == 0 {
+	if len(cfg.URLs) == 0 {
 		return nil, errs.New(errs.Invalid, "node.urls is empty: name the address of a node")
 	}
-	return s, nil
-}
-
-// target is a node, or a load balancer. Each has a client of its own, since a
-// pinned certificate is checked against the very host that is dialled.
-type target struct {
-	url    string
-	client *http.Client
-	eager  bool // a proxy on the way knows no Expect; of the loop
-}
-
-func (s *Sender) newTarget(text string) (target, error) {
-	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return target{}, errs.New(errs.Invalid, "node.urls: %q is no address of a node: write https://host:port", text)
-	}
-	transport, err := s.transport(u.Hostname())
+	targets, err := newTargets(cfg, deps)
 	if err != nil {
-		return target{}, err
+		return nil, err
 	}
-	return target{url: strings.TrimSuffix(u.String(), "/") + "/api/v1/reports", client: &http.Client{
-		Transport: transport, Timeout: s.cfg.Timeout,
-		// A redirect would send the token somewhere else.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}, nil
-}
-
-func (s *Sender) transport(host string) (http.RoundTripper, error) {
-	if s.deps.Transport != nil {
-		return s.deps.Transport, nil
-	}
-	t := &http.Transport{
-		Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true,
-		TLSHandshakeTimeout: 10 * time.Second, IdleConnTimeout: 90 * time.Second, MaxIdleConns: 4,
-		ResponseHeaderTimeout: s.cfg.Timeout, MaxResponseHeaderBytes: 64 << 10,
-		ExpectContinueTimeout: 2 * time.Second, // then the body goes all the same
-	}
-	if s.deps.TLS != nil {
-		cfg, err := s.deps.TLS(host)
-		if err != nil {
-			return nil, err
-		}
-		t.TLSClientConfig = cfg
-	}
-	if s.cfg.Proxy != "" {
-		u, err := url.Parse(s.cfg.Proxy)
-		if err != nil || u.Host == "" {
-			return nil, errs.New(errs.Invalid, "node.proxy: %q is no address of a proxy: write http://host:port", s.cfg.Proxy)
-		}
-		t.Proxy = http.ProxyURL(u)
-	}
-	return t, nil
+	return &Sender{cfg: cfg, deps: deps, targets: targets, changed: make(chan struct{}, 1), metrics: newMetrics(deps.Metrics, deps.Spool)}, nil
 }
 
 // Start begins to send in the background.
@@ -186,10 +135,12 @@ func (s *Sender) loop(ctx context.Context) {
 	defer s.run.Unlock()
 	failures := 0
 	for ctx.Err() == nil {
+		s.take()
 		e, ok := s.deps.Spool.Oldest()
-		if !ok {
+		if !ok || len(s.targets) == 0 {
 			select {
 			case <-ctx.Done():
+			case <-s.changed:
 			case <-s.deps.Spool.Wake():
 			}
 			continue
@@ -264,6 +215,7 @@ func (s *Sender) sleep(ctx context.Context, d time.Duration) {
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
+	case <-s.changed: // tried at once, perhaps it is what was wrong
 	case <-t.C:
 	}
 }
