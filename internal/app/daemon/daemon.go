@@ -52,6 +52,14 @@ func (l *Loader) BindKey(cmd *cobra.Command, flag, key, help string) {
 	l.keys = append(l.keys, boundKey{flag, key, cmd.PersistentFlags().String(flag, "", help), cmd})
 }
 
+// File is the path of the file that Load reads, if it exists.
+func (l *Loader) File() string {
+	if l.file != "" {
+		return l.file
+	}
+	return l.Default
+}
+
 // Load fills the configuration, whose present values are the defaults.
 func (l *Loader) Load(into any) (*config.Origins, error) {
 	flags, named := map[string]string{}, map[string]string{}

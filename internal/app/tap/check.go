@@ -1,6 +1,7 @@
 package tap
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"github.com/rind-project/rind/internal/app/daemon"
 	"github.com/rind-project/rind/internal/base/config"
 	"github.com/rind-project/rind/internal/base/errs"
+	"github.com/rind-project/rind/internal/network/bluetooth"
 	"github.com/rind-project/rind/internal/network/capture"
 	"github.com/rind-project/rind/internal/network/tap"
 )
@@ -23,6 +25,7 @@ type checked struct {
 	Interfaces []checkedInterface `json:"interfaces"`
 	Memory     checkedMemory      `json:"memory"`
 	Nodes      []string           `json:"nodes"`
+	Bluetooth  string             `json:"bluetooth"`
 	Missing    []string           `json:"missing,omitempty"` // each keeps the tap from its work, and says what to do
 	Notes      []string           `json:"notes,omitempty"`   // what is worth to know
 }
@@ -62,7 +65,7 @@ func checkCommand(load *daemon.Loader) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			result := check(cfg)
+			result := check(c.Context(), cfg)
 			if format == "json" {
 				enc := json.NewEncoder(c.OutOrStdout())
 				enc.SetIndent("", "  ")
@@ -82,7 +85,7 @@ func checkCommand(load *daemon.Loader) *cobra.Command {
 }
 
 // check looks at this host as a tap with the configuration would.
-func check(cfg Config) *checked {
+func check(ctx context.Context, cfg Config) *checked {
 	r := &checked{Nodes: cfg.Node.URLs}
 	miss := func(format string, args ...any) { r.Missing = append(r.Missing, fmt.Sprintf(format, args...)) }
 	list := cfg.Interfaces
@@ -107,6 +110,10 @@ func check(cfg Config) *checked {
 	}
 	if len(r.Nodes) == 0 {
 		miss("no node: run the command that `rind tap add NAME` prints")
+	}
+	var err error
+	if r.Bluetooth, err = bluetooth.Check(ctx, cfg.Bluetooth); err != nil {
+		miss("bluetooth: %v", err)
 	}
 	r.OK = len(r.Missing) == 0
 	return r
@@ -168,6 +175,9 @@ func (r *checked) table(out io.Writer) error {
 		limit = fmt.Sprintf(", limit of the control group %s", r.Memory.Limit)
 	}
 	fmt.Fprintf(out, "memory: rings take %s; available %s%s\n", r.Memory.RingBytes, r.Memory.Available, limit)
+	if r.Bluetooth != "" {
+		fmt.Fprintln(out, "bluetooth:", r.Bluetooth)
+	}
 	for _, n := range r.Notes {
 		fmt.Fprintln(out, "note:", n)
 	}

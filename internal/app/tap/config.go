@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/rind-project/rind/internal/app/daemon"
 	"github.com/rind-project/rind/internal/base/disk"
@@ -54,6 +55,12 @@ func (j joined) save(dir string) error {
 	}
 	if err := disk.WriteFile(joinFile(dir), append(data, '\n')); err != nil {
 		return fmt.Errorf("keeping the token: %w; choose another folder with --data", err)
+	}
+	// A tap that runs reads it as the folder's owner.
+	if info, err := os.Stat(dir); err == nil && os.Geteuid() == 0 {
+		if own, ok := info.Sys().(*syscall.Stat_t); ok {
+			return os.Lchown(joinFile(dir), int(own.Uid), int(own.Gid))
+		}
 	}
 	return nil
 }

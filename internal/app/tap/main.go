@@ -31,13 +31,22 @@ func command() *cobra.Command {
 	load.Bind(root)
 	load.BindKey(root, "data", "data_dir", "folder of the spool and the state")
 	fresh := func() any { c := DefaultConfig(); return &c }
-	root.AddCommand(joinCommand(load), runCommand(load), parseCommand(load), readCommand(load), checkCommand(load),
+	root.AddCommand(joinCommand(load), runCommand(load), parseCommand(load), readCommand(load), checkCommand(load), statusCommand(load),
 		load.ConfigCommand("rind-tap", fresh), daemon.VersionCommand("rind-tap"))
 	return root
 }
 
 // loadConfig reads the configuration and what join kept.
 func loadConfig(load *daemon.Loader, interfaces []string) (Config, error) {
+	cfg, err := readConfig(load, interfaces)
+	if err != nil {
+		return cfg, err
+	}
+	return cfg, cfg.complete()
+}
+
+// readConfig reads the configuration alone.
+func readConfig(load *daemon.Loader, interfaces []string) (Config, error) {
 	cfg := DefaultConfig()
 	if _, err := load.Load(&cfg); err != nil {
 		return cfg, err
@@ -45,10 +54,7 @@ func loadConfig(load *daemon.Loader, interfaces []string) (Config, error) {
 	if len(interfaces) > 0 {
 		cfg.Interfaces = chosen(cfg.Interfaces, interfaces)
 	}
-	if err := cfg.Validate(); err != nil { // the command line names interfaces too
-		return cfg, err
-	}
-	return cfg, cfg.complete()
+	return cfg, cfg.Validate() // the command line names interfaces too
 }
 
 // chosen returns the interfaces of the command line, those that are configured

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 
@@ -23,11 +22,12 @@ const (
 	maxInterfaceName = unix.IFNAMSIZ
 	maxOpenerAnswer  = 1024
 	openerFD         = 3 // the parsing process's end
+	configFD         = 4 // where it reads configurations (see pushed)
 )
 
-// serveOpener opens packet sockets for the listed interfaces, and no others,
+// serveOpener opens packet sockets for the allowed interfaces, and no others,
 // until the other end is gone.
-func serveOpener(conn *net.UnixConn, allowed []string, log *slog.Logger) {
+func serveOpener(conn *net.UnixConn, allowed *allowedNames, log *slog.Logger) {
 	buf := make([]byte, maxInterfaceName+1)
 	for {
 		n, err := conn.Read(buf)
@@ -40,8 +40,8 @@ func serveOpener(conn *net.UnixConn, allowed []string, log *slog.Logger) {
 	}
 }
 
-func answerOpen(conn *net.UnixConn, iface string, allowed []string) error {
-	if !slices.Contains(allowed, iface) {
+func answerOpen(conn *net.UnixConn, iface string, allowed *allowedNames) error {
+	if !allowed.has(iface) {
 		err := errs.New(errs.Forbidden, "interface %q is not in this tap's configuration", iface)
 		return errors.Join(err, sendText(conn, err))
 	}

@@ -31,7 +31,7 @@ func openerPair(t *testing.T, allowed ...string) *remoteOpener {
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		serveOpener(conn.(*net.UnixConn), allowed, slog.New(slog.DiscardHandler))
+		serveOpener(conn.(*net.UnixConn), &allowedNames{names: allowed}, slog.New(slog.DiscardHandler))
 	}()
 	t.Cleanup(func() {
 		remote.conn.Close()

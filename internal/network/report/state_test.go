@@ -34,10 +34,10 @@ func TestState(t *testing.T) {
 	if diff := cmp.Diff(want, through(want)); diff != "" {
 		t.Errorf("the state differs (-want +got):\n%s", diff)
 	}
-	if got := through(network.Health{SpoolAge: -time.Second, ClockSkew: 1<<63 - 1}); got.SpoolAge != 0 || got.ClockSkew != maxMicros*time.Microsecond {
+	if got := through(network.Health{SpoolAge: -time.Second, ClockSkew: 1<<63 - 1}); got.SpoolAge != 0 || got.ClockSkew != maxLong*time.Microsecond {
 		t.Errorf("out of range: %+v", got)
 	}
-	for n, v := range map[protowire.Number]uint64{fieldSpoolAge: maxMicros + 1, fieldClockSkew: protowire.EncodeZigZag(-maxMicros - 1)} {
+	for n, v := range map[protowire.Number]uint64{fieldSpoolAge: maxLong + 1, fieldClockSkew: protowire.EncodeZigZag(-maxLong - 1)} {
 		if err := state(new(network.Health), n, v); err == nil {
 			t.Errorf("field %d takes %d", n, v)
 		}

@@ -2,6 +2,7 @@ package tap
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/rind-project/rind/internal/network"
@@ -80,7 +81,11 @@ func (t *Tap) last() error {
 func (t *Tap) write(parts []network.Report) {
 	t.note(parts)
 	r := join(parts)
+	r.Health.Parsers = slices.Clone(r.Health.Parsers) // of a part, which is one pipeline's
 	r.Health.AddParsers(t.retired.Parsers)
+	t.mu.Lock()
+	t.parsers = r.Health.Parsers
+	t.mu.Unlock()
 	for _, s := range t.stations {
 		r.Health.RingBytes += s.ringBytes()
 		for _, w := range s.workers {

@@ -4,6 +4,7 @@ import (
 	"github.com/rind-project/rind/internal/network"
 	"github.com/rind-project/rind/internal/network/bluetooth"
 	"github.com/rind-project/rind/internal/network/packet/parse"
+	"github.com/rind-project/rind/internal/network/record"
 )
 
 // Bounds on what Bluetooth adds to a report.
@@ -23,5 +24,5 @@ func (f *found) Cut(r *network.Report, w *bluetooth.Watcher) {
 	}
 	w.Cut(f.out)
 	rows := f.out.Cut()
-	appendRecords(&r.Records, &rows)
+	record.Append(&r.Records, &rows)
 }

@@ -10,17 +10,19 @@ import (
 // Status is how a tap is at the moment. Counters count since it started; those
 // of packets, flows and parsers are as of the last report.
 type Status struct {
-	Tap        network.TapID     `json:"tap"`
-	Boot       string            `json:"boot"`
-	Version    string            `json:"version"`
-	Began      time.Time         `json:"began"`
-	Reports    uint64            `json:"reports"`
-	Interval   time.Duration     `json:"report_interval"`
-	CPUSeconds float64           `json:"cpu_seconds"`
-	Memory     uint64            `json:"memory_bytes"`
-	Interfaces []InterfaceStatus `json:"interfaces"`
-	Spool      SpoolStatus       `json:"spool"`
-	Delivery   *DeliveryStatus   `json:"delivery,omitempty"` // none without a node
+	Tap        network.TapID          `json:"tap"`
+	Boot       string                 `json:"boot"`
+	Version    string                 `json:"version"`
+	Began      time.Time              `json:"began"`
+	Reports    uint64                 `json:"reports"`
+	Interval   time.Duration          `json:"report_interval"`
+	CPUSeconds float64                `json:"cpu_seconds"`
+	Memory     uint64                 `json:"memory_bytes"`
+	Interfaces []InterfaceStatus      `json:"interfaces"`
+	Spool      SpoolStatus            `json:"spool"`
+	Parsers    []network.ParserHealth `json:"parsers"`
+	Bluetooth  string                 `json:"bluetooth,omitempty"` // why nothing is seen
+	Delivery   *DeliveryStatus        `json:"delivery,omitempty"`  // none without a node
 }
 
 // InterfaceStatus is how an interface is, all its workers together.
@@ -68,6 +70,12 @@ func (t *Tap) Status() Status {
 	}
 	for _, st := range t.captured() {
 		s.Interfaces = append(s.Interfaces, t.interfaceStatus(st))
+	}
+	t.mu.Lock()
+	s.Parsers = t.parsers
+	t.mu.Unlock()
+	if err := t.watcher().Problem(); err != nil {
+		s.Bluetooth = err.Error()
 	}
 	sp := t.spool.Stats()
 	s.Reports, s.Spool = t.writer.counts()

@@ -72,8 +72,9 @@ type Tap struct {
 	due      chan struct{} // a pipeline wants to be cut before its time
 	changes  chan change
 	applying sync.Mutex
-	mu       sync.Mutex // guards cfg, stations, sender and seen, once the tap runs
+	mu       sync.Mutex // guards what follows, cfg, stations, sender and bluetooth, once the tap runs
 	seen     map[string]InterfaceStatus
+	parsers  []network.ParserHealth // of the last report; replaced as a whole
 
 	cancel  context.CancelFunc
 	working sync.WaitGroup
