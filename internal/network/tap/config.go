@@ -87,13 +87,13 @@ func DefaultConfig() Config {
 func (c *Config) Validate() error {
 	switch {
 	case c.Report.Interval < 100*time.Millisecond || c.Report.Interval > 5*time.Minute:
-		return errs.New(errs.Invalid, "report.interval is %s: choose between 100ms and 5m", c.Report.Interval)
+		return config.Bad("report.interval", "%w", errs.New(errs.Invalid, "report.interval is %s: choose between 100ms and 5m", c.Report.Interval))
 	case c.Flow.MaxFlows < 1024 || c.Flow.MaxFlows > 16<<20:
-		return errs.New(errs.Invalid, "flow.max_flows is %d: choose between 1024 and 16777216", c.Flow.MaxFlows)
+		return config.Bad("flow.max_flows", "%w", errs.New(errs.Invalid, "flow.max_flows is %d: choose between 1024 and 16777216", c.Flow.MaxFlows))
 	case c.Spool.MaxBytes < 1<<20:
-		return errs.New(errs.Invalid, "spool.max_bytes is less than 1MiB")
+		return config.Bad("spool.max_bytes", "%w", errs.New(errs.Invalid, "spool.max_bytes is less than 1MiB"))
 	case c.Node.Token != "" && c.Node.TokenFile != "":
-		return errs.New(errs.Invalid, "node.token and node.token_file are both set: choose one")
+		return config.Bad("node.token", "%w", errs.New(errs.Invalid, "node.token and node.token_file are both set: choose one"))
 	}
 	if err := c.validateParsers(); err != nil {
 		return err

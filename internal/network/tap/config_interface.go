@@ -1,6 +1,7 @@
 package tap
 
 import (
+	"errors"
 	"runtime"
 	"slices"
 	"strconv"
@@ -97,13 +98,13 @@ func (c *Config) validateCapture() error {
 		key := "interfaces[" + strconv.Itoa(n) + "]"
 		switch {
 		case i.Name == "" || len(i.Name) > maxInterface || strings.ContainsAny(i.Name, "/ \t\n\x00"):
-			return errs.New(errs.Invalid, "%s.name is %q: want the name of an interface, such as eth0", key, i.Name)
+			return config.Bad("interfaces", "%s.name is %q: want the name of an interface, such as eth0", key, i.Name)
 		case slices.Contains(seen, i.Name):
-			return errs.New(errs.Invalid, "%s: the interface %s is configured twice: remove one", key, i.Name)
+			return config.Bad("interfaces", "%s: the interface %s is configured twice: remove one", key, i.Name)
 		}
 		seen = append(seen, i.Name)
 		if err := c.Capture.Of(i).validate(key); err != nil {
-			return err
+			return config.Bad("interfaces", "%w", errors.Unwrap(err)) // without the key, which the text has
 		}
 	}
 	return nil
@@ -113,21 +114,21 @@ func (c *Config) validateCapture() error {
 func (c Capture) validate(key string) error {
 	switch {
 	case c.Workers < 1 || c.Workers > capture.MaxWorkers:
-		return errs.New(errs.Invalid, "%s.workers is %d: choose between 1 and %d; this host has %d CPUs", key, c.Workers, capture.MaxWorkers, runtime.NumCPU())
+		return config.Bad(key+".workers", "%w", errs.New(errs.Invalid, "%s.workers is %d: choose between 1 and %d; this host has %d CPUs", key, c.Workers, capture.MaxWorkers, runtime.NumCPU()))
 	case c.RingBytes < minRing || c.RingBytes > maxRing:
-		return errs.New(errs.Invalid, "%s.ring_bytes is %s: choose between 8MiB and 4GiB", key, c.RingBytes)
+		return config.Bad(key+".ring_bytes", "%w", errs.New(errs.Invalid, "%s.ring_bytes is %s: choose between 8MiB and 4GiB", key, c.RingBytes))
 	case c.Snaplen < 0 || c.Snaplen > maxSnaplen:
-		return errs.New(errs.Invalid, "%s.snaplen is %d: choose between 0 and %d", key, c.Snaplen, maxSnaplen)
+		return config.Bad(key+".snaplen", "%w", errs.New(errs.Invalid, "%s.snaplen is %d: choose between 0 and %d", key, c.Snaplen, maxSnaplen))
 	}
 	for _, cpu := range c.CPUs {
 		if cpu < 0 || cpu > maxCPU {
-			return errs.New(errs.Invalid, "%s.cpus holds %d: CPUs are numbered from 0 to %d", key, cpu, maxCPU)
+			return config.Bad(key+".cpus", "%w", errs.New(errs.Invalid, "%s.cpus holds %d: CPUs are numbered from 0 to %d", key, cpu, maxCPU))
 		}
 	}
 	// The interface's link type is known when it is opened; most are Ethernet,
 	// and the mistakes that matter here are the same on all.
 	if _, err := filter.Compile(c.Filter, filter.Options{Link: packet.LinkEthernet, Live: true}); err != nil {
-		return errs.New(errs.Invalid, "%s.filter: %w", key, err)
+		return config.Bad(key+".filter", "%w", errs.New(errs.Invalid, "%s.filter: %w", key, err))
 	}
 	return nil
 }

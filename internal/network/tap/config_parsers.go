@@ -1,8 +1,6 @@
 package tap
 
 import (
-	"fmt"
-
 	"github.com/rind-project/rind/internal/base/config"
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/network/pipeline"
@@ -23,10 +21,10 @@ type Quarantine struct {
 // quarantine.
 func (c *Config) validateParsers() error {
 	if err := (pipeline.Settings{Disabled: c.Parsers.Disabled}).Validate(); err != nil {
-		return fmt.Errorf("parsers.disabled: %w", err)
+		return config.Bad("parsers.disabled", "%w", err)
 	}
 	if c.Quarantine.Dir != "" && c.Quarantine.MaxBytes < 1<<16 {
-		return errs.New(errs.Invalid, "quarantine.max_bytes is %d: choose 64KiB or more, or leave quarantine.dir empty", c.Quarantine.MaxBytes)
+		return config.Bad("quarantine.max_bytes", "%w", errs.New(errs.Invalid, "quarantine.max_bytes is %d: choose 64KiB or more, or leave quarantine.dir empty", c.Quarantine.MaxBytes))
 	}
 	return nil
 }
