@@ -104,6 +104,7 @@ nightly: ## what takes long: the race detector, a minute a fuzz target, large fi
 	$(MAKE) test-race
 	RIND_NIGHTLY=1 $(GO) test -count 1 -timeout 20m -run 'Copy' ./internal/fleet/master ./internal/app/server
 	RIND_NIGHTLY=1 $(GO) test -count 1 -timeout 20m -v -run 'Cluster' ./internal/e2e
+	RIND_NIGHTLY=1 $(GO) test -count 1 -timeout 20m -v -run 'TestOutage' ./internal/app/tap
 	$(MAKE) fuzz FUZZTIME=1m
 	$(MAKE) bench
 	$(MAKE) bench-target

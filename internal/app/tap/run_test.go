@@ -95,7 +95,7 @@ func TestRunningTap(t *testing.T) {
 	checkWalls(t, r, s)
 	checkShown(t, r, metrics)
 
-	r.write(text + "interfaces: [{name: lo, filter: \"udp port 9\", workers: 2}, " + first + ", " + later + "]\nspool: {max_bytes: 2MiB}\nflow: {max_flows: 2048}\nname: other\n")
+	r.write(text + "interfaces: [{name: lo, filter: \"udp port 9\", workers: 2, cpus: [0]}, " + first + ", " + later + "]\nspool: {max_bytes: 2MiB}\nflow: {max_flows: 2048}\nname: other\n")
 	s = r.want("the second configuration is in force", func(s *Status) bool { return slices.Equal(s.captured(), []string{"lo", first}) })
 	if i := s.Interfaces[0]; i.Filter != "udp port 9" || i.Workers != 2 || i.RingBytes != 128<<20 {
 		t.Errorf("lo is captured as %+v", i)
@@ -105,6 +105,14 @@ func TestRunningTap(t *testing.T) {
 	}
 	link(t, later) // an interface that the opener has never seen
 	r.want("the interface that came later is captured", func(s *Status) bool { return slices.Contains(s.captured(), later) })
+
+	unlink(later)
+	s = r.want("the interface that went is told", func(s *Status) bool { return !slices.Contains(s.captured(), later) })
+	if i := s.Interfaces[2]; i.Interface != later || i.Error == "" {
+		t.Errorf("an interface that is gone is shown as %+v", i)
+	}
+	link(t, later)
+	r.want("the interface that came back is captured", func(s *Status) bool { return slices.Contains(s.captured(), later) })
 
 	r.write(text + "interfaces: [lo]\nreport: {intervall: 1s}\n")
 	s = r.want("the broken file is refused", func(s *Status) bool { return s.Config.Refused == 1 })
@@ -126,6 +134,9 @@ func TestRunningTap(t *testing.T) {
 	}
 	r.want("only one interface is left", func(s *Status) bool { return slices.Equal(s.captured(), []string{first}) && s.Config.Error == "" })
 	r.stop()
+	if strings.Contains(r.out.String(), "could not be bound") {
+		t.Errorf("behind the wall no worker can be bound to a CPU:\n%s", r.out)
+	}
 	for _, rep := range node.got() {
 		for _, l := range rep.Interfaces {
 			if !l.Balanced() {

@@ -20,6 +20,12 @@ func (s *Status) table(out io.Writer, now time.Time) error {
 	line("spool", "%d reports, %s of %s, oldest %s of %s", s.Spool.Reports, bytesText(s.Spool.Bytes), bytesText(s.Spool.MaxBytes), short(s.Spool.Age), short(s.Spool.MaxAge))
 	line("", "dropped %d, put aside %d, lost to the disk %d", s.Spool.Dropped, s.Spool.Quarantined, s.Spool.Lost)
 	s.delivery(line, now)
+	if q := s.Quarantine; q.Kept+q.Refused > 0 {
+		line("quarantine", "%d packets on which a parser failed, and %d for which there was no room", q.Kept, q.Refused)
+	}
+	if s.Bluetooth != "" {
+		line("bluetooth", "%s", s.Bluetooth)
+	}
 	s.configuration(line, now)
 	if err := w.Flush(); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rind-project/rind/internal/network"
+	"github.com/rind-project/rind/internal/network/pipeline"
 	"github.com/rind-project/rind/internal/network/record"
 )
 
@@ -78,6 +79,22 @@ func (m *metrics) count(r *network.Report) {
 	}
 	m.flows.Set(float64(r.Health.FlowsActive))
 	m.table.Set(float64(r.Health.FlowsMax))
+}
+
+// kept shows what the quarantine of packets holds.
+func (m *metrics) kept(reg prometheus.Registerer, q *pipeline.Quarantine) {
+	if reg == nil {
+		return
+	}
+	for result, count := range map[string]func() uint64{
+		"kept":    func() uint64 { kept, _ := q.Counts(); return kept },
+		"refused": func() uint64 { _, refused := q.Counts(); return refused },
+	} {
+		reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "rind_tap_quarantined_packets_total", Help: "Packets on which a parser failed: kept in quarantine.dir, or refused for want of room.",
+			ConstLabels: prometheus.Labels{"result": result},
+		}, func() float64 { return float64(count()) }))
+	}
 }
 
 // forget ends what is shown of an interface that is captured no more. Its

@@ -21,6 +21,7 @@ type Status struct {
 	Interfaces []InterfaceStatus      `json:"interfaces"`
 	Spool      SpoolStatus            `json:"spool"`
 	Parsers    []network.ParserHealth `json:"parsers"`
+	Quarantine QuarantineStatus       `json:"quarantine"`
 	Bluetooth  string                 `json:"bluetooth,omitempty"` // why nothing is seen
 	Delivery   *DeliveryStatus        `json:"delivery,omitempty"`  // none without a node
 }
@@ -55,6 +56,12 @@ type SpoolStatus struct {
 	Lost        uint64        `json:"lost"` // never spooled, because the disk failed
 }
 
+// QuarantineStatus counts packets on which a parser failed.
+type QuarantineStatus struct {
+	Kept    uint64 `json:"kept"`    // in quarantine.dir
+	Refused uint64 `json:"refused"` // for which there was no room there
+}
+
 // DeliveryStatus is how delivery goes.
 type DeliveryStatus struct {
 	uplink.Status
@@ -74,6 +81,7 @@ func (t *Tap) Status() Status {
 	t.mu.Lock()
 	s.Parsers = t.parsers
 	t.mu.Unlock()
+	s.Quarantine.Kept, s.Quarantine.Refused = t.quarantine.Counts()
 	if err := t.watcher().Problem(); err != nil {
 		s.Bluetooth = err.Error()
 	}

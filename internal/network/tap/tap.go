@@ -161,6 +161,7 @@ func (t *Tap) open() (err error) {
 	if t.quarantine, err = t.cfg.openQuarantine(); err != nil {
 		return err
 	}
+	t.metrics.kept(t.deps.Metrics, t.quarantine)
 	if t.spool, err = OpenSpool(t.cfg, t.deps.Log); err != nil {
 		return err
 	}
