@@ -253,6 +253,9 @@ func TestLedgerDrops(t *testing.T) {
 		if sum.Received != sent || sum.DroppedKernel == 0 || sum.Summarised == 0 {
 			t.Errorf("%d workers: sent %d packets, the ledger says %+v", workers, sent, sum)
 		}
+		if i := tap.Status().Interfaces[0]; i.RingFull == 0 || i.RingPeak == 0 || i.RingPeak > i.RingBytes || i.DroppedKernel != sum.DroppedKernel {
+			t.Errorf("%d workers: the status says %+v", workers, i)
+		}
 	}
 }
 

@@ -45,7 +45,7 @@ func statusOf(t *testing.T, cfg Config, src capture.Source, what string, ok func
 }
 
 // TestRingIsShort: TIMES FULL and DROPPED (KERNEL) grow, PEAK nears 100 %. With
-// a real ring TestLedgerLive does the same.
+// a real ring TestLedgerDrops does the same.
 func TestRingIsShort(t *testing.T) {
 	t.Parallel()
 	node := newFakeNode(t)
