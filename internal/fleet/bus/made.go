@@ -59,7 +59,7 @@ func checkLost(ctx context.Context, js jetstream.JetStream, specs []jetstream.St
 		if err != nil {
 			return fmt.Errorf("looking at %s: %w", want.Name, err)
 		}
-		there[want.Name] = true
+		there[want.Name] = s.CachedInfo().Config.Metadata[metaRestoring] == "" // else its restore was cut short
 		for n := range strings.SplitSeq(s.CachedInfo().Config.Metadata[metaMade], ",") {
 			made[n] = true
 		}
