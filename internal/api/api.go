@@ -38,6 +38,7 @@ type Deps struct {
 	Network   Network
 	Taps      Taps
 	Keys      Keys                           // nil on a server that is no master
+	Backups   Backups                        // nil on a server that is no master
 	Reports   http.Handler                   // takes POST /reports from taps
 	Problems  func(context.Context) []string // what does not work just now, in words; optional
 	PublicURL func(r *http.Request) string   // how hosts reach this server: "https://host:8443"
@@ -74,7 +75,7 @@ func New(deps Deps) *API {
 	for _, list := range [][]access.Route{
 		a.peelRoutes(), a.jobRoutes(), a.basketRoutes(), a.eventRoutes(), a.enrollRoutes(), a.joinRoutes(), a.serverRoutes(), a.tapRoutes(),
 		a.telemetryRoutes(), a.sessionRoutes(), a.userRoutes(), a.tokenRoutes(), a.systemRoutes(), a.keyRoutes(),
-		a.groupRoutes(), a.settingsRoutes(), a.fileRoutes(),
+		a.groupRoutes(), a.settingsRoutes(), a.fileRoutes(), a.backupRoutes(),
 	} {
 		a.routes = append(a.routes, list...)
 	}

@@ -83,6 +83,7 @@ var needs = map[string]access.Need{
 	"DELETE /tokens/{id}":            access.NeedViewer,
 	"GET /audit":                     access.NeedAdmin,
 	"POST /keys/{kind}/rotate":       access.NeedAdmin,
+	"GET /backup":                    access.NeedAdmin,
 	"GET /events":                    access.NeedViewer,
 	"GET /basket":                    access.NeedViewer,
 	"GET /basket/{name}":             access.NeedViewer,

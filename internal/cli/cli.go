@@ -46,6 +46,10 @@ const (
 	exitBoth    = 4 // some failed, and some did not answer
 )
 
+// ExitFailed ends the program with the code for "some of it failed", after the
+// program's further commands have said what.
+const ExitFailed = exit(exitFailed)
+
 // exit ends the program with a code after everything has been said.
 type exit int
 
@@ -96,7 +100,7 @@ func New(opts Options) *cobra.Command {
 	s.flags(root)
 	root.AddCommand(
 		s.runCommand(), s.peelCommand(), s.targetCommand(), s.jobCommand(), s.basketCommand(), s.eventCommand(), s.enrollCommand(),
-		s.groupCommand(), s.settingsCommand(), s.cpCommand(),
+		s.groupCommand(), s.settingsCommand(), s.cpCommand(), s.backupCommand(),
 		s.tapCommand(), s.flowCommand(), s.dnsCommand(), s.tlsCommand(), s.recordCommand(), s.trafficCommand(), s.overviewCommand(),
 		s.userCommand(), s.tokenCommand(), s.auditCommand(),
 		s.loginCommand(), s.logoutCommand(), s.whoamiCommand(), s.versionCommand(),

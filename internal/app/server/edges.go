@@ -44,6 +44,7 @@ func newEdges(s *Server) *edges {
 	if s.master != nil {
 		apiDeps.Fleet, apiDeps.Enroll, apiDeps.Keys = s.master, s.registrar, keyring{s.daemon}
 		apiDeps.Basket, apiDeps.Events, apiDeps.Members = s.basket, s.events, s.desk()
+		apiDeps.Backups = &backups{s: s}
 		webDeps.Fleet, webDeps.Enroll, webDeps.Events = s.master, s.registrar, s.events
 		apiDeps.Groups, apiDeps.Layers, apiDeps.Files = s.groups, s.layers, s.files
 	}

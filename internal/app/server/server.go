@@ -166,7 +166,7 @@ func openDatabase(ctx context.Context, cfg Config) (*database.DB, error) {
 	if cfg.Database.URL != "" {
 		return nil, fmt.Errorf("database.url: write it as postgres://user@host/name, or leave it empty for SQLite")
 	}
-	return sqlite.Open(ctx, filepath.Join(cfg.DataDir, "rind.db"))
+	return sqlite.Open(ctx, filepath.Join(cfg.DataDir, sqliteFile))
 }
 
 // compose lists the components in start order.
@@ -237,7 +237,7 @@ func (s *Server) composeMaster() error {
 	s.group.Add("bus client", s.client)
 	s.group.Add("bus leader", leader{s.daemon})
 	buckets := s.keeper()
-	buckets.Remember(filepath.Join(s.cfg.DataDir, "buckets-made"))
+	buckets.Remember(filepath.Join(s.cfg.DataDir, madeFile))
 	s.group.Add("buckets", buckets)
 	s.checks.Add("buckets", buckets.Check)
 	s.checks.Add("disk", func(context.Context) error { return s.daemon.Room() })

@@ -150,7 +150,9 @@ func TestHostileContent(t *testing.T) {
 		"twice": {func(w *Writer) {
 			must(t, w.Begin(KindBucket, bus.Facts), w.End(0, "", nil), w.Begin(KindBucket, bus.Facts), w.End(0, "", nil))
 		}, "twice"},
-		"a path":        {func(w *Writer) { must(t, w.Begin(KindKeys, "keys"), w.File("keys/../../etc/passwd", nil), w.End(0, "", nil)) }, "under the path"},
+		"a path": {func(w *Writer) {
+			must(t, w.Begin(KindKeys, "keys"), w.File("keys/../../etc/passwd", nil), w.End(0, "", nil))
+		}, "under the path"},
 		"a parent":      {func(w *Writer) { must(t, w.Begin(KindKeys, "keys"), w.File("keys/..", nil), w.End(0, "", nil)) }, "under the path"},
 		"a root path":   {func(w *Writer) { must(t, w.Begin(KindKeys, "keys"), w.File("/etc/passwd", nil), w.End(0, "", nil)) }, "under the path"},
 		"a huge record": {func(w *Writer) { w.sum.Write(nil); _, _ = w.zstd.Write([]byte{recPart, 0xff, 0xff, 0xff, 0xff, 0x7f}) }, "the limit is"},
