@@ -133,12 +133,12 @@ func rowOf(name string, f archive.Filled) restored {
 }
 
 // empties makes the buckets that are to be without content.
-func (r *restore) empties(gone []string, make func(string) error) {
+func (r *restore) empties(gone []string, anew func(string) error) {
 	for _, name := range r.empty {
 		row := restored{Name: name, Result: r.did("made empty")}
 		if !slices.Contains(gone, name) {
 			row.Result, row.Failed = "is there, and left alone", true
-		} else if err := make(name); err != nil {
+		} else if err := anew(name); err != nil {
 			row.Result, row.Failed = "FAILED: "+err.Error(), true
 		}
 		r.say(row)

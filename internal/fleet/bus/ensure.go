@@ -160,6 +160,7 @@ func merge(have, want jetstream.StreamConfig) jetstream.StreamConfig {
 	if have.MaxBytes > 0 {
 		next.MaxBytes = have.MaxBytes
 	}
+	next.FirstSeq = have.FirstSeq // of one that was restored: a replay of the cluster's log counts from there
 	next.Description, next.Placement, next.Compression = have.Description, have.Placement, have.Compression
 	return next
 }

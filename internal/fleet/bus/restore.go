@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -126,10 +127,32 @@ func (r *Restorer) Begin(ctx context.Context, name string, lastSeq uint64, size 
 	filling.Subjects = []string{restoringPrefix + name + ".>"}
 	filling.SubjectTransform = &jetstream.SubjectTransformConfig{Source: filling.Subjects[0], Destination: destination(name)}
 	filling.Metadata = map[string]string{metaRestoring: "1", metaReplicas: cfg.Metadata[metaReplicas], metaMade: cfg.Metadata[metaMade]}
-	if err := makeStream(ctx, r.js, filling); err != nil {
+	if err := r.make(ctx, filling); err != nil {
 		return nil, err
 	}
 	return &Restoring{r: r, name: name, cfg: cfg}, nil
+}
+
+// noPeers is the server's code for no servers with room for a stream.
+const noPeers jetstream.ErrorCode = 10005
+
+// make makes a stream. The servers of a cluster tell one another now and again
+// only what they store: for a while it may seem that what was deleted takes its
+// room still.
+func (r *Restorer) make(ctx context.Context, cfg jetstream.StreamConfig) error {
+	for began := time.Now(); ; {
+		err := makeStream(ctx, r.js, cfg)
+		api, ok := errors.AsType[*jetstream.APIError](err)
+		full := ok && (api.ErrorCode == noPeers || api.ErrorCode == noStorage)
+		if err == nil || !full && !Passing(err) || cfg.Replicas == 1 || time.Since(began) > Patience {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(time.Second):
+		}
+	}
 }
 
 // destination is what the subjects of a bucket become when they are stored.

@@ -187,7 +187,10 @@ func TestBucketsComeBackAsTheyWere(t *testing.T) {
 	if err != nil || rev <= last.LastSeq {
 		t.Errorf("the next revision is %d, was %d: %v", rev, last.LastSeq, err)
 	}
-	// Both can be lost again, and are missed.
+	if s, err := js.Stream(t.Context(), "KV_"+bus.Facts); err != nil || s.CachedInfo().Config.FirstSeq != last.LastSeq+1 {
+		t.Errorf("the first sequence number that the bucket was made with is forgotten (%v)", err)
+	}
+	// What is back can be lost again, and is missed.
 	if err := js.DeleteStream(t.Context(), "KV_"+bus.Secrets); err != nil {
 		t.Fatal(err)
 	}
