@@ -100,6 +100,7 @@ func (b *begun) Write(p []byte) (int, error) {
 		h.Set("Content-Disposition", `attachment; filename="rind.backup"`)
 		h.Set("Cache-Control", "no-store")
 		b.w.WriteHeader(http.StatusOK)
+		_ = http.NewResponseController(b.w).Flush() // else an answer that is cut short at once looks like none
 	}
 	return b.w.Write(p)
 }
