@@ -27,9 +27,16 @@ func stays(t *testing.T) Config {
 }
 
 // rindOn runs a command of the server's program on a configuration.
-func rindOn(cfg Config, args ...string) (code int, stdout, stderr string) {
+func rindOn(t *testing.T, cfg Config, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
 	var out, errOut logBuffer
-	args = append(args, "--data", cfg.DataDir, "--listen", cfg.Listen, "--bus-listen", cfg.NATS.Listen)
+	file := filepath.Join(t.TempDir(), "rind.yaml")
+	text := "data_dir: " + cfg.DataDir + "\nlisten: " + cfg.Listen + "\nnats:\n  listen: " + cfg.NATS.Listen +
+		"\n  ready_timeout: 30s\n  jetstream:\n    max_file_store: " + cfg.NATS.JetStream.MaxFileStore + "\n    max_mem_store: " + cfg.NATS.JetStream.MaxMemStore + "\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args = append(args, "--config", file)
 	code = Main(args, strings.NewReader(""), &out, &errOut)
 	return code, out.String(), errOut.String()
 }
@@ -90,7 +97,7 @@ func TestBackupAndRestore(t *testing.T) {
 			}
 		}
 		r.refusesToStart(t, lost[0])
-		code, out, errOut := rindOn(cfg, "restore", file, "--dry-run")
+		code, out, errOut := rindOn(t, cfg, "restore", file, "--dry-run")
 		if code != 0 || !strings.Contains(out, "would be restored") || !strings.Contains(errOut, "nothing was changed") {
 			t.Errorf("dry run without %v: %d %q %q", lost, code, out, errOut)
 		}
@@ -98,7 +105,7 @@ func TestBackupAndRestore(t *testing.T) {
 			stop(t, again)
 			t.Fatalf("a dry run has brought %v back", lost)
 		}
-		if code, out, errOut = rindOn(cfg, "restore", file); code != 0 || !strings.Contains(errOut, "rind server") {
+		if code, out, errOut = rindOn(t, cfg, "restore", file); code != 0 || !strings.Contains(errOut, "rind server") {
 			t.Fatalf("restore of %v: %d %q %q", lost, code, out, errOut)
 		}
 		r = start(t, cfg)
@@ -151,20 +158,20 @@ func TestRestoreOnANewMachine(t *testing.T) {
 		"no keys":         {[]string{"restore", without, "--database"}, "bring back its keys first"},
 		"keys from where": {[]string{"restore", without, "--keys"}, "made without --with-keys"},
 	} {
-		if code, out, errOut := rindOn(fresh, test.args...); code != 1 || !strings.Contains(errOut, test.says) {
+		if code, out, errOut := rindOn(t, fresh, test.args...); code != 1 || !strings.Contains(errOut, test.says) {
 			t.Errorf("%s: %d %q %q", name, code, out, errOut)
 		}
 	}
-	if code, out, errOut := rindOn(fresh, "restore", file, "--keys", "--database", "--dry-run"); code != 0 || !strings.Contains(out, "would be restored") {
+	if code, out, errOut := rindOn(t, fresh, "restore", file, "--keys", "--database", "--dry-run"); code != 0 || !strings.Contains(out, "would be restored") {
 		t.Errorf("dry run: %d %q %q", code, out, errOut)
 	}
 	if _, err := os.Stat(fresh.DataDir); err == nil {
 		t.Error("a dry run made the data folder")
 	}
-	if code, out, errOut := rindOn(fresh, "restore", file, "--keys", "--database"); code != 0 {
+	if code, out, errOut := rindOn(t, fresh, "restore", file, "--keys", "--database"); code != 0 {
 		t.Fatalf("%d %q %q", code, out, errOut)
 	}
-	if code, _, errOut := rindOn(fresh, "restore", file, "--keys"); code != 1 || !strings.Contains(errOut, "never replaced") {
+	if code, _, errOut := rindOn(t, fresh, "restore", file, "--keys"); code != 1 || !strings.Contains(errOut, "never replaced") {
 		t.Errorf("keys over keys: %d %q", code, errOut)
 	}
 	second := start(t, fresh)
@@ -174,11 +181,11 @@ func TestRestoreOnANewMachine(t *testing.T) {
 	connects(t, p)
 	second.pings(t)
 	stop(t, second.Server)
-	code, out, errOut := rindOn(fresh, "restore", file, "--database")
+	code, out, errOut := rindOn(t, fresh, "restore", file, "--database")
 	if code != 0 || !strings.Contains(out, "left alone (--replace sql") {
 		t.Errorf("%d %q %q", code, out, errOut)
 	}
-	if code, out, errOut := rindOn(fresh, "restore", file, "--replace", "sql"); code != 0 {
+	if code, out, errOut := rindOn(t, fresh, "restore", file, "--replace", "sql"); code != 0 {
 		t.Errorf("%d %q %q", code, out, errOut)
 	}
 	if kept, err := filepath.Glob(filepath.Join(fresh.DataDir, "rind.db.before-*")); err != nil || len(kept) == 0 {
@@ -194,7 +201,7 @@ func TestRestoreRefuses(t *testing.T) {
 	cfg := stays(t)
 	r := start(t, cfg)
 	file := r.backup(t)
-	if code, _, errOut := rindOn(cfg, "restore", file); code != 1 || !strings.Contains(errOut, "a server runs") || !strings.Contains(errOut, "stop it") {
+	if code, _, errOut := rindOn(t, cfg, "restore", file); code != 1 || !strings.Contains(errOut, "a server runs") || !strings.Contains(errOut, "stop it") {
 		t.Errorf("while it runs: %d %q", code, errOut)
 	}
 	r.lose(t, bus.Facts)
@@ -223,7 +230,7 @@ func TestRestoreRefuses(t *testing.T) {
 		"nobody asks": {[]string{"--empty", "facts"}, "--yes"},
 		"both":        {[]string{file, "--empty", "facts", "--yes", "--replace", "facts"}, "choose one"},
 	} {
-		code, out, errOut := rindOn(cfg, append([]string{"restore"}, test.args...)...)
+		code, out, errOut := rindOn(t, cfg, append([]string{"restore"}, test.args...)...)
 		if code != 1 || !strings.Contains(errOut, test.says) {
 			t.Errorf("%s: %d %q %q", name, code, out, errOut)
 		}
@@ -234,7 +241,7 @@ func TestRestoreRefuses(t *testing.T) {
 		t.Fatalf("after them all: %v", err)
 	}
 	// Content can be given up.
-	code, out, errOut := rindOn(cfg, "restore", "--empty", "facts,jobs", "--yes", "-o", "json")
+	code, out, errOut := rindOn(t, cfg, "restore", "--empty", "facts,jobs", "--yes", "-o", "json")
 	var got restoredOut
 	if err := json.Unmarshal([]byte(out), &got); err != nil || code != 2 || len(got.Gone) != 0 {
 		t.Errorf("empty: %d %q %q %v", code, out, errOut, err)
@@ -314,7 +321,7 @@ func TestBackupOfWhatIsLeft(t *testing.T) {
 		t.Errorf("left behind: %v %v", left, err)
 	}
 	stop(t, r.Server)
-	code, out, errOut = rindOn(r.cfg, "restore", file)
+	code, out, errOut = rindOn(t, r.cfg, "restore", file)
 	if code != 2 || !strings.Contains(errOut, "rind restore --empty secrets") {
 		t.Errorf("of a bucket that no backup has: %d %q %q", code, out, errOut)
 	}
