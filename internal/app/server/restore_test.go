@@ -91,6 +91,9 @@ func TestBackupAndRestore(t *testing.T) {
 				}
 			}
 			lost = []string{bus.EventsStream}
+			eventually(t, 20*time.Second, "what holds nothing of value is made again", func() bool {
+				return strings.Count(r.log.String(), "it is made again") >= 4
+			})
 		} else {
 			for _, name := range lost {
 				r.lose(t, name)

@@ -117,6 +117,25 @@ func (k *Keeper) ensure(ctx context.Context, js jetstream.JetStream) (Capacity, 
 	return have, EnsureWithin(ctx, js, have)
 }
 
+// ensureOne makes one bucket that holds nothing of value, or the stream of
+// files. It makes no other one: somebody may have deleted them all.
+func (k *Keeper) ensureOne(ctx context.Context, js jetstream.JetStream, name string) error {
+	have, err := k.capacity(ctx)
+	if err != nil {
+		return err
+	}
+	specs, err := fitted(ctx, js, have)
+	if err != nil {
+		return err
+	}
+	for _, s := range specs {
+		if NameOf(s.Name) == name {
+			return ensureStream(ctx, js, s, min(3, max(1, have.Servers)))
+		}
+	}
+	return fmt.Errorf("there is no bucket %s to make", name)
+}
+
 // await waits until the fleet's buckets are there.
 func (k *Keeper) await(ctx context.Context, js jetstream.JetStream) error {
 	began := time.Now()
@@ -151,6 +170,9 @@ func (k *Keeper) grow(ctx context.Context, js jetstream.JetStream, size int) {
 		}
 		asking, cancel := context.WithTimeout(ctx, time.Minute)
 		have, err := k.capacity(asking)
+		if err == nil && have.Servers > size {
+			err = k.Check(asking) // else what is gone would be made anew, and empty
+		}
 		if err == nil && have.Servers > size {
 			if err = EnsureWithin(asking, js, have); err == nil {
 				k.log.Info("more servers keep streams; the buckets are spread over them", "servers", have.Servers, "before", size)
@@ -198,7 +220,7 @@ func (k *Keeper) remake(ctx context.Context, js jetstream.JetStream, name string
 		case <-time.After(wait):
 		}
 		trying, cancel := context.WithTimeout(ctx, 10*time.Second)
-		_, err := k.ensure(trying, js)
+		err := k.ensureOne(trying, js, name)
 		cancel()
 		if err == nil {
 			k.log.Warn("somebody deleted a bucket; it is made again", "bucket", name)

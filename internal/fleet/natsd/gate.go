@@ -34,17 +34,24 @@ type gate struct {
 	once sync.Once
 	open chan struct{}
 	slot chan struct{}
+
+	ending sync.Once
+	ended  chan struct{} // the server stops: nobody waits any more
 }
 
 func newGate() *gate {
-	return &gate{open: make(chan struct{}), slot: make(chan struct{}, gatePerCPU*runtime.GOMAXPROCS(0))}
+	return &gate{open: make(chan struct{}), ended: make(chan struct{}), slot: make(chan struct{}, gatePerCPU*runtime.GOMAXPROCS(0))}
 }
+
+// end sends those away who wait. A server that stops would wait for them.
+func (g *gate) end() { g.ending.Do(func() { close(g.ended) }) }
 
 func (g *gate) let() { g.once.Do(func() { close(g.open) }) }
 
 // Reasons for which a handshake is not made.
 var (
 	errGate   = errors.New("the server has more clients at its door than it can take; this one waited in vain")
+	errEnding = errors.New("the server stops")
 	errHungUp = errors.New("the client has hung up while it waited")
 )
 
@@ -91,11 +98,15 @@ func (g *gate) enter(conn net.Conn) (done func(), err error) {
 	defer t.Stop()
 	select {
 	case <-g.open:
+	case <-g.ended:
+		return nil, errEnding
 	case <-t.C:
 		return nil, errGate
 	}
 	select {
 	case g.slot <- struct{}{}:
+	case <-g.ended:
+		return nil, errEnding
 	case <-t.C:
 		return nil, errGate
 	}

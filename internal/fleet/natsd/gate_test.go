@@ -1,6 +1,7 @@
 package natsd_test
 
 import (
+	"context"
 	"crypto/tls"
 	"net"
 	"testing"
@@ -42,5 +43,30 @@ func TestHoldKeepsClientsWaiting(t *testing.T) {
 		}
 	case <-time.After(10 * time.Second):
 		t.Fatal("the handshake still waits")
+	}
+}
+
+// A server that stops does not wait for those whom it keeps waiting.
+func TestStopSendsThoseAwayWhoWait(t *testing.T) {
+	t.Parallel()
+	s := startBusOn(t, t.TempDir(), testConfig(), true)
+	conn, err := net.Dial("tcp", s.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Read(make([]byte, 4096)); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- tls.Client(conn, s.client.Clone()).Handshake() }()
+	time.Sleep(200 * time.Millisecond) // until it waits; when it is late, there is less to see
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // a client may wait for 25 s
+	defer cancel()
+	if err := s.Stop(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err == nil {
+		t.Error("it was let in")
 	}
 }

@@ -146,3 +146,35 @@ func TestTooSmallAStore(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// When everything is deleted while the server runs, what holds nothing of value
+// is made again, and nothing else: an empty bucket of enrollments would look
+// like a fleet that nobody has joined.
+func TestNothingElseIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	b := startBus(t, t.TempDir())
+	k, err := b.keeper(filepath.Join(t.TempDir(), "made"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Stop(t.Context())
+	js := b.js(b.master())
+	for name := range js.StreamNames(t.Context()).Name() {
+		if err := js.DeleteStream(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range append(bucketNames(), bus.FilesStream) {
+		if remade(name) || name == bus.FilesStream {
+			b.log.waitFor(t, "it is made again\" bucket="+name)
+		}
+	}
+	for name := range js.StreamNames(t.Context()).Name() {
+		if name := bus.NameOf(name); !remade(name) && name != bus.FilesStream {
+			t.Errorf("%s was made anew, and is empty", name)
+		}
+	}
+	if err := k.Check(t.Context()); !errors.Is(err, bus.ErrLost) {
+		t.Errorf("Check says %v", err)
+	}
+}

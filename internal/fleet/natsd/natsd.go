@@ -116,6 +116,7 @@ func (s *Server) Start(ctx context.Context) error {
 // and would go on to open what Shutdown has not seen yet.
 func (s *Server) abandon(begun <-chan struct{}) {
 	s.unwatch()
+	s.gate.end()
 	s.srv.Shutdown()
 	select {
 	case <-begun:
@@ -255,13 +256,14 @@ func (s *Server) watch(srv *server.Server) {
 // Stop ends the bus.
 func (s *Server) Stop(ctx context.Context) error {
 	s.mu.Lock()
-	srv, system, unwatch := s.srv, s.system, s.unwatch
+	srv, system, unwatch, gate := s.srv, s.system, s.unwatch, s.gate
 	s.srv, s.system, s.stopped = nil, nil, true
 	s.mu.Unlock()
 	if srv == nil {
 		return nil
 	}
 	unwatch()
+	gate.end()
 	if system != nil {
 		system.Close()
 	}
