@@ -60,7 +60,7 @@ func TestStopSendsThoseAwayWhoWait(t *testing.T) {
 	}
 	done := make(chan error, 1)
 	go func() { done <- tls.Client(conn, s.client.Clone()).Handshake() }()
-	time.Sleep(200 * time.Millisecond) // until it waits; when it is late, there is less to see
+	time.Sleep(200 * time.Millisecond)                              // until it waits; when it is late, there is less to see
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // a client may wait for 25 s
 	defer cancel()
 	if err := s.Stop(ctx); err != nil {
