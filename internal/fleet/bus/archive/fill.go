@@ -84,7 +84,7 @@ func (f *Filler) begin(ctx context.Context, p Part) error {
 
 func (f *Filler) value(ctx context.Context, name string, v Value) error {
 	if f.current == nil || f.failed != nil {
-		return nil
+		return nil //nolint:nilerr // what failed is in the bucket's result
 	}
 	if ttl := f.ttl[name]; ttl > 0 && v.Time.Add(ttl).Before(f.now()) {
 		f.result.Expired++
