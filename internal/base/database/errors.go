@@ -48,3 +48,10 @@ func IsTransient(err error) bool {
 	state, code := codes(err)
 	return state == "40001" || state == "40P01" || code&0xff == sqliteBusy
 }
+
+// IsLocked reports whether a statement was given up because another
+// transaction held a lock for longer than lock_timeout.
+func IsLocked(err error) bool {
+	state, _ := codes(err)
+	return state == "55P03"
+}
