@@ -74,9 +74,16 @@ func TestAppendRefuses(t *testing.T) {
 	t.Parallel()
 	databasetest.Each(t, appendSchema, func(t *testing.T, db *database.DB) {
 		wrong := map[string]func(r *database.Row){
-			"too few values":  func(r *database.Row) { r.Int(1) },
-			"too many values": func(r *database.Row) { r.Int(1); r.Int(1); r.Int(1); r.Text(""); r.Bytes(nil); r.Int(1) },
-			"another type":    func(r *database.Row) { r.Int(1); r.Int(1); r.Int(1); r.Int(1); r.Bytes(nil) },
+			"too few values": func(r *database.Row) { r.Int(1) },
+			"too many values": func(r *database.Row) {
+				r.Int(1)
+				r.Int(1)
+				r.Int(1)
+				r.Text("")
+				r.Bytes(nil)
+				r.Int(1)
+			},
+			"another type": func(r *database.Row) { r.Int(1); r.Int(1); r.Int(1); r.Int(1); r.Bytes(nil) },
 		}
 		if db.Engine() == database.PostgreSQL { // SQLite has one width
 			wrong["too large"] = func(r *database.Row) { r.Int(1); r.Int(1 << 40); r.Int(1); r.Text(""); r.Bytes(nil) }

@@ -141,14 +141,16 @@ func (s *Store) shrink(ctx context.Context, r Retention, gone map[string]int64) 
 	if r.MaxBytes == 0 && !slices.ContainsFunc(r.Kinds, func(k Keep) bool { return k.MaxBytes > 0 }) {
 		return nil
 	}
-	report, err := s.Storage(ctx)
+	report, err := s.measure(ctx)
 	if err != nil {
 		return err
 	}
 	for _, one := range s.surplus(r, report) {
 		p := partOf(one.Table)
 		n, err := s.drop(ctx, p, one)
-		gone[p.table] += n
+		if n > 0 {
+			gone[p.table] += n
+		}
 		if err != nil {
 			return err
 		}

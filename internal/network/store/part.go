@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/network/record"
 )
 
@@ -100,6 +101,15 @@ const (
 	hourlyRows = 5_000_000
 	dailyRows  = 20_000
 )
+
+// Validate says what is wrong.
+func (p Partitioning) Validate() error {
+	switch p {
+	case Auto, Hourly, Daily:
+		return nil
+	}
+	return errs.New(errs.Invalid, "node.partitions is %.64q: choose auto, hour or day", string(p))
+}
 
 // width is how wide a partition of a table is that gets so many rows a day, and
 // keeps them so long.

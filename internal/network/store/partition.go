@@ -105,18 +105,18 @@ func (s *Store) create(ctx context.Context, tx *database.Tx, p part, from, to in
 // attaches it. The rest is almost always empty. The indexes are the
 // partition's own, so that more can follow later.
 func (p part) createPostgres(n Partition) []string {
-	q := strings.NewReplacer("NAME", n.Name, "TABLE_", p.table, "REST", p.rest(), "AT", p.column,
-		"LOW", fmt.Sprint(n.fromUS), "HIGH", fmt.Sprint(n.toUS))
+	q := strings.NewReplacer("{name}", n.Name, "{table}", p.table, "{rest}", p.rest(), "{at}", p.column,
+		"{low}", fmt.Sprint(n.fromUS), "{high}", fmt.Sprint(n.toUS))
 	all := []string{
-		"CREATE TABLE NAME (LIKE TABLE_ INCLUDING DEFAULTS)",
-		"LOCK TABLE REST IN ACCESS EXCLUSIVE MODE",
-		"WITH gone AS (DELETE FROM REST WHERE AT >= LOW AND AT < HIGH RETURNING *) INSERT INTO NAME SELECT * FROM gone",
-		"CREATE INDEX " + indexName("NAME", "time") + " ON NAME USING brin (AT) WITH (pages_per_range = 16, autosummarize = on)",
+		"CREATE TABLE {name} (LIKE {table} INCLUDING DEFAULTS)",
+		"LOCK TABLE {rest} IN ACCESS EXCLUSIVE MODE",
+		"WITH gone AS (DELETE FROM {rest} WHERE {at} >= {low} AND {at} < {high} RETURNING *) INSERT INTO {name} SELECT * FROM gone",
+		"CREATE INDEX " + indexName("{name}", "time") + " ON {name} USING brin ({at}) WITH (pages_per_range = 16, autosummarize = on)",
 	}
 	for _, column := range p.live {
-		all = append(all, "CREATE INDEX "+indexName("NAME", column)+` ON NAME ("`+column+`", AT)`)
+		all = append(all, "CREATE INDEX "+indexName("{name}", column)+` ON {name} ("`+column+`", {at})`)
 	}
-	all = append(all, "ALTER TABLE TABLE_ ATTACH PARTITION NAME FOR VALUES FROM (LOW) TO (HIGH)")
+	all = append(all, "ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ({low}) TO ({high})")
 	for i := range all {
 		all[i] = q.Replace(all[i])
 	}

@@ -26,6 +26,30 @@ const (
 	hourUS   = int64(time.Hour / time.Microsecond)
 )
 
+// Maintain makes all sums that are due, the oldest first, and the indexes of
+// partitions that take no more rows.
+func (s *Store) Maintain(ctx context.Context, fence Fence) error {
+	if _, err := s.RollMinutes(ctx, fence); err != nil {
+		return err
+	}
+	for {
+		due, err := s.Due(ctx)
+		if err != nil {
+			return err
+		}
+		for _, at := range due {
+			if err := s.Rollup(ctx, at, fence); err != nil {
+				return err
+			}
+		}
+		if len(due) < dueHours {
+			break
+		}
+	}
+	_, err := s.Index(ctx)
+	return err
+}
+
 // Due returns the hours whose sums are to be made, from old to new: those that
 // have ended, and those that late reports have added to. There may be more
 // than are named.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/rind-project/rind/internal/base/database"
@@ -39,8 +40,33 @@ type Drop struct {
 	Size      bool // because of the size that is allowed, not of its age
 }
 
-// Storage measures the tables and says what is about to be dropped, and when.
+// storageAge is how old an answer of Storage may be.
+const storageAge = time.Minute
+
+// lastStorage is the last answer of Storage.
+type lastStorage struct {
+	mu sync.Mutex
+	at time.Time
+	Storage
+}
+
+// Storage says what the tables take, and what is about to be dropped, and when.
+// It may be a minute old.
 func (s *Store) Storage(ctx context.Context) (Storage, error) {
+	s.last.mu.Lock()
+	defer s.last.mu.Unlock()
+	if age := s.now().Sub(s.last.at); age >= 0 && age < storageAge {
+		return s.last.Storage, nil
+	}
+	all, err := s.measure(ctx)
+	if err == nil {
+		s.last.Storage, s.last.at = all, s.now()
+	}
+	return all, err
+}
+
+// measure measures the tables.
+func (s *Store) measure(ctx context.Context) (Storage, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	out := Storage{MaxBytes: int64(s.retention.MaxBytes)}

@@ -31,6 +31,7 @@ type Store struct {
 
 	retention Retention
 	how       Partitioning
+	last      *lastStorage
 }
 
 // New makes a store. now may be nil.
@@ -38,13 +39,20 @@ func New(db *database.DB, now func() time.Time) *Store {
 	if now == nil {
 		now = time.Now
 	}
-	return &Store{db: db, now: now, retention: DefaultRetention()}
+	return &Store{db: db, now: now, retention: DefaultRetention(), how: Auto, last: new(lastStorage)}
 }
 
 // Keeping makes a store say how long the rows of each kind are kept.
 func (s *Store) Keeping(r Retention) *Store {
 	kept := *s
 	kept.retention = r
+	return &kept
+}
+
+// Partitioned makes a store make partitions of a width.
+func (s *Store) Partitioned(how Partitioning) *Store {
+	kept := *s
+	kept.how = how
 	return &kept
 }
 
