@@ -75,7 +75,7 @@ func overHTTPS(ctx context.Context, n *node.Node, reports []*network.Report, sen
 	if err != nil {
 		return 0, err
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err
 	}
@@ -347,6 +347,7 @@ func prepared(ctx context.Context, db *sql.DB, text string, rows [][]any) error 
 	if err != nil {
 		return err
 	}
+	defer func() { _ = one.Close() }()
 	for _, row := range rows {
 		if _, err := one.ExecContext(ctx, row...); err != nil {
 			return err

@@ -37,7 +37,7 @@ func (s *shell) showStorage(ctx context.Context) error {
 				limit = render.Bytes(x.MaxBytes)
 			}
 			if d := x.Next; d != nil {
-				next, size, when = "before "+render.Clock(s.opts.Now(), d.To), render.Bytes(d.SizeBytes), render.Clock(s.opts.Now(), d.At)
+				next, size, when = "before "+render.Clock(time.Time{}, d.To), render.Bytes(d.SizeBytes), render.Clock(s.opts.Now(), d.At)
 				if d.Reason == "size" {
 					when = "now, for its size"
 				}

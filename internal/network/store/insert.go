@@ -84,7 +84,7 @@ func (s *Store) write(ctx context.Context, tx *database.Tx, w writer, batches []
 			}
 		}
 	}
-	return s.spread(ctx, tx, w.part, times, total, func(table string, rows []int32) error {
+	return s.spread(ctx, tx, w.part, times, func(table string, rows []int32) error {
 		n := total
 		if rows != nil {
 			n = len(rows)
@@ -103,7 +103,7 @@ func (s *Store) write(ctx context.Context, tx *database.Tx, w writer, batches []
 // spread calls write for each table that rows go to: on PostgreSQL the
 // partitioned table takes them all, with rows nil; on SQLite each partition
 // gets its own.
-func (s *Store) spread(ctx context.Context, tx *database.Tx, p part, times []int64, total int, write func(table string, rows []int32) error) error {
+func (s *Store) spread(ctx context.Context, tx *database.Tx, p part, times []int64, write func(table string, rows []int32) error) error {
 	if tx.Engine() == database.PostgreSQL {
 		return write(p.table, nil)
 	}

@@ -19,6 +19,9 @@ import (
 //
 // It needs no lease: who comes second finds that there is nothing to do.
 func (s *Store) MakePartitions(ctx context.Context) (int, error) {
+	if err := s.forgetMissing(ctx); err != nil {
+		return 0, err
+	}
 	if s.db.Engine() == database.SQLite {
 		return 0, s.sameColumns(ctx)
 	}
@@ -35,6 +38,19 @@ func (s *Store) MakePartitions(ctx context.Context) (int, error) {
 		}
 	}
 	return made, nil
+}
+
+// forgetMissing takes partitions off the list that are not there, as after a
+// move from a database that had others.
+func (s *Store) forgetMissing(ctx context.Context) error {
+	there := `SELECT 1 FROM sqlite_master m WHERE m.type = 'table' AND m.name = partitions.name`
+	if s.db.Engine() == database.PostgreSQL {
+		there = `SELECT 1 FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid WHERE c.relnamespace = current_schema()::regnamespace AND c.relname::text = partitions.name`
+	}
+	if _, err := s.db.Exec(ctx, `DELETE FROM partitions WHERE NOT EXISTS (`+there+`)`); err != nil {
+		return fmt.Errorf("comparing the list of partitions with those that are there: %w", err)
+	}
+	return nil
 }
 
 // rowsPerDay is how many rows of each kind the busier of the last two days has.

@@ -142,15 +142,6 @@ func (p part) name(from time.Time, width time.Duration) string {
 // indexName is the name of an index of a partition; PostgreSQL has 63 bytes.
 func indexName(partition, column string) string { return partition + "_" + column }
 
-// columnsOf returns the columns of a kind's table in order.
-func (k Kind) columnsOf() []string {
-	names := []string{"id", "tap"}
-	for i := range k.Columns {
-		names = append(names, k.sql(&k.Columns[i]))
-	}
-	return names
-}
-
 // isRecord says whether the kind is a list of network.Records.
 func (k Kind) isRecord() bool {
 	_, ok := record.Find(k.Name)

@@ -88,6 +88,7 @@ func TestPartitions(t *testing.T) {
 			s.put(t, report("a", uint64(i+1), end, size))
 		}
 		s.put(t, report("a", 9, noon.Add(-300*day), size)) // older than anything that is kept
+		mustExec(t, s.db, "INSERT INTO partitions (name, parent, from_us, to_us) VALUES ('flows_gone', 'flows', 0, 9000000000000000)")
 		for range 2 {
 			if _, err := s.MakePartitions(t.Context()); err != nil {
 				t.Fatal(err)
@@ -368,6 +369,9 @@ func TestReadsBlockNoWrites(t *testing.T) {
 		})
 		if err != nil {
 			t.Errorf("writing beside a reader: %v", err)
+		}
+		if !rows.Next() || rows.Err() != nil {
+			t.Errorf("the reader ended: %v", rows.Err())
 		}
 	})
 }

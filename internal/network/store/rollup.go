@@ -51,7 +51,7 @@ func (s *Store) insertMinutes(ctx context.Context, tx *database.Tx, reports []*n
 	for i, k := range keys {
 		times[i] = k.us
 	}
-	return s.spread(ctx, tx, minuteSums, times, len(keys), func(table string, rows []int32) error {
+	return s.spread(ctx, tx, minuteSums, times, func(table string, rows []int32) error {
 		n := len(keys)
 		if rows != nil {
 			n = len(rows)
