@@ -70,6 +70,7 @@ func fill(ctx context.Context, db *database.DB, s *store.Store, now time.Time, f
 			return err
 		}
 	}
+	fmt.Printf("panels: partitions of 24 hours were made in %s\n", time.Since(now).Round(100*time.Millisecond))
 	work := make(chan []*network.Report)
 	failed := make(chan error, 2)
 	var working sync.WaitGroup
@@ -89,7 +90,7 @@ func fill(ctx context.Context, db *database.DB, s *store.Store, now time.Time, f
 	for i := range reports {
 		tap := network.TapID(fmt.Sprintf("tap%d", i%taps))
 		id := network.Identity{Tap: tap, Boot: reporttest.Boot(1), Sequence: uint64(i/taps + 1)}
-		batch = append(batch, reporttest.New(uint64(i), id, begin.Add(time.Duration(i+1)*10*time.Second), reporttest.Size{Flows: flows / reports, DNS: 40, TLS: 30}))
+		batch = append(batch, reporttest.New(uint64(i), id, begin.Add(time.Duration(i+1)*10*time.Second), reporttest.Size{Flows: flows / reports, DNS: 4, TLS: 3}))
 		if len(batch) == 8 {
 			work <- batch
 			batch = nil
