@@ -76,6 +76,10 @@ bench: need-go build ## measure sizes, memory, first answers and the hot paths
 bench-target: need-go ## measure targets over 100,000 peels
 	$(GO) run ./bench/target
 
+.PHONY: bench-node
+bench-node: need-go ## measure the node: ingest against COPY and SQLite, panels at 10 million flows (ONLY=ingest,sqlite,panel)
+	$(GO) run ./bench/node $(if $(ONLY),-only $(ONLY)) $(if $(FLOWS),-flows $(FLOWS))
+
 .PHONY: bench-fleet
 bench-fleet: need-go build ## measure the fleet plane with N simulated peels (10000); ONLY=ping,returns measures these
 	$(GO) build -o $(BIN)/tools/bench-fleet ./bench/fleet
@@ -109,6 +113,7 @@ nightly: ## what takes long: the race detector, a minute a fuzz target, large fi
 	$(MAKE) bench
 	$(MAKE) bench-target
 	$(MAKE) bench-fleet
+	$(MAKE) bench-node
 
 .PHONY: clean
 clean: ## remove what was built and fetched

@@ -66,6 +66,7 @@ var needs = map[string]access.Need{
 	"GET /records":                   access.NeedViewer,
 	"GET /records/{kind}":            access.NeedViewer,
 	"GET /traffic":                   access.NeedViewer,
+	"GET /storage":                   access.NeedViewer,
 	"GET /top-talkers":               access.NeedViewer,
 	"GET /overview":                  access.NeedViewer,
 	"POST /login":                    access.Public,

@@ -66,6 +66,7 @@ type Network interface {
 	Traffic(ctx context.Context, from, to time.Time, bucket time.Duration) ([]store.TrafficPoint, error)
 	TopTalkers(ctx context.Context, from, to time.Time, limit int) ([]store.Talker, error)
 	KindInfos(context.Context) ([]store.KindInfo, error)
+	Storage(context.Context) (store.Storage, error)
 	Records(context.Context, store.RecordQuery) ([]store.Record, error)
 }
 

@@ -34,6 +34,10 @@ func (a *API) telemetryRoutes() []access.Route {
 			method: http.MethodGet, path: "/records/{kind}", need: access.NeedViewer,
 			summary: "list records of one kind, from new to old; of the last hour without from and to", run: a.listRecords,
 		}),
+		route(a, op[wire.Empty, wire.StorageOut]{
+			method: http.MethodGet, path: "/storage", need: access.NeedViewer,
+			summary: "show what each kind of record takes, and which rows go next and when", run: a.showStorage,
+		}),
 		route(a, op[wire.TrafficIn, wire.TrafficOut]{
 			method: http.MethodGet, path: "/traffic", need: access.NeedViewer,
 			summary: "show the traffic over time", run: a.showTraffic,

@@ -137,9 +137,9 @@ func TestOnlyImporters(t *testing.T) {
 	only := map[string][]string{
 		"github.com/nats-io/nats-server/v2":        {"internal/fleet/natsd"},
 		"modernc.org/sqlite":                       {"internal/base/database/sqlite"},
-		"github.com/jackc/pgx/v5":                  {"internal/base/database/postgres"},
-		module + "internal/base/database/sqlite":   {"internal/app/server", "internal/base/database/databasetest"},
-		module + "internal/base/database/postgres": {"internal/app/server", "internal/base/database/databasetest"},
+		"github.com/jackc/pgx/v5":                  {"internal/base/database/postgres", "bench/node"},
+		module + "internal/base/database/sqlite":   {"internal/app/server", "internal/base/database/databasetest", "bench/node"},
+		module + "internal/base/database/postgres": {"internal/app/server", "internal/base/database/databasetest", "bench/node"},
 	}
 	for _, p := range list(t, module+"...") {
 		for _, imp := range p.Imports {

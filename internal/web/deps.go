@@ -85,6 +85,7 @@ type Traffic interface {
 	Losses(ctx context.Context, from, to time.Time) ([]store.Loss, error)
 	Ledgers(ctx context.Context, q store.LedgerQuery) ([]store.Ledger, error)
 	KindInfos(ctx context.Context) ([]store.KindInfo, error)
+	Storage(ctx context.Context) (store.Storage, error)
 	Records(ctx context.Context, q store.RecordQuery) ([]store.Record, error)
 	Gaps(ctx context.Context, tap network.TapID, limit int) ([]store.Gap, error)
 }

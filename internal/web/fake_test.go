@@ -390,6 +390,19 @@ func (f *fakeTraffic) Ledgers(_ context.Context, q store.LedgerQuery) ([]store.L
 	return f.ledgers[:min(q.Limit, len(f.ledgers))], nil
 }
 
+func (f *fakeTraffic) Storage(context.Context) (store.Storage, error) {
+	out := store.Storage{Bytes: 3 << 20, MaxBytes: 1 << 30, Database: 5 << 20}
+	for _, k := range store.Kinds() {
+		t := store.TableStorage{Kind: k.Name, Table: k.Table}
+		if len(f.records[k.Name]) > 0 {
+			at := f.records[k.Name][0].Cursor().Time.Add(24 * time.Hour)
+			t.Bytes, t.Next = 1<<20, &store.Drop{Partition: k.Table + "_p1", To: at, At: at, Bytes: 1 << 19, Size: k.Name == "http"}
+		}
+		out.Tables = append(out.Tables, t)
+	}
+	return out, nil
+}
+
 func (f *fakeTraffic) KindInfos(context.Context) ([]store.KindInfo, error) {
 	keep := store.DefaultRetention()
 	var out []store.KindInfo

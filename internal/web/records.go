@@ -18,6 +18,9 @@ import (
 type kindsView struct {
 	Kinds []kindRow
 	Empty bool // there is no row of any kind
+
+	Bytes, MaxBytes int64 // of the telemetry, and what it may take; 0 is any size
+	Database        int64 // of the whole database
 }
 
 // kindRow is a kind as a row of a table.
@@ -28,6 +31,7 @@ type kindRow struct {
 	Oldest          time.Time
 	Keep            string
 	Seen, HasOldest bool
+	Next            string // when the next rows go
 }
 
 func (w *Web) records(rw http.ResponseWriter, r *http.Request) error {
@@ -38,12 +42,21 @@ func (w *Web) records(rw http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("listing the kinds of records: %w", err)
 	}
-	v := kindsView{Empty: true}
+	all, err := w.Traffic.Storage(r.Context())
+	if err != nil {
+		return fmt.Errorf("measuring what records take: %w", err)
+	}
+	v := kindsView{Empty: true, Bytes: all.Bytes, MaxBytes: all.MaxBytes, Database: all.Database}
 	for _, x := range infos {
 		row := kindRow{Name: x.Kind.Name, Doc: x.Kind.Doc, Path: x.Kind.Own, LastHour: x.LastHour, Rows: x.Rows, Bytes: x.Bytes, Oldest: x.Oldest, Keep: kept(x.Keep),
 			Seen: x.LastHour > 0, HasOldest: !x.Oldest.IsZero()}
 		if row.Path == "" {
 			row.Path = "/records/" + x.Kind.Name
+		}
+		for _, t := range all.Tables {
+			if t.Kind == x.Kind.Name {
+				row.Bytes, row.Next = max(row.Bytes, t.Bytes), going(t.Next)
+			}
 		}
 		v.Empty = v.Empty && !row.HasOldest
 		v.Kinds = append(v.Kinds, row)
@@ -52,6 +65,17 @@ func (w *Web) records(rw http.ResponseWriter, r *http.Request) error {
 	follow(&s, []string{topicNetwork}, "rows")
 	s.Data = v
 	return w.pages.Render(rw, r, http.StatusOK, "records", s)
+}
+
+// going says when a partition is dropped, and why when not for its age.
+func going(d *store.Drop) string {
+	switch {
+	case d == nil:
+		return ""
+	case d.Size:
+		return "now, for its size"
+	}
+	return d.At.UTC().Format("2 Jan 15:04")
 }
 
 // kept writes a retention in its largest whole unit.

@@ -17,6 +17,9 @@ func TestEveryKindHasAPage(t *testing.T) {
 	w.populate(time.Now())
 	c := w.as(t, "the-viewer")
 	_, kinds, _ := c.get("/records")
+	if seen := text(t, kinds); !strings.Contains(seen, "now, for its size") || !strings.Contains(seen, "of at most") {
+		t.Errorf("the page of the kinds does not say what goes next:\n%s", seen)
+	}
 	for _, k := range store.Kinds() {
 		path := k.Own
 		if path == "" {

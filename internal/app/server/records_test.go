@@ -54,6 +54,19 @@ func TestRecordsThroughAServer(t *testing.T) {
 	if a := r.call(t, viewer, http.MethodGet, "/records", nil, &kinds); len(kinds.Kinds) != len(store.Kinds()) {
 		t.Fatalf("the kinds are %d %s", a.status, a.body)
 	}
+	var storage words.StorageOut
+	if a := r.call(t, viewer, http.MethodGet, "/storage", nil, &storage); storage.SizeBytes == 0 || storage.DatabaseBytes == 0 {
+		t.Errorf("what they take is %d %s", a.status, a.body)
+	}
+	sizes := map[string]bool{}
+	for _, table := range storage.Tables {
+		sizes[table.Kind] = table.SizeBytes > 0 && table.Retention > 0 && table.Next != nil
+	}
+	for _, k := range store.Kinds() {
+		if !sizes[k.Name] {
+			t.Errorf("%s has no size, or nothing says when it goes", k.Name)
+		}
+	}
 	keep := map[string]time.Duration{"flows": 30 * 24 * time.Hour, "dns": 30 * 24 * time.Hour, "tls": 30 * 24 * time.Hour, "ledgers": 90 * 24 * time.Hour, "gaps": 90 * 24 * time.Hour, "http": 7 * 24 * time.Hour}
 	for _, k := range kinds.Kinds {
 		want, kept := int64(3), keep[k.Kind]

@@ -40,6 +40,8 @@ type Dialect interface {
 	// CopyIn appends n rows to a table in the transaction, as fast as the
 	// engine can. The names have been checked already.
 	CopyIn(ctx context.Context, conn *sql.Conn, tx *sql.Tx, table string, columns []string, n int, row func(i int) []any) (int64, error)
+	// Append is CopyIn for rows that write themselves.
+	Append(ctx context.Context, conn *sql.Conn, tx *sql.Tx, table string, columns []Column, n int, fill func(i int, r *Row)) (int64, error)
 }
 
 // DB is an open database. It is safe for concurrent use. Open one with the

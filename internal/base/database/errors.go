@@ -43,8 +43,17 @@ func IsUnique(err error) bool {
 }
 
 // IsTransient reports whether the engine undid a transaction for the sake of
-// another one, so that the same transaction may be tried again.
+// another one, so that the same transaction may be tried again. A check that
+// fails counts too: rows on their way to PostgreSQL's default partition fail
+// that of its range when another transaction makes their own partition.
 func IsTransient(err error) bool {
 	state, code := codes(err)
-	return state == "40001" || state == "40P01" || code&0xff == sqliteBusy
+	return state == "40001" || state == "40P01" || state == "23514" || code&0xff == sqliteBusy
+}
+
+// IsLocked reports whether a statement was given up because another
+// transaction held a lock for longer than lock_timeout.
+func IsLocked(err error) bool {
+	state, _ := codes(err)
+	return state == "55P03"
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rind-project/rind/internal/base/database"
+	"github.com/rind-project/rind/internal/base/errs"
 )
 
 // sweepLease names the lease under which old rows are deleted.
@@ -37,6 +38,44 @@ func (n *Node) acquire(ctx context.Context, name string, term time.Duration) (ep
 		return 0, false, fmt.Errorf("taking the lease %q: %w", name, err)
 	}
 	return epoch, ok, nil
+}
+
+// sumLease names the lease under which the sums of minutes and hours are made.
+const (
+	sumLease = "sums"
+	sumEvery = 30 * time.Second
+)
+
+// partition makes the partitions of the time ahead. Every node may.
+func (n *Node) partition(ctx context.Context) {
+	if _, err := n.store.MakePartitions(ctx); err != nil && ctx.Err() == nil {
+		n.deps.Log.Warn("partitions of the telemetry were not all made; rows go to the rest meanwhile", "error", err)
+	}
+}
+
+// sums makes the sums of the minutes and hours that have ended, when this node
+// holds the lease, and the indexes of partitions that take no more rows. The
+// epoch is checked in the transactions that write the sums.
+func (n *Node) sums(ctx context.Context) {
+	n.partition(ctx)
+	epoch, ok, err := n.acquire(ctx, sumLease, 4*sumEvery)
+	if err == nil && ok {
+		err = n.store.Maintain(ctx, func(ctx context.Context, tx *database.Tx) error { return n.fence(ctx, tx, sumLease, epoch) })
+	}
+	if err != nil && ctx.Err() == nil {
+		n.deps.Log.Warn("the sums of the telemetry were not all made", "error", err)
+	}
+}
+
+// fence refuses the transaction of a node that no longer holds the lease.
+func (n *Node) fence(ctx context.Context, tx *database.Tx, name string, epoch int64) error {
+	var held int64
+	now := clock(n.deps.DB.Engine())
+	err := tx.QueryRow(ctx, `UPDATE leases SET epoch = epoch WHERE name = $1 AND holder = $2 AND epoch = $3 AND until_us > `+now+` RETURNING epoch`, name, n.id, epoch).Scan(&held)
+	if errors.Is(err, sql.ErrNoRows) {
+		return errs.New(errs.Conflict, "the lease %q has gone to another node", name)
+	}
+	return err
 }
 
 // sweep deletes what is older than its retention, when this node holds the

@@ -5,6 +5,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -20,10 +21,11 @@ import (
 
 // Config is the part of a server's configuration that concerns its node.
 type Config struct {
-	Heartbeat time.Duration   `yaml:"heartbeat" help:"how often a node says that it lives"`
-	Sweep     time.Duration   `yaml:"sweep" help:"how often old rows are deleted"`
-	Retention store.Retention `yaml:"retention"`
-	Ingest    Ingest          `yaml:"ingest"`
+	Heartbeat  time.Duration      `yaml:"heartbeat" help:"how often a node says that it lives"`
+	Sweep      time.Duration      `yaml:"sweep" help:"how often old rows are deleted"`
+	Retention  store.Retention    `yaml:"retention"`
+	Partitions store.Partitioning `yaml:"partitions" help:"how much time a partition of flows, DNS queries and TLS hellos holds: hour, day, or auto for as many rows as suit"`
+	Ingest     Ingest             `yaml:"ingest"`
 }
 
 // Ingest bounds what a node takes at once.
@@ -33,11 +35,11 @@ type Ingest struct {
 
 // DefaultConfig returns the configuration of a node that was told nothing.
 func DefaultConfig() Config {
-	return Config{Heartbeat: 5 * time.Second, Sweep: 10 * time.Minute, Retention: store.DefaultRetention(), Ingest: Ingest{Concurrent: 8}}
+	return Config{Heartbeat: 5 * time.Second, Sweep: 10 * time.Minute, Retention: store.DefaultRetention(), Partitions: store.Auto, Ingest: Ingest{Concurrent: 8}}
 }
 
 // Validate says what is wrong.
-func (c Config) Validate() error { return c.Retention.Validate() }
+func (c Config) Validate() error { return errors.Join(c.Retention.Validate(), c.Partitions.Validate()) }
 
 // Deps are what a node stands on. Now may be nil.
 type Deps struct {
@@ -81,7 +83,7 @@ func New(cfg Config, deps Deps) (*Node, error) {
 	if deps.Log == nil {
 		deps.Log = slog.New(slog.DiscardHandler)
 	}
-	n := &Node{cfg: cfg, deps: deps, id: database.NewID(), store: store.New(deps.DB, deps.Now).Keeping(cfg.Retention)}
+	n := &Node{cfg: cfg, deps: deps, id: database.NewID(), store: store.New(deps.DB, deps.Now).Keeping(cfg.Retention).Partitioned(cfg.Partitions)}
 	var err error
 	n.ingest, err = ingest.New(ingest.Config{Concurrent: cfg.Ingest.Concurrent, MaxAge: cfg.Retention.Flows},
 		ingest.Deps{DB: deps.DB, Store: n.store, Log: deps.Log, Metrics: deps.Metrics, Now: deps.Now})
@@ -119,6 +121,10 @@ func (n *Node) Start(ctx context.Context) error {
 	n.cancel = cancel
 	n.working.Go(func() { n.every(running, n.cfg.Heartbeat, n.heartbeat) })
 	n.working.Go(func() { n.every(running, n.cfg.Sweep, n.sweep) })
+	n.working.Go(func() {
+		n.partition(running)
+		n.every(running, sumEvery, n.sums)
+	})
 	return nil
 }
 

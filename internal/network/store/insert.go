@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/rind-project/rind/internal/base/database"
 	"github.com/rind-project/rind/internal/network"
@@ -14,28 +15,120 @@ import (
 // Insert writes all rows of a report in the transaction. The caller makes sure
 // that a report is inserted once: its identity is not looked at here.
 func (s *Store) Insert(ctx context.Context, tx *database.Tx, r *network.Report) error {
-	ids := rowIDs(r.Identity)
-	if err := insertFlows(ctx, tx, r, ids); err != nil {
-		return err
-	}
-	if err := insertDNS(ctx, tx, r, ids); err != nil {
-		return err
-	}
-	if err := insertTLS(ctx, tx, r, ids); err != nil {
-		return err
-	}
-	if err := insertLedgers(ctx, tx, r, ids); err != nil {
-		return err
-	}
+	return s.InsertAll(ctx, tx, []*network.Report{r})
+}
+
+// InsertAll writes all rows of several reports in the transaction, those of one
+// table in one go. As with Insert, nobody looks at the identities.
+func (s *Store) InsertAll(ctx context.Context, tx *database.Tx, reports []*network.Report) error {
+	batches := make([]batch, len(reports))
 	days := kindSums{}
-	days.others(r)
-	if err := insertRecords(ctx, tx, r, ids, days); err != nil {
+	for i, r := range reports {
+		batches[i] = batch{r, rowIDs(r.Identity), days}
+		days.others(r)
+	}
+	for _, w := range writers() {
+		if err := s.write(ctx, tx, w, batches); err != nil {
+			return err
+		}
+	}
+	if err := s.insertMinutes(ctx, tx, reports); err != nil {
 		return err
 	}
-	if err := days.upsert(ctx, tx, r.Tap); err != nil {
+	if err := s.markDirty(ctx, tx, reports); err != nil {
 		return err
 	}
-	return insertRollups(ctx, tx, r)
+	// Rows that several transactions change come last, so that none waits
+	// long for another one.
+	if err := days.upsert(ctx, tx); err != nil {
+		return err
+	}
+	return upsertNames(ctx, tx, reports)
+}
+
+// batch is a report that is being written.
+type batch struct {
+	*network.Report
+	id   func(row int) int64
+	days kindSums
+}
+
+// writer writes the rows of one table.
+type writer struct {
+	part    part
+	columns []database.Column
+	count   func(*network.Report) int
+	time    func(r *network.Report, i int) int64
+	fill    func(b *batch, i int, r *database.Row)
+}
+
+// place is a row of a batch.
+type place struct{ batch, row int32 }
+
+// write appends the rows of all reports that belong into one table.
+func (s *Store) write(ctx context.Context, tx *database.Tx, w writer, batches []batch) error {
+	total := 0
+	for i := range batches {
+		total += w.count(batches[i].Report)
+	}
+	if total == 0 {
+		return nil
+	}
+	times := make([]int64, 0, total)
+	places := make([]place, 0, total)
+	for b := range batches {
+		for i := range w.count(batches[b].Report) {
+			places = append(places, place{int32(b), int32(i)})
+			if tx.Engine() == database.SQLite {
+				times = append(times, w.time(batches[b].Report, i))
+			}
+		}
+	}
+	return s.spread(ctx, tx, w.part, times, func(table string, rows []int32) error {
+		n := total
+		if rows != nil {
+			n = len(rows)
+		}
+		_, err := tx.Append(ctx, table, w.columns, n, func(i int, r *database.Row) {
+			at := i
+			if rows != nil {
+				at = int(rows[i])
+			}
+			w.fill(&batches[places[at].batch], int(places[at].row), r)
+		})
+		return err
+	})
+}
+
+// spread calls write for each table that rows go to: on PostgreSQL the
+// partitioned table takes them all, with rows nil; on SQLite each partition
+// gets its own.
+func (s *Store) spread(ctx context.Context, tx *database.Tx, p part, times []int64, write func(table string, rows []int32) error) error {
+	if tx.Engine() == database.PostgreSQL {
+		return write(p.table, nil)
+	}
+	tables, err := s.dayTables(ctx, tx, p, slices.Min(times), slices.Max(times))
+	if err != nil {
+		return err
+	}
+	split := map[string][]int32{}
+	var order []string
+	for i, at := range times {
+		name := tables.of(at)
+		if _, ok := split[name]; !ok {
+			order = append(order, name)
+		}
+		split[name] = append(split[name], int32(i))
+	}
+	if len(order) == 1 {
+		return write(order[0], nil)
+	}
+	for _, name := range order {
+		if err := write(name, split[name]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // rowIDs gives the rows of a report ids that no other report's rows have,
@@ -46,73 +139,6 @@ func rowIDs(id network.Identity) func(row int) int64 {
 	return func(row int) int64 { return base | int64(row) }
 }
 
-var flowColumns = []string{"id", "tap", "start_us", "end_us", "src", "dst", "src_port", "dst_port", "proto", "vlan", "inner_vlan",
-	"src_mac", "dst_mac", "src_packets", "dst_packets", "src_bytes", "dst_bytes", "src_flags", "dst_flags", "state", "app", "ended", "seed",
-	"tunnel", "tunnel_id", "src_ttl", "dst_ttl", "client_rtt_us", "server_rtt_us", "src_retrans", "dst_retrans",
-	"src_zero_windows", "dst_zero_windows", "fingerprint"}
-
-func insertFlows(ctx context.Context, tx *database.Tx, r *network.Report, id func(int) int64) error {
-	_, err := tx.CopyIn(ctx, "flows", flowColumns, len(r.Flows), func(i int) []any {
-		f := &r.Flows[i]
-		return []any{id(i), string(r.Tap), f.Start.UnixMicro(), f.End.UnixMicro(), database.Addr16(f.Source), database.Addr16(f.Dest),
-			int64(f.SrcPort), int64(f.DstPort), int64(f.Proto), int64(f.VLAN), int64(f.InnerVLAN), mac(f.SrcMAC), mac(f.DstMAC),
-			int64(f.SrcPkts), int64(f.DstPkts), int64(f.SrcBytes), int64(f.DstBytes), int64(f.SrcFlags), int64(f.DstFlags),
-			int64(f.State), f.App, truth(f.Ended), int64(r.Seed),
-			int64(f.Tunnel), int64(f.TunnelID), int64(f.SrcTTL), int64(f.DstTTL), f.ClientRTT.Microseconds(), f.ServerRTT.Microseconds(),
-			int64(f.SrcRetrans), int64(f.DstRetrans), int64(f.SrcZeroWin), int64(f.DstZeroWin), f.Fingerprint}
-	})
-	return err
-}
-
-var dnsColumns = []string{"id", "tap", "time_us", "client", "server", "client_port", "proto", "name", "qtype", "answered", "rcode", "latency_us", "answers",
-	"via", "domain", "entropy", "authoritative", "truncated", "recursion", "authenticated", "subnet"}
-
-func insertDNS(ctx context.Context, tx *database.Tx, r *network.Report, id func(int) int64) error {
-	_, err := tx.CopyIn(ctx, "dns_queries", dnsColumns, len(r.DNS), func(i int) []any {
-		q := &r.DNS[i]
-		return []any{id(i), string(r.Tap), q.Time.UnixMicro(), database.Addr16(q.Client), database.Addr16(q.Server), int64(q.Port), int64(q.Proto),
-			q.Name, int64(q.Type), truth(q.Answered), int64(q.RCode), q.Latency.Microseconds(), listText(q.Answers),
-			q.Via, q.Domain, int64(q.Entropy), truth(q.Authoritative), truth(q.Truncated), truth(q.Recursion), truth(q.Authenticated), q.Subnet}
-	})
-	return err
-}
-
-var tlsColumns = []string{"id", "tap", "time_us", "client", "server", "client_port", "server_port", "sni", "alpn", "version",
-	"proto", "offered", "chosen", "cipher", "protocol", "resumed", "alert", "ja3", "ja3s", "ja4",
-	"subject", "issuer", "cert_names", "not_before_us", "not_after_us", "serial", "cert_sha256"}
-
-func insertTLS(ctx context.Context, tx *database.Tx, r *network.Report, id func(int) int64) error {
-	_, err := tx.CopyIn(ctx, "tls_hellos", tlsColumns, len(r.TLS), func(i int) []any {
-		h := &r.TLS[i]
-		return []any{id(i), string(r.Tap), h.Time.UnixMicro(), database.Addr16(h.Client), database.Addr16(h.Server),
-			int64(h.SrcPort), int64(h.DstPort), h.SNI, listText(h.ALPN), int64(h.Version),
-			int64(h.Proto), h.Offered, int64(h.Chosen), int64(h.Cipher), h.Protocol, truth(h.Resumed), h.Alert, h.JA3, h.JA3S, h.JA4,
-			h.Subject, h.Issuer, listText(h.Names), database.Micros(h.NotBefore), database.Micros(h.NotAfter), h.Serial, h.Fingerprint}
-	})
-	return err
-}
-
-var ledgerColumns = []string{"id", "tap", "boot", "sequence", "start_us", "end_us", "interface", "received", "summarised",
-	"dropped_kernel", "dropped_pipeline", "malformed", "held_fragments", "released_fragments", "bytes"}
-
-func insertLedgers(ctx context.Context, tx *database.Tx, r *network.Report, id func(int) int64) error {
-	_, err := tx.CopyIn(ctx, "ledgers", ledgerColumns, len(r.Interfaces), func(i int) []any {
-		l := &r.Interfaces[i]
-		return []any{id(i), string(r.Tap), r.Boot, int64(r.Sequence), r.Start.UnixMicro(), r.End.UnixMicro(), l.Interface,
-			int64(l.Received), int64(l.Summarised), int64(l.DroppedKernel), int64(l.DroppedPipeline), int64(l.Malformed),
-			int64(l.HeldFragments), int64(l.ReleasedFragments), int64(l.Bytes)}
-	})
-	if err != nil || r.Gap == nil {
-		return err
-	}
-	g := r.Gap
-	if _, err = tx.Exec(ctx, `INSERT INTO gaps (id, tap, boot, sequence, from_us, to_us) VALUES ($1, $2, $3, $4, $5, $6)`,
-		id(0), string(r.Tap), g.Boot, int64(g.Sequence), database.Micros(g.From), database.Micros(g.To)); err != nil {
-		return fmt.Errorf("inserting a gap: %w", err)
-	}
-	return nil
-}
-
 func truth(b bool) int64 {
 	if b {
 		return 1
@@ -120,6 +146,7 @@ func truth(b bool) int64 {
 	return 0
 }
 
+// mac is a hardware address as it stands in a column; none is nil.
 func mac(m [6]byte) []byte {
 	if m == [6]byte{} {
 		return nil

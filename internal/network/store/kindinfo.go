@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"time"
 )
@@ -42,16 +41,20 @@ func (s *Store) KindInfos(ctx context.Context) ([]KindInfo, error) {
 	var out []KindInfo
 	for _, k := range Kinds() {
 		info := KindInfo{Kind: k, Rows: sums[k.Name].rows, Bytes: sums[k.Name].bytes, Keep: s.retention.Of(k)}
-		var oldest, newest sql.NullInt64
-		err := s.db.QueryRow(ctx, "SELECT (SELECT MIN("+k.Time+") FROM "+k.Table+"), (SELECT MAX("+k.Time+") FROM "+k.Table+"),"+
-			" (SELECT COUNT(*) FROM (SELECT 1 FROM "+k.Table+" WHERE "+k.Time+" >= $1 AND "+k.Time+" < $2 LIMIT $3) AS latest)",
-			from.UnixMicro(), to.UnixMicro(), maxCounted).
-			Scan(&oldest, &newest, &info.LastHour)
+		p := partOf(k.Table)
+		oldest, newest, ok, err := s.edges(ctx, p)
+		if err == nil {
+			var source string
+			if source, err = s.source(ctx, s.db, p, from.UnixMicro(), to.UnixMicro()); err == nil {
+				err = s.db.QueryRow(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM "+source+" WHERE "+k.Time+" >= $1 AND "+k.Time+" < $2 LIMIT $3) AS latest",
+					from.UnixMicro(), to.UnixMicro(), maxCounted).Scan(&info.LastHour)
+			}
+		}
 		if err != nil {
 			return nil, fmt.Errorf("looking at the rows of %s: %w", k.Name, err)
 		}
-		if oldest.Valid {
-			info.Oldest, info.Newest = micros(oldest.Int64), micros(newest.Int64)
+		if ok {
+			info.Oldest, info.Newest = micros(oldest), micros(newest)
 		}
 		out = append(out, info)
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/rind-project/rind/internal/base/database"
@@ -27,12 +28,7 @@ func (s *Store) Flows(ctx context.Context, q FlowQuery) ([]Flow, error) {
 	if q.Tunnel != network.TunnelNone {
 		w.and("tunnel = ?", int64(q.Tunnel))
 	}
-	from, to := s.span(q.From, q.To)
-	w.page("start_us", from, to, q.Before, q.Limit)
-	out, err := list(ctx, s.db, `SELECT id, tap, start_us, end_us, src, dst, src_port, dst_port, proto, vlan, inner_vlan,
-		src_mac, dst_mac, src_packets, dst_packets, src_bytes, dst_bytes, src_flags, dst_flags, state, app, ended, seed,
-		tunnel, tunnel_id, src_ttl, dst_ttl, client_rtt_us, server_rtt_us, src_retrans, dst_retrans, src_zero_windows, dst_zero_windows, fingerprint
-		FROM flows`+w.sql.String(), w.args, scanFlow)
+	out, err := newest(ctx, s, partOf("flows"), names(flowColumns), &w, s.pageOf(q.From, q.To, q.Before, q.Limit), scanFlow)
 	if err != nil {
 		return nil, fmt.Errorf("listing flows: %w", err)
 	}
@@ -75,11 +71,7 @@ func (s *Store) DNS(ctx context.Context, q DNSQuery) ([]DNS, error) {
 	if q.Domain != "" {
 		w.and("domain = ?", database.Text(q.Domain))
 	}
-	from, to := s.span(q.From, q.To)
-	w.page("time_us", from, to, q.Before, q.Limit)
-	out, err := list(ctx, s.db, `SELECT id, tap, time_us, client, server, client_port, proto, name, qtype, answered, rcode, latency_us, answers,
-		via, domain, entropy, authoritative, truncated, recursion, authenticated, subnet
-		FROM dns_queries`+w.sql.String(), w.args, scanDNS)
+	out, err := newest(ctx, s, partOf("dns_queries"), names(dnsColumns), &w, s.pageOf(q.From, q.To, q.Before, q.Limit), scanDNS)
 	if err != nil {
 		return nil, fmt.Errorf("listing DNS queries: %w", err)
 	}
@@ -108,12 +100,7 @@ func (s *Store) TLS(ctx context.Context, q TLSQuery) ([]TLS, error) {
 		f := database.Text(q.Fingerprint)
 		w.and("(ja4 = ? OR ja3 = ? OR ja3s = ? OR cert_sha256 = ?)", f, f, f, f)
 	}
-	from, to := s.span(q.From, q.To)
-	w.page("time_us", from, to, q.Before, q.Limit)
-	out, err := list(ctx, s.db, `SELECT id, tap, time_us, client, server, client_port, server_port, sni, alpn, version,
-		proto, offered, chosen, cipher, protocol, resumed, alert, ja3, ja3s, ja4,
-		subject, issuer, cert_names, not_before_us, not_after_us, serial, cert_sha256
-		FROM tls_hellos`+w.sql.String(), w.args, scanTLS)
+	out, err := newest(ctx, s, partOf("tls_hellos"), names(tlsColumns), &w, s.pageOf(q.From, q.To, q.Before, q.Limit), scanTLS)
 	if err != nil {
 		return nil, fmt.Errorf("listing TLS hellos: %w", err)
 	}
@@ -137,10 +124,7 @@ func scanTLS(row scanner) (t TLS, err error) {
 func (s *Store) Ledgers(ctx context.Context, q LedgerQuery) ([]Ledger, error) {
 	var w where
 	w.tap(q.Tap)
-	from, to := s.span(q.From, q.To)
-	w.page("end_us", from, to, q.Before, q.Limit)
-	out, err := list(ctx, s.db, `SELECT id, tap, boot, sequence, start_us, end_us, interface, received, summarised,
-		dropped_kernel, dropped_pipeline, malformed, held_fragments, released_fragments, bytes FROM ledgers`+w.sql.String(), w.args, scanLedger)
+	out, err := newest(ctx, s, partOf("ledgers"), names(ledgerColumns), &w, s.pageOf(q.From, q.To, q.Before, q.Limit), scanLedger)
 	if err != nil {
 		return nil, fmt.Errorf("listing ledgers: %w", err)
 	}
@@ -159,8 +143,8 @@ func scanLedger(row scanner) (l Ledger, err error) {
 func (s *Store) Gaps(ctx context.Context, tap network.TapID, limit int) ([]Gap, error) {
 	var w where
 	w.tap(tap)
-	w.add(" ORDER BY to_us DESC, id DESC LIMIT ?", bounded(limit))
-	out, err := list(ctx, s.db, `SELECT tap, boot, sequence, from_us, to_us FROM gaps`+w.sql.String(), w.args, scanGap)
+	all := page{math.MinInt64, math.MaxInt64, Cursor{}, bounded(limit)}
+	out, err := newest(ctx, s, partOf("gaps"), "tap, boot, sequence, from_us, to_us, id", &w, all, func(row scanner) (Gap, error) { return scanGap(row, new(int64)) })
 	if err != nil {
 		return nil, fmt.Errorf("listing gaps: %w", err)
 	}
@@ -177,7 +161,7 @@ func (s *Store) LastGaps(ctx context.Context, after, last network.TapID) (map[ne
 	}
 	all, err := list(ctx, s.db, `SELECT g.tap, g.boot, g.sequence, g.from_us, g.to_us FROM gaps g
 		JOIN (SELECT tap, MAX(to_us) AS newest FROM gaps WHERE tap > $1`+bound+` GROUP BY tap) n ON g.tap = n.tap AND g.to_us = n.newest
-		ORDER BY g.tap, g.id`, args, scanGap)
+		ORDER BY g.tap, g.id`, args, func(row scanner) (Gap, error) { return scanGap(row) })
 	if err != nil {
 		return nil, fmt.Errorf("listing the newest gaps: %w", err)
 	}
@@ -188,9 +172,9 @@ func (s *Store) LastGaps(ctx context.Context, after, last network.TapID) (map[ne
 	return out, nil
 }
 
-func scanGap(row scanner) (g Gap, err error) {
+func scanGap(row scanner, more ...any) (g Gap, err error) {
 	var from, to int64
-	err = row.Scan(&g.Tap, &g.Boot, &g.Sequence, &from, &to)
+	err = row.Scan(append([]any{&g.Tap, &g.Boot, &g.Sequence, &from, &to}, more...)...)
 	g.From, g.To = database.FromMicros(from), database.FromMicros(to)
 	return g, err
 }

@@ -4,6 +4,7 @@ import "github.com/rind-project/rind/internal/base/database"
 
 // Migrations returns the schema of the telemetry tables.
 func Migrations() []database.Migration {
+	sqlite, postgres := partitioned()
 	return []database.Migration{
 		{Name: "store/0001_telemetry", SQL: telemetry},
 		{Name: "store/0002_rollups", SQL: rollups},
@@ -11,6 +12,7 @@ func Migrations() []database.Migration {
 		{Name: "store/0004_tls_columns", SQL: tlsHandshake},
 		{Name: "store/0005_records", SQL: recordTables()},
 		{Name: "store/0006_dns_columns", SQL: dnsMore},
+		{Name: "store/0010_partitions", SQL: sqlite, PostgreSQL: postgres},
 	}
 }
 

@@ -88,13 +88,11 @@ func (s *Store) Records(ctx context.Context, q RecordQuery) ([]Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	from, to := s.span(q.From, q.To)
-	w.page(k.Time, from, to, q.Before, q.Limit)
 	names := make([]string, len(k.Columns))
 	for i := range k.Columns {
 		names[i] = k.quoted(&k.Columns[i])
 	}
-	out, err := list(ctx, s.db, "SELECT id, tap, "+strings.Join(names, ", ")+" FROM "+k.Table+w.sql.String(), w.args, k.scan)
+	out, err := newest(ctx, s, partOf(k.Table), "id, tap, "+strings.Join(names, ", "), w, s.pageOf(q.From, q.To, q.Before, q.Limit), k.scan)
 	if err != nil {
 		return nil, fmt.Errorf("listing %s: %w", k.Name, err)
 	}

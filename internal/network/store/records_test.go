@@ -252,7 +252,7 @@ func TestKindInfos(t *testing.T) {
 		}
 		check(5, 2)
 		// Two days are kept of one kind, two hours of all others.
-		keep = Retention{Flows: 2 * time.Hour, Records: 2 * time.Hour, Ledgers: 2 * time.Hour, Traffic: time.Hour, Names: time.Hour, Kinds: []Keep{{"ntp", 48 * time.Hour}}}
+		keep = Retention{Flows: 2 * time.Hour, Records: 2 * time.Hour, Ledgers: 2 * time.Hour, Traffic: time.Hour, Names: time.Hour, Kinds: []Keep{{Kind: "ntp", Keep: 48 * time.Hour}}}
 		gone := must(s.Delete(t.Context(), keep))(t)
 		for _, k := range Kinds() {
 			if want := map[bool]int64{true: 0, false: 5}[k.Name == "ntp"]; k.Name != KindLedgers && k.Name != KindGaps && gone[k.Table] != want {
@@ -268,11 +268,11 @@ func TestRetentionOfKinds(t *testing.T) {
 		kinds []Keep
 		fault string
 	}{
-		{[]Keep{{"http", 7 * day}, {"ntp", day}}, ""},
-		{[]Keep{{"htp", 7 * day}}, `"htp"`},
-		{[]Keep{{"flows", 7 * day}}, `"flows"`},
-		{[]Keep{{"http", day}, {"http", day}}, "twice"},
-		{[]Keep{{"http", time.Minute}}, "at least 1h"},
+		{[]Keep{{Kind: "http", Keep: 7 * day}, {Kind: "ntp", Keep: day}}, ""},
+		{[]Keep{{Kind: "htp", Keep: 7 * day}}, `"htp"`},
+		{[]Keep{{Kind: "flows", Keep: 7 * day}}, `"flows"`},
+		{[]Keep{{Kind: "http", Keep: day}, {Kind: "http", Keep: day}}, "twice"},
+		{[]Keep{{Kind: "http", Keep: time.Minute}}, "at least 1h"},
 	} {
 		r := DefaultRetention()
 		r.Kinds = tc.kinds

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -15,51 +16,92 @@ import (
 // minute is one row of traffic_minutes: when and what.
 type minute struct {
 	us  int64
+	tap network.TapID
 	app string
 }
 
-func insertRollups(ctx context.Context, tx *database.Tx, r *network.Report) error {
-	if err := insertMinutes(ctx, tx, r); err != nil {
-		return err
-	}
-	dns := sightings{}
-	for i := range r.DNS {
-		dns.add(r.DNS[i].Name, r.DNS[i].Time)
-	}
-	if err := dns.upsert(ctx, tx, "dns_names"); err != nil {
-		return err
-	}
-	tls := sightings{}
-	for i := range r.TLS {
-		tls.add(r.TLS[i].SNI, r.TLS[i].Time)
-	}
-	return tls.upsert(ctx, tx, "tls_names")
-}
+var minuteColumns = columns("minute_us, tap text, app text, bytes, packets, flows")
 
-// insertMinutes counts a flow in the minute in which it starts in this report.
-func insertMinutes(ctx context.Context, tx *database.Tx, r *network.Report) error {
+// insertMinutes counts a flow in the minute in which it starts in its report.
+// The rows are differences, which are only ever added and summed.
+func (s *Store) insertMinutes(ctx context.Context, tx *database.Tx, reports []*network.Report) error {
 	sums := map[minute]*TrafficPoint{}
-	for i := range r.Flows {
-		f := &r.Flows[i]
-		key := minute{floor(f.Start.UnixMicro(), time.Minute.Microseconds()), f.App}
-		sum := sums[key]
-		if sum == nil {
-			sum = new(TrafficPoint)
-			sums[key] = sum
+	for _, r := range reports {
+		for i := range r.Flows {
+			f := &r.Flows[i]
+			key := minute{floor(f.Start.UnixMicro(), time.Minute.Microseconds()), r.Tap, f.App}
+			sum := sums[key]
+			if sum == nil {
+				sum = new(TrafficPoint)
+				sums[key] = sum
+			}
+			sum.Bytes += int64(f.SrcBytes + f.DstBytes)
+			sum.Packets += int64(f.SrcPkts + f.DstPkts)
+			sum.Flows++
 		}
-		sum.Bytes += int64(f.SrcBytes + f.DstBytes)
-		sum.Packets += int64(f.SrcPkts + f.DstPkts)
-		sum.Flows++
+	}
+	if len(sums) == 0 {
+		return nil
 	}
 	keys := slices.Collect(maps.Keys(sums))
-	_, err := tx.CopyIn(ctx, "traffic_minutes", []string{"minute_us", "tap", "app", "bytes", "packets", "flows"}, len(keys), func(i int) []any {
-		sum := sums[keys[i]]
-		return []any{keys[i].us, string(r.Tap), keys[i].app, sum.Bytes, sum.Packets, sum.Flows}
+	slices.SortFunc(keys, func(a, b minute) int {
+		return cmp.Or(cmp.Compare(a.us, b.us), cmp.Compare(a.tap, b.tap), cmp.Compare(a.app, b.app))
 	})
+	times := make([]int64, len(keys))
+	for i, k := range keys {
+		times[i] = k.us
+	}
+	return s.spread(ctx, tx, minuteSums, times, func(table string, rows []int32) error {
+		n := len(keys)
+		if rows != nil {
+			n = len(rows)
+		}
+		_, err := tx.Append(ctx, table, minuteColumns, n, func(i int, r *database.Row) {
+			if rows != nil {
+				i = int(rows[i])
+			}
+			sum := sums[keys[i]]
+			r.Int(keys[i].us)
+			r.Text(string(keys[i].tap))
+			r.Text(keys[i].app)
+			r.Int(sum.Bytes)
+			r.Int(sum.Packets)
+			r.Int(sum.Flows)
+		})
+		return err
+	})
+}
+
+// A minute is summed closing after its end. A report that comes later than
+// that, short of a margin for transactions on their way and for clocks of nodes
+// that differ, marks it to be summed again.
+const (
+	closing = 2 * time.Minute
+	margin  = 45 * time.Second
+)
+
+// markDirty marks the minutes whose sums have been made, or are being made,
+// and that the reports add to.
+func (s *Store) markDirty(ctx context.Context, tx *database.Tx, reports []*network.Report) error {
+	summed := floor(s.now().Add(margin-closing).UnixMicro(), time.Minute.Microseconds())
+	late := map[int64]bool{}
+	mark := func(at time.Time) {
+		if us := floor(at.UnixMicro(), time.Minute.Microseconds()); us < summed {
+			late[us] = true
+		}
+	}
+	for _, r := range reports {
+		for i := range r.Flows {
+			mark(r.Flows[i].Start)
+		}
+		mark(r.End)
+	}
+	minutes := slices.Sorted(maps.Keys(late))
+	_, err := tx.Append(ctx, "dirty_minutes", []database.Column{{Name: "minute_us"}}, len(minutes), func(i int, r *database.Row) { r.Int(minutes[i]) })
 	return err
 }
 
-// sightings are the names in a report.
+// sightings are the names in reports.
 type sightings map[string]*sighting
 
 type sighting struct{ first, last, seen int64 }
@@ -76,6 +118,22 @@ func (s sightings) add(name string, at time.Time) {
 	}
 	seen.first, seen.last = min(seen.first, us), max(seen.last, us)
 	seen.seen++
+}
+
+func upsertNames(ctx context.Context, tx *database.Tx, reports []*network.Report) error {
+	dns, tls := sightings{}, sightings{}
+	for _, r := range reports {
+		for i := range r.DNS {
+			dns.add(r.DNS[i].Name, r.DNS[i].Time)
+		}
+		for i := range r.TLS {
+			tls.add(r.TLS[i].SNI, r.TLS[i].Time)
+		}
+	}
+	if err := dns.upsert(ctx, tx, "dns_names"); err != nil {
+		return err
+	}
+	return tls.upsert(ctx, tx, "tls_names")
 }
 
 // upsertRows is how many names go into one statement.

@@ -1,7 +1,13 @@
 // Package store keeps what the taps report: flows, DNS queries, TLS hellos,
-// ledgers, gaps and the records of network.Records, a table for each kind, with a rollup of the traffic per minute and tables of the
-// names seen. Times are microseconds; addresses are 16 bytes, IPv4 mapped.
-// The same SQL serves SQLite and PostgreSQL.
+// ledgers, gaps and the records of network.Records, a table for each kind, with
+// sums of the traffic and tables of the names seen. Times are microseconds;
+// addresses are 16 bytes, IPv4 mapped. The same SQL serves SQLite and
+// PostgreSQL.
+//
+// Tables of rows are kept in partitions by time, which retention drops whole.
+// The sums of a minute and of an hour are made when it has ended, under a
+// lease, and again when late reports have brought more; what is not summed yet
+// is read from the rows.
 //
 // Every query is bounded: an answer has at most MaxRows rows, and a query
 // without a range means the last hour. Lists run from new to old and are
@@ -24,6 +30,8 @@ type Store struct {
 	now func() time.Time
 
 	retention Retention
+	how       Partitioning
+	last      *lastStorage
 }
 
 // New makes a store. now may be nil.
@@ -31,13 +39,20 @@ func New(db *database.DB, now func() time.Time) *Store {
 	if now == nil {
 		now = time.Now
 	}
-	return &Store{db: db, now: now, retention: DefaultRetention()}
+	return &Store{db: db, now: now, retention: DefaultRetention(), how: Auto, last: new(lastStorage)}
 }
 
 // Keeping makes a store say how long the rows of each kind are kept.
 func (s *Store) Keeping(r Retention) *Store {
 	kept := *s
 	kept.retention = r
+	return &kept
+}
+
+// Partitioned makes a store make partitions of a width.
+func (s *Store) Partitioned(how Partitioning) *Store {
+	kept := *s
+	kept.how = how
 	return &kept
 }
 

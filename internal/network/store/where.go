@@ -4,28 +4,33 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-	"time"
 
 	"github.com/rind-project/rind/internal/base/database"
 	"github.com/rind-project/rind/internal/network"
 )
 
-// where builds a condition with parameters in order of appearance.
+// where builds the text of a statement with parameters in order of appearance,
+// and gathers the conditions of a list.
 type where struct {
-	sql  strings.Builder
+	sql   strings.Builder
+	args  []any
+	conds []cond
+	host  []byte // an address that stands in one of two columns
+	ends  [2]string
+}
+
+// cond is a condition; each ? in it is a parameter.
+type cond struct {
+	text string
 	args []any
 }
 
-// and adds a condition; each ? in it is a parameter.
+// and adds a condition of a list; each ? in it is a parameter.
 func (w *where) and(condition string, args ...any) {
-	if w.sql.Len() == 0 {
-		w.sql.WriteString(" WHERE ")
-	} else {
-		w.sql.WriteString(" AND ")
-	}
-	w.add(condition, args...)
+	w.conds = append(w.conds, cond{condition, args})
 }
 
+// add adds to the text; each ? in it is a parameter.
 func (w *where) add(text string, args ...any) {
 	for {
 		before, after, found := strings.Cut(text, "?")
@@ -40,16 +45,6 @@ func (w *where) add(text string, args ...any) {
 	}
 }
 
-// page adds range, place and limit of a list that is sorted by a column of
-// time and by id, from new to old.
-func (w *where) page(column string, from, to time.Time, before Cursor, limit int) {
-	w.and(column+" >= ? AND "+column+" < ?", from.UnixMicro(), to.UnixMicro())
-	if !before.Time.IsZero() {
-		w.and("("+column+", id) < (?, ?)", before.Time.UnixMicro(), before.ID)
-	}
-	w.add(" ORDER BY "+column+" DESC, id DESC LIMIT ?", bounded(limit))
-}
-
 func (w *where) tap(tap network.TapID) {
 	if tap != "" {
 		w.and("tap = ?", string(tap))
@@ -62,8 +57,7 @@ func (w *where) addr(p netip.Prefix, one, other string) {
 		return
 	}
 	if p.IsSingleIP() {
-		a := database.Addr16(p.Addr())
-		w.and("("+one+" = ? OR "+other+" = ?)", a, a)
+		w.host, w.ends = database.Addr16(p.Addr()), [2]string{one, other}
 		return
 	}
 	first, last := database.PrefixRange(p)

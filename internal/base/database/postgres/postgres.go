@@ -40,6 +40,7 @@ func Open(ctx context.Context, rawURL string) (*database.DB, error) {
 	if err != nil {
 		return nil, err
 	}
+	conns, readers := share(conns)
 	pool := stdlib.OpenDB(*cfg, stdlib.OptionShouldPing(func(_ context.Context, p stdlib.ShouldPingParams) bool {
 		return p.IdleDuration > pingAfter
 	}))
@@ -50,7 +51,7 @@ func Open(ctx context.Context, rawURL string) (*database.DB, error) {
 	if err := probe(ctx, pool, cfg); err != nil {
 		return nil, errors.Join(err, pool.Close())
 	}
-	return database.New(pool, pool, dialect{}), nil
+	return database.New(pool, newReader(cfg, readers), dialect{}), nil
 }
 
 // parse reads the URL. The errors of url.Parse and pgx quote what they were

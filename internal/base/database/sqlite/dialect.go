@@ -61,6 +61,45 @@ func (dialect) CopyIn(ctx context.Context, _ *sql.Conn, tx *sql.Tx, table string
 	return int64(n), nil
 }
 
+// Append inserts by statements of up to maxRows rows, prepared once.
+func (dialect) Append(ctx context.Context, _ *sql.Conn, tx *sql.Tx, table string, columns []database.Column, n int, fill func(i int, r *database.Row)) (int64, error) {
+	names := make([]string, len(columns))
+	for i := range columns {
+		names[i] = columns[i].Name
+	}
+	size := min(maxRows, maxParams/len(columns), n)
+	if size == 0 {
+		return 0, fmt.Errorf("%d columns are more than SQLite's limit of %d", len(columns), maxParams)
+	}
+	row := database.NewRow(columns, false)
+	full, err := tx.PrepareContext(ctx, insert(table, names, size))
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = full.Close() }()
+	done := 0
+	for done < n {
+		rows := min(size, n-done)
+		for i := range rows {
+			row.Begin()
+			fill(done+i, row)
+			if err := row.End(); err != nil {
+				return int64(done), err
+			}
+		}
+		if rows == size {
+			_, err = full.ExecContext(ctx, row.Values()...)
+		} else {
+			_, err = tx.ExecContext(ctx, insert(table, names, rows), row.Values()...)
+		}
+		if err != nil {
+			return int64(done), err
+		}
+		done += rows
+	}
+	return int64(n), nil
+}
+
 // insert is the text that inserts a number of rows.
 func insert(table string, columns []string, rows int) string {
 	var b strings.Builder
