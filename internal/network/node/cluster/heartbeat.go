@@ -185,16 +185,25 @@ func (m *Member) readDraining(ctx context.Context) {
 // Draining reports whether the node takes nothing new.
 func (m *Member) Draining() bool { return m.draining.Load() }
 
+// DrainsFor is how long the node has been draining; 0 when it does not.
+func (m *Member) DrainsFor() time.Duration {
+	since := m.drainSince.Load()
+	if since == nil || !m.Draining() {
+		return 0
+	}
+	return time.Since(*since)
+}
+
 func (m *Member) setDraining(on bool) {
+	if on && !m.Draining() {
+		now := time.Now()
+		m.drainSince.Store(&now)
+	}
 	if m.draining.Swap(on) == on {
 		return
 	}
 	m.deps.Log.Info("the node's draining changed", "draining", on)
 	m.held.wake()
-	select {
-	case m.drained <- struct{}{}:
-	default:
-	}
 }
 
 // Check says whether the database was reached lately.

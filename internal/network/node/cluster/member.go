@@ -63,8 +63,8 @@ type Member struct {
 	topics  topics
 	tasks   workers
 
-	draining atomic.Bool
-	drained  chan struct{} // holds a token whenever draining changed
+	draining   atomic.Bool
+	drainSince atomic.Pointer[time.Time]
 
 	cancel  context.CancelFunc
 	running context.Context
@@ -93,7 +93,7 @@ func New(cfg Config, deps Deps) *Member {
 	}
 	m := &Member{
 		cfg: cfg.complete(), deps: deps, id: database.NewID(), host: database.Text(host), metrics: newMetrics(deps.Metrics),
-		held: leases{all: map[string]*Lease{}}, topics: newTopics(), tasks: newWorkers(), drained: make(chan struct{}, 1),
+		held: leases{all: map[string]*Lease{}}, topics: newTopics(), tasks: newWorkers(),
 	}
 	m.running, m.cancel = context.WithCancel(context.Background())
 	return m
