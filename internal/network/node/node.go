@@ -51,8 +51,8 @@ func (c Config) Validate() error {
 		return errs.New(errs.Invalid, "lease_term is %s: choose three heartbeats (%s) or more, or a slow database costs leases", c.LeaseTerm, 3*c.Heartbeat)
 	case c.Sweep <= 0:
 		return errs.New(errs.Invalid, "sweep is %s: 10m is usual", c.Sweep)
-	case c.DrainWait < 0 || c.DrainWait > 10*time.Minute:
-		return errs.New(errs.Invalid, "drain_wait is %s: choose 0 to 10m", c.DrainWait)
+	case c.DrainWait < 0 || c.DrainWait > 10*time.Second:
+		return errs.New(errs.Invalid, "drain_wait is %s: choose 0 to 10s", c.DrainWait)
 	}
 	return c.Retention.Validate()
 }

@@ -80,6 +80,17 @@ func OpenAll(ctx context.Context, opts Options) (*database.DB, error) {
 	return db, nil
 }
 
+// Pool opens a bare pool, for tests that look at a server or do to it what
+// nothing else may. Its connections are to any server, a standby as well.
+func Pool(rawURL string) (*sql.DB, error) {
+	cfg, conns, err := parse("database.url", rawURL)
+	if err != nil {
+		return nil, err
+	}
+	cfg.ValidateConnect = nil
+	return newPool(cfg, conns), nil
+}
+
 func idleConns(conns int) int { return min(conns, 4) }
 
 func newPool(cfg *pgx.ConnConfig, conns int) *sql.DB {

@@ -385,7 +385,10 @@ func TestTaskDiesAndIsRetried(t *testing.T) {
 			}
 			return task
 		}
-		eventually(t, "it fails", func() bool { x := task(); return x.State == TaskWaiting && x.Attempts == 1 && x.Error == "the disk is full" })
+		eventually(t, "it fails", func() bool {
+			x := task()
+			return x.State == TaskWaiting && x.Attempts == 1 && x.Error == "the disk is full"
+		})
 		if next := task().Next; time.Until(next) > time.Minute || next.Before(task().Created) {
 			t.Errorf("it is tried again at %s", next)
 		}
