@@ -34,7 +34,7 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 		bindServerFlags(load, c)
 	}
 	return cli.Main(context.Background(), args, cli.Options{
-		Extra: []*cobra.Command{upCommand(load), serverCommand(load), restoreCommand(load), conf},
+		Extra: []*cobra.Command{upCommand(load), serverCommand(load), restoreCommand(load), databaseCommand(load), conf},
 		In:    in, Out: out, Err: errOut,
 	})
 }

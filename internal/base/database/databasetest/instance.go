@@ -2,8 +2,10 @@ package databasetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"os/exec"
@@ -22,24 +24,30 @@ import (
 type Instance struct {
 	bin, dir, data string
 	port           int
+	listen         string // its addresses
 	owner          *syscall.Credential
 	held           *os.File // closed, or collected with the process: the server ends
 	running        *exec.Cmd
 }
 
 // NewInstance makes a cluster and starts its server. It skips the test on a
-// machine without PostgreSQL.
-func NewInstance(t testing.TB) *Instance {
+// machine without PostgreSQL. further are addresses of this machine beside
+// 127.0.0.1, from whose networks anybody may connect.
+func NewInstance(t testing.TB, further ...netip.Prefix) *Instance {
 	t.Helper()
 	i := newInstance(t)
 	i.command(t, "initdb", "-D", i.data, "-U", "rind", "--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C")
+	for _, p := range further {
+		i.listen += "," + p.Addr().String()
+		i.append(t, "pg_hba.conf", "host all all "+p.Masked().String()+" trust\n")
+	}
 	i.Start(t)
 	return i
 }
 
 func newInstance(t testing.TB) *Instance {
 	t.Helper()
-	i := &Instance{bin: binaries("/usr/lib/postgresql", os.Getenv("PATH"))}
+	i := &Instance{listen: "127.0.0.1", bin: binaries("/usr/lib/postgresql", os.Getenv("PATH"))}
 	if i.bin == "" {
 		t.Skip("skipped: no initdb and postgres on this machine; install PostgreSQL to run it")
 	}
@@ -65,6 +73,19 @@ func newInstance(t testing.TB) *Instance {
 	return i
 }
 
+// append adds to a file of the cluster's configuration.
+func (i *Instance) append(t testing.TB, name, text string) {
+	t.Helper()
+	f, err := os.OpenFile(filepath.Join(i.data, name), os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.WriteString(text)
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // command runs a program of PostgreSQL to its end.
 func (i *Instance) command(t testing.TB, name string, args ...string) {
 	t.Helper()
@@ -80,7 +101,7 @@ func (i *Instance) command(t testing.TB, name string, args ...string) {
 
 // serve runs the server until the end of its input, as keeper does.
 const serve = `
-"$1/postgres" -D "$2" -p "$3" -k "$4" -c listen_addresses=127.0.0.1 \
+"$1/postgres" -D "$2" -p "$3" -k "$4" -c listen_addresses="$5" \
 	-c fsync=off -c full_page_writes=off -c wal_level=replica -c max_wal_senders=5 -c hot_standby=on \
 	-c autovacuum=off -c jit=off -c shared_buffers=32MB -c dynamic_shared_memory_type=mmap -c max_connections=100 >>"$4/log" 2>&1 </dev/null &
 server=$!
@@ -97,7 +118,7 @@ func (i *Instance) Start(t testing.TB) {
 		t.Fatal(err)
 	}
 	i.held = release
-	i.running = exec.CommandContext(context.Background(), "/bin/sh", "-c", serve, "sh", i.bin, i.data, strconv.Itoa(i.port), i.dir)
+	i.running = exec.CommandContext(context.Background(), "/bin/sh", "-c", serve, "sh", i.bin, i.data, strconv.Itoa(i.port), i.dir, i.listen)
 	i.running.Stdin = held
 	i.running.Env = []string{"PATH=/usr/bin:/bin", "LC_ALL=C", "TMPDIR=" + i.dir}
 	i.running.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: i.owner}
@@ -180,6 +201,11 @@ func (i *Instance) ask(t testing.TB, sql string, dest any) error {
 
 // URL leads to the server alone.
 func (i *Instance) URL() string { return URLOf(i) }
+
+// URLAt leads to the server at one of its further addresses.
+func (i *Instance) URLAt(a netip.Addr) string {
+	return fmt.Sprintf("postgres://rind@%s/postgres?sslmode=disable", netip.AddrPortFrom(a, uint16(i.port)))
+}
 
 // URLOf leads to the one of several servers that takes writes.
 func URLOf(all ...*Instance) string {
