@@ -50,7 +50,7 @@ func newEdges(s *Server) *edges {
 	}
 	if s.node != nil {
 		apiDeps.Network, apiDeps.Taps, apiDeps.Reports = s.node.Store(), s.node.Taps(), s.node.Handler()
-		apiDeps.Cluster = s.node
+		apiDeps.Cluster, webDeps.Cluster = s.node, s.node
 		webDeps.Traffic, webDeps.Taps = s.node.Store(), s.node.Taps()
 	}
 	e.api, e.pages = api.New(apiDeps), web.New(webDeps)

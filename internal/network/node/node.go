@@ -116,6 +116,7 @@ func New(cfg Config, deps Deps) (*Node, error) {
 	n.member = cluster.New(cluster.Config{Heartbeat: cfg.Heartbeat, Term: cfg.LeaseTerm}, cluster.Deps{
 		DB: deps.DB, Log: deps.Log, Metrics: deps.Metrics, Version: deps.Version, Roles: deps.Roles, Address: deps.Address, Load: n.load,
 	})
+	n.gauges(deps.Metrics)
 	n.member.On(tapsTopic, n.ingest.Forget)
 	return n, nil
 }
