@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"runtime"
 	"strconv"
@@ -114,6 +115,31 @@ func rates(a, b reading) cluster.Load {
 // load is what the node bears, for its heartbeat.
 func (n *Node) load() cluster.Load {
 	l := n.meter.measure()
+	l.LagMS = float64(n.lag.Load()) / 1e3
 	l.DatabaseMS = float64(n.member.BeatTook().Microseconds()) / 1e3
 	return l
+}
+
+// lagOver is the time of which the lag is the mean.
+const lagOver = 30 * time.Second
+
+// watchLag measures how long after their end reports are committed, whichever
+// node took them, for the next heartbeats.
+func (n *Node) watchLag(ctx context.Context) {
+	tick := time.NewTicker(max(n.cfg.Heartbeat, time.Second))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		ask, cancel := context.WithTimeout(ctx, n.cfg.Heartbeat+time.Second)
+		var us int64
+		if err := n.deps.DB.QueryRow(ask, `SELECT CAST(COALESCE(AVG(received_us - end_us), 0) AS BIGINT) FROM reports WHERE received_us > $1`,
+			database.Micros(n.deps.Now().Add(-lagOver))).Scan(&us); err == nil {
+			n.lag.Store(max(us, 0))
+		}
+		cancel()
+	}
 }

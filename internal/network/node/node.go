@@ -80,6 +80,7 @@ type Node struct {
 	meter   *meter
 	swept   *prometheus.CounterVec
 	started atomic.Bool
+	lag     atomic.Int64 // microseconds
 }
 
 // Migrations returns the schema of all rooms that a node ties together.
@@ -142,6 +143,7 @@ func (n *Node) Start(ctx context.Context) error {
 	if err := n.member.Start(ctx); err != nil {
 		return err
 	}
+	n.member.Go(n.watchLag)
 	n.member.Go(func(ctx context.Context) { n.member.Periodic(ctx, sweepWork, n.cfg.Sweep, n.sweep) })
 	return nil
 }
