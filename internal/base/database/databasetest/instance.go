@@ -56,7 +56,7 @@ func newInstance(t testing.TB) *Instance {
 		t.Fatal(err)
 	}
 	i.data = filepath.Join(i.dir, "data")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ type questions struct {
 	leaves  string // tables that hold rows themselves
 	takers  string // tables into which rows can be written
 	columns string // of the table $1, sorted
+	truths  string // those of the table $1 that are truth values; "" where they are numbers
 	rows    string // all rows of a table after a place, in the order of places
 }
 
@@ -33,6 +34,8 @@ var catalogue = map[database.Engine]questions{
 			WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p') ORDER BY 1`,
 		columns: `SELECT a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 			WHERE n.nspname = current_schema() AND c.relname = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attname COLLATE "C"`,
+		truths: `SELECT a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+			WHERE n.nspname = current_schema() AND c.relname = $1 AND a.atttypid = CAST('bool' AS regtype)`,
 		rows: `SELECT CAST(ctid AS TEXT), %s FROM ONLY %s WHERE ctid > CAST(CAST($1 AS TEXT) AS TID)`,
 	},
 }

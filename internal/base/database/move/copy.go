@@ -40,6 +40,11 @@ func (m *mover) copy(ctx context.Context, t table, leaf string) error {
 		return nil
 	}
 	err = read(ctx, m.from, leaf, t.columns, place, func(at string, row []any) error {
+		for _, i := range t.truths {
+			if n, ok := row[i].(int64); ok {
+				row[i] = n != 0
+			}
+		}
 		if batch = append(batch, row); len(batch) == batchRows {
 			return flush(at)
 		}
@@ -99,6 +104,11 @@ func scan(rows *sql.Rows, columns int, each func(place string, row []any) error)
 		}
 		if err := rows.Scan(dest...); err != nil {
 			return err
+		}
+		for i, v := range row {
+			if b, ok := v.([]byte); ok && b == nil {
+				row[i] = []byte{} // no bytes are not NULL
+			}
 		}
 		if err := each(place, row); err != nil {
 			return err

@@ -140,6 +140,7 @@ type table struct {
 	leaves  []string // tables of the source that hold its rows: itself, or its partitions
 	copies  []string // tables of the target that hold its rows afterwards
 	needs   []string // tables that its rows point at
+	truths  []int    // columns that the target keeps as truth values
 }
 
 // plan lists the tables in an order in which rows come after those that they
@@ -176,12 +177,30 @@ func (m *mover) plan(ctx context.Context) ([]table, error) {
 		if t.into, err = m.taker(ctx, t); err != nil {
 			return nil, err
 		}
+		if t.truths, err = m.truths(ctx, t); err != nil {
+			return nil, err
+		}
 		if t.needs, err = texts(ctx, lite, `SELECT DISTINCT "table" FROM pragma_foreign_key_list($1) ORDER BY 1`, name); err != nil {
 			return nil, err
 		}
 		byName[name] = t
 	}
 	return ordered(byName), nil
+}
+
+// truths are the columns that are truth values in the target; SQLite has
+// numbers for them.
+func (m *mover) truths(ctx context.Context, t table) ([]int, error) {
+	q := catalogue[m.to.Engine()].truths
+	if q == "" {
+		return nil, nil
+	}
+	names, err := texts(ctx, m.to, q, t.copies[0])
+	var all []int
+	for _, name := range names {
+		all = append(all, slices.Index(t.columns, name))
+	}
+	return all, err
 }
 
 // taker is the table of the target that takes any row of a table: itself, also

@@ -18,9 +18,9 @@ var schema = []database.Migration{
 	{Name: "room/0001_things", SQL: `
 CREATE TABLE zzz (id TEXT PRIMARY KEY, yes BOOLEAN NOT NULL, n BIGINT, small SMALLINT NOT NULL, x DOUBLE PRECISION, raw BYTEA, t TEXT NOT NULL);
 CREATE TABLE aaa (id TEXT PRIMARY KEY, zzz TEXT NOT NULL REFERENCES zzz (id));
-CREATE TABLE nothing (id TEXT PRIMARY KEY);
+CREATE TABLE bare (id TEXT PRIMARY KEY);
 CREATE TABLE passing (id TEXT PRIMARY KEY);
-INSERT INTO nothing (id) VALUES ('made by the schema');
+INSERT INTO bare (id) VALUES ('made by the schema');
 `},
 	{Name: "room/0002_logs", SQL: `
 CREATE TABLE logs_p1 (time_us BIGINT NOT NULL, t TEXT NOT NULL);
@@ -44,7 +44,7 @@ func whole(table string) string {
 func fill(t *testing.T, db *database.DB) {
 	t.Helper()
 	err := db.Tx(t.Context(), func(tx *database.Tx) error {
-		if _, err := tx.Exec(t.Context(), `DELETE FROM nothing`); err != nil {
+		if _, err := tx.Exec(t.Context(), `DELETE FROM bare`); err != nil {
 			return err
 		}
 		_, err := tx.CopyIn(t.Context(), "zzz", []string{"id", "yes", "n", "small", "x", "raw", "t"}, 12_000, func(i int) []any {
@@ -112,7 +112,7 @@ func TestThereAndBack(t *testing.T) {
 				t.Errorf("there %v, back %v", there, back)
 			}
 			for _, r := range there {
-				if want := map[string]int64{"zzz": 12_000, "aaa": 2, "nothing": 0, "logs": 6000}[r.Table]; r.Rows != want {
+				if want := map[string]int64{"zzz": 12_000, "aaa": 2, "bare": 0, "logs": 6000}[r.Table]; r.Rows != want {
 					t.Errorf("%s has %d rows, want %d", r.Table, r.Rows, want)
 				}
 				var n int64

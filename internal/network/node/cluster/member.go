@@ -63,6 +63,7 @@ type Member struct {
 	topics  topics
 	tasks   workers
 
+	stopped    atomic.Bool
 	draining   atomic.Bool
 	drainSince atomic.Pointer[time.Time]
 
@@ -122,7 +123,7 @@ func (m *Member) Go(f func(ctx context.Context)) { m.working.Go(func() { f(m.run
 // Stop lets go of the leases, ends what runs in the background and takes the
 // process off the list.
 func (m *Member) Stop(ctx context.Context) error {
-	if m.running.Err() != nil {
+	if m.stopped.Swap(true) {
 		return nil
 	}
 	m.cancel()
