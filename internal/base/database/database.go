@@ -37,9 +37,6 @@ type Dialect interface {
 	// runs the only one that migrates, or "" when every writing transaction
 	// is alone anyway.
 	LockMigrations() string
-	// CopyIn appends n rows to a table in the transaction, as fast as the
-	// engine can. The names have been checked already.
-	CopyIn(ctx context.Context, conn *sql.Conn, tx *sql.Tx, table string, columns []string, n int, row func(i int) []any) (int64, error)
 	// Notify is the statement that tells all processes which listen on the
 	// channel $1 of $2 when the transaction commits, or "" when there is no
 	// other process.
@@ -50,6 +47,9 @@ type Dialect interface {
 	Listen(ctx context.Context, channel string, heard func(message string)) error
 	// State says how the database is.
 	State(ctx context.Context, pool *sql.DB) (State, error)
+	// CopyIn appends n rows to a table in the transaction, as fast as the
+	// engine can. The names have been checked already.
+	CopyIn(ctx context.Context, conn *sql.Conn, tx *sql.Tx, table string, columns []string, n int, row func(i int) []any) (int64, error)
 }
 
 // DB is an open database. It is safe for concurrent use. Open one with the
