@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -66,6 +67,10 @@ func TestNodeChild(t *testing.T) {
 	}
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
 	go func() { _ = server.Serve(ln) }()
+	go func() { // until the test process is gone, however it ended
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(1)
+	}()
 	told := make(chan os.Signal, 1)
 	signal.Notify(told, syscall.SIGTERM)
 	fmt.Printf("ready %s\n", n.ID())
@@ -88,6 +93,7 @@ type child struct {
 	addr, where string
 	prefix      []string // such as ip netns exec NAME
 	cmd         *exec.Cmd
+	held        io.Closer // its input: it ends with it
 	id          string
 }
 
@@ -97,6 +103,11 @@ func (c *child) start(t *testing.T) {
 	c.cmd = exec.CommandContext(context.Background(), args[0], args[1:]...)
 	c.cmd.Env = append(os.Environ(), "RIND_TEST_DATABASE="+c.where, "RIND_TEST_LISTEN="+c.addr)
 	c.cmd.Stderr = os.Stderr
+	held, err := c.cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.held = held
 	out, err := c.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

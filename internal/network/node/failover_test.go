@@ -30,6 +30,7 @@ type fleet struct {
 	urls  func() []string
 	sent  atomic.Int64 // reports that were answered 200
 	again atomic.Int64 // tries that were not
+	slow  atomic.Int64 // of them, those that were answered 429: the node had enough to do
 	flows atomic.Int64
 	twice atomic.Int64 // answered duplicate: an answer was lost
 
@@ -79,6 +80,9 @@ func (f *fleet) deliver(t *testing.T, token string, body []byte, first int) {
 		case err == nil && status/100 == 4 && status != http.StatusTooManyRequests && status != http.StatusRequestTimeout:
 			t.Errorf("a good report is answered %d: %s", status, text)
 			return
+		}
+		if err == nil && status == http.StatusTooManyRequests {
+			f.slow.Add(1)
 		}
 		if f.again.Add(1) > 1_000_000 {
 			t.Error("a report is never taken")
@@ -134,7 +138,7 @@ func (f *fleet) check(t *testing.T, db *database.DB) {
 	if reports != f.sent.Load() || told != f.sent.Load() || flows != f.flows.Load() || sum != f.flows.Load() {
 		t.Errorf("sent %d reports of %d flows; the database has %d (counted %d) of %d (summed %d)", f.sent.Load(), f.flows.Load(), reports, told, flows, sum)
 	}
-	t.Logf("%d reports, %d flows, %d tries failed, %d answers were lost", f.sent.Load(), f.flows.Load(), f.again.Load(), f.twice.Load())
+	t.Logf("%d reports, %d flows, %d tries failed (%d for want of room), %d answers were lost", f.sent.Load(), f.flows.Load(), f.again.Load(), f.slow.Load(), f.twice.Load())
 }
 
 // addTaps makes tap-0 to tap-n and returns their tokens.
