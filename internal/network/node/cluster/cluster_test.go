@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -202,40 +203,57 @@ func TestTakerWaitsForTheWriter(t *testing.T) {
 	}
 }
 
-// TestLostLeaseStopsTheWork cuts a holder off from the database: its work ends
-// before the term does.
+// TestLostLeaseStopsTheWork cuts a holder off from the database: its work has
+// ended when the next holder's begins.
 func TestLostLeaseStopsTheWork(t *testing.T) {
-	each(t, func(t *testing.T, db *database.DB) {
-		where := db
-		m := New(Config{Term: 2 * time.Second}, Deps{DB: where})
-		began, stopped := make(chan *Lease, 1), make(chan time.Time, 1)
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			m.Hold(ctx, "x", func(ctx context.Context, l *Lease) {
-				began <- l
-				<-ctx.Done()
-				stopped <- time.Now()
+	t.Parallel()
+	for _, e := range databasetest.Engines() {
+		t.Run(string(e), func(t *testing.T) {
+			t.Parallel()
+			where := databasetest.URL(t, e)
+			cut, db := databasetest.Reopen(t, e, where), databasetest.Reopen(t, e, where)
+			if err := database.Migrate(t.Context(), db, Migrations()); err != nil {
+				t.Fatal(err)
+			}
+			cfg := Config{Term: 5 * time.Second}
+			one, two := New(cfg, Deps{DB: cut}), New(cfg, Deps{DB: db})
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			began, stopped, next := make(chan struct{}), make(chan time.Time, 1), make(chan time.Time, 1)
+			var done sync.WaitGroup
+			done.Go(func() {
+				one.Hold(ctx, "x", func(ctx context.Context, _ *Lease) {
+					close(began)
+					<-ctx.Done()
+					stopped <- time.Now()
+				})
 			})
-		}()
-		l := <-began
-		if !slices.Equal(m.Held(), []string{"x"}) {
-			t.Errorf("held: %v", m.Held())
-		}
-		if err := db.Close(); err != nil {
-			t.Fatal(err)
-		}
-		// At most one renewal was under way when the database went.
-		if at, latest := <-stopped, l.deadline.Add(time.Minute); at.After(latest) {
-			t.Errorf("the work ended at %s, its term before %s", at, latest)
-		}
-		if len(m.Held()) != 0 {
-			t.Errorf("still held: %v", m.Held())
-		}
-		cancel()
-		<-done
-	})
+			<-began
+			if !slices.Equal(one.Held(), []string{"x"}) {
+				t.Errorf("held: %v", one.Held())
+			}
+			done.Go(func() {
+				two.Hold(ctx, "x", func(ctx context.Context, l *Lease) {
+					next <- time.Now()
+					if l.Epoch != 2 {
+						t.Errorf("the next epoch is %d", l.Epoch)
+					}
+					<-ctx.Done()
+				})
+			})
+			if err := cut.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if end, begin := <-stopped, <-next; begin.Before(end) {
+				t.Errorf("the next holder works %s before the last one has stopped", end.Sub(begin))
+			}
+			if len(one.Held()) != 0 {
+				t.Errorf("still held: %v", one.Held())
+			}
+			cancel()
+			done.Wait()
+		})
+	}
 }
 
 // TestPeriodicRunsOnce has three members compete, with terms that end and
