@@ -1,6 +1,9 @@
 package database
 
-import "errors"
+import (
+	"errors"
+	"strings"
+)
 
 // The drivers' errors are told apart by the methods they have, so that no
 // room links a driver for the sake of an error.
@@ -43,8 +46,11 @@ func IsUnique(err error) bool {
 }
 
 // IsTransient reports whether the engine undid a transaction for the sake of
-// another one, so that the same transaction may be tried again.
+// another one, so that the same transaction may be tried again. A row that was
+// on its way to the default partition while its own was made is refused by the
+// default one, and finds its own the next time.
 func IsTransient(err error) bool {
 	state, code := codes(err)
-	return state == "40001" || state == "40P01" || code&0xff == sqliteBusy
+	moved := state == "23514" && strings.Contains(err.Error(), "violates partition constraint")
+	return state == "40001" || state == "40P01" || moved || code&0xff == sqliteBusy
 }
