@@ -103,12 +103,17 @@ fuzz: need-go ## run every fuzz target for FUZZTIME (5s)
 captures: ## record real programs talking, for the parsers' tests (root; PARTS="http mail" records these)
 	@bench/captures/run.sh $(PARTS)
 
+.PHONY: test-cluster
+test-cluster: need-go ## three nodes behind HAProxy under fire, and a failover, with outages of a minute (root, PostgreSQL, haproxy)
+	RIND_NIGHTLY=1 $(GO) test -count 1 -timeout 30m -v -run '^(TestCluster|TestFailover)$$' ./internal/network/node
+
 .PHONY: nightly
 nightly: ## what takes long: the race detector, a minute a fuzz target, large files, clusters under fire, all benches
 	$(MAKE) test-race
 	RIND_NIGHTLY=1 $(GO) test -count 1 -timeout 20m -run 'Copy' ./internal/fleet/master ./internal/app/server
 	RIND_NIGHTLY=1 $(GO) test -count 1 -timeout 20m -v -run 'Cluster' ./internal/e2e
 	RIND_NIGHTLY=1 $(GO) test -count 1 -timeout 20m -v -run 'TestOutage' ./internal/app/tap
+	$(MAKE) test-cluster
 	$(MAKE) fuzz FUZZTIME=1m
 	$(MAKE) bench
 	$(MAKE) bench-target

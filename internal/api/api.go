@@ -37,6 +37,7 @@ type Deps struct {
 	Members   Members
 	Network   Network
 	Taps      Taps
+	Cluster   Cluster                        // nil on a server that is no node
 	Keys      Keys                           // nil on a server that is no master
 	Backups   Backups                        // nil on a server that is no master
 	Reports   http.Handler                   // takes POST /reports from taps
@@ -75,7 +76,7 @@ func New(deps Deps) *API {
 	for _, list := range [][]access.Route{
 		a.peelRoutes(), a.jobRoutes(), a.basketRoutes(), a.eventRoutes(), a.enrollRoutes(), a.joinRoutes(), a.serverRoutes(), a.tapRoutes(),
 		a.telemetryRoutes(), a.sessionRoutes(), a.userRoutes(), a.tokenRoutes(), a.systemRoutes(), a.keyRoutes(),
-		a.groupRoutes(), a.settingsRoutes(), a.fileRoutes(), a.backupRoutes(),
+		a.groupRoutes(), a.settingsRoutes(), a.fileRoutes(), a.backupRoutes(), a.clusterRoutes(),
 	} {
 		a.routes = append(a.routes, list...)
 	}

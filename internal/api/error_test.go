@@ -187,35 +187,40 @@ func TestLoginIsLimited(t *testing.T) {
 func TestRolesThatAreOff(t *testing.T) {
 	t.Parallel()
 	s := apitest.Start(t, func(d *api.Deps) {
-		d.Fleet, d.Enroll, d.Network, d.Taps, d.Reports = nil, nil, nil, nil, nil
+		d.Fleet, d.Enroll, d.Network, d.Taps, d.Reports, d.Cluster = nil, nil, nil, nil, nil, nil
 		d.Basket, d.Events, d.Members = nil, nil, nil
 	})
 	admin := s.Token(t, access.Admin)
 	for path, body := range map[string]string{
 		"GET /peels": "", "GET /peels/a": "", "GET /jobs": "", "GET /jobs/" + jid: "", "GET /jobs/" + jid + "/events": "",
-		"POST /jobs":                 `{"target":"*","function":"test.ping"}`,
-		"GET /basket":                "",
-		"GET /basket/addr":           "",
-		"GET /events/list":           "",
-		"GET /events/watch":          "",
-		"POST /events/send":          `{"name":"a"}`,
-		"GET /enrollments":           "",
-		"GET /enrollments/a":         "",
-		"POST /enroll-tokens":        "",
-		"POST /enroll/begin":         `{"id":"a"}`,
-		"POST /servers/tokens":       "",
-		"POST /servers/join":         `{"token":"x"}`,
-		"GET /flows":                 "",
-		"GET /dns":                   "",
-		"GET /tls":                   "",
-		"GET /traffic":               "",
-		"GET /top-talkers":           "",
-		"GET /taps":                  "",
-		"POST /taps":                 `{"name":"a"}`,
-		"DELETE /taps/a":             "",
-		"POST /reports":              "",
-		"POST /taps/a/rotate":        "",
-		"POST /enrollments/a/revoke": "",
+		"POST /jobs":                  `{"target":"*","function":"test.ping"}`,
+		"GET /basket":                 "",
+		"GET /basket/addr":            "",
+		"GET /events/list":            "",
+		"GET /events/watch":           "",
+		"POST /events/send":           `{"name":"a"}`,
+		"GET /enrollments":            "",
+		"GET /enrollments/a":          "",
+		"POST /enroll-tokens":         "",
+		"POST /enroll/begin":          `{"id":"a"}`,
+		"POST /servers/tokens":        "",
+		"POST /servers/join":          `{"token":"x"}`,
+		"GET /flows":                  "",
+		"GET /dns":                    "",
+		"GET /tls":                    "",
+		"GET /traffic":                "",
+		"GET /top-talkers":            "",
+		"GET /taps":                   "",
+		"POST /taps":                  `{"name":"a"}`,
+		"DELETE /taps/a":              "",
+		"POST /reports":               "",
+		"GET /cluster":                "",
+		"GET /cluster/tasks":          "",
+		"POST /cluster/tasks/a/retry": "",
+		"POST /nodes/a/drain":         "",
+		"POST /nodes/a/undrain":       "",
+		"POST /taps/a/rotate":         "",
+		"POST /enrollments/a/revoke":  "",
 	} {
 		method, path, _ := strings.Cut(path, " ")
 		res, answer := do(t, s, request{method: method, path: "/api/v1" + path, token: admin, body: body})

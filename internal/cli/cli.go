@@ -101,6 +101,7 @@ func New(opts Options) *cobra.Command {
 	root.AddCommand(
 		s.runCommand(), s.peelCommand(), s.targetCommand(), s.jobCommand(), s.basketCommand(), s.eventCommand(), s.enrollCommand(),
 		s.groupCommand(), s.settingsCommand(), s.cpCommand(), s.backupCommand(),
+		s.clusterCommand(), s.nodeCommand(),
 		s.tapCommand(), s.flowCommand(), s.dnsCommand(), s.tlsCommand(), s.recordCommand(), s.storageCommand(), s.trafficCommand(), s.overviewCommand(),
 		s.userCommand(), s.tokenCommand(), s.auditCommand(),
 		s.loginCommand(), s.logoutCommand(), s.whoamiCommand(), s.versionCommand(),

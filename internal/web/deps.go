@@ -14,6 +14,7 @@ import (
 	"github.com/rind-project/rind/internal/fleet/master"
 	"github.com/rind-project/rind/internal/network"
 	"github.com/rind-project/rind/internal/network/ingest"
+	"github.com/rind-project/rind/internal/network/node"
 	"github.com/rind-project/rind/internal/network/store"
 )
 
@@ -88,6 +89,11 @@ type Traffic interface {
 	Storage(ctx context.Context) (store.Storage, error)
 	Records(ctx context.Context, q store.RecordQuery) ([]store.Record, error)
 	Gaps(ctx context.Context, tap network.TapID, limit int) ([]store.Gap, error)
+}
+
+// Cluster knows the nodes that take what the taps report.
+type Cluster interface {
+	Status(context.Context) (node.Status, error)
 }
 
 // Taps knows the sensors.

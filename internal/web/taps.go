@@ -21,6 +21,7 @@ type tapsView struct {
 	Ledgers []store.Ledger
 	CanAdd  bool
 	Join    *joinView
+	Nodes   *nodesView
 }
 
 // joinView shows a join command, once.
@@ -75,6 +76,7 @@ func (w *Web) showTaps(rw http.ResponseWriter, r *http.Request, status int, join
 	if v.tapState, err = w.tapState(r.Context(), win); err != nil {
 		return err
 	}
+	v.Nodes = w.nodes(r.Context())
 	if v.Ledgers, err = w.Traffic.Ledgers(r.Context(), store.LedgerQuery{From: win.From, To: win.To, Limit: ledgerRows}); err != nil {
 		return fmt.Errorf("listing the ledgers: %w", err)
 	}

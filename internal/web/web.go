@@ -28,6 +28,7 @@ type Deps struct {
 	Events  Events
 	Traffic Traffic
 	Taps    Taps
+	Cluster Cluster // nil is a page of taps without the nodes
 	// Reports tells that taps reported; nil is every 10 s, the taps' own pace.
 	Reports func(ctx context.Context) <-chan struct{}
 	// PublicURL is how hosts reach this server; nil is as the browser does.

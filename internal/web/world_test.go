@@ -38,6 +38,7 @@ type world struct {
 	enroll  *fakeEnroll
 	traffic *fakeTraffic
 	taps    *fakeTaps
+	cluster fakeCluster
 	events  *fakeEvents
 }
 
@@ -67,7 +68,7 @@ func newWorldFrom(t *testing.T, shared fs.FS) *world {
 		taps:    &fakeTaps{},
 		events:  &fakeEvents{},
 	}
-	w.web = web.NewFrom(web.Deps{Access: w.access, Fleet: w.fleet, Enroll: w.enroll, Events: w.events, Traffic: w.traffic, Taps: w.taps, Reports: w.traffic.Changes, Pin: "sha256:0123",
+	w.web = web.NewFrom(web.Deps{Access: w.access, Fleet: w.fleet, Enroll: w.enroll, Events: w.events, Traffic: w.traffic, Taps: w.taps, Cluster: &w.cluster, Reports: w.traffic.Changes, Pin: "sha256:0123",
 		Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))}, shared)
 	w.serve(t)
 	// They have chosen the password; TestFirstLogin is about who has not.

@@ -35,6 +35,7 @@ type Server struct {
 	Files   *Files
 	Network *Network
 	Taps    *Taps
+	Cluster *Cluster
 	Basket  *Basket
 	Events  *Events
 	Backups *Backups
@@ -54,7 +55,7 @@ func Start(t testing.TB, change func(*api.Deps)) *Server {
 	t.Helper()
 	s := &Server{
 		Fleet: NewFleet(), Enroll: &Enroll{Records: map[fleet.PeelID]enroll.Record{}},
-		Files: &Files{}, Network: &Network{}, Taps: &Taps{}, Events: &Events{}, Log: &Log{}, Backups: &Backups{},
+		Files: &Files{}, Network: &Network{}, Taps: &Taps{}, Cluster: NewCluster(), Events: &Events{}, Log: &Log{}, Backups: &Backups{},
 	}
 	s.Basket = &Basket{}
 	log := slog.New(slog.NewTextHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -68,7 +69,7 @@ func Start(t testing.TB, change func(*api.Deps)) *Server {
 		t.Fatal(err)
 	}
 	deps := api.Deps{
-		Access: s.Access, Fleet: s.Fleet, Enroll: s.Enroll, Members: Members{}, Network: s.Network, Taps: s.Taps, Basket: s.Basket, Events: s.Events, Keys: &Keys{},
+		Access: s.Access, Fleet: s.Fleet, Enroll: s.Enroll, Members: Members{}, Network: s.Network, Taps: s.Taps, Cluster: s.Cluster, Basket: s.Basket, Events: s.Events, Keys: &Keys{},
 		Groups: s.Groups, Layers: s.Layers, Files: s.Files, Backups: s.Backups,
 		Reports: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"status":"committed"}`)) }),
 		Pin:     Pin, Log: log, Version: version.Info{Version: "v1.2.3", Commit: "abc", Go: "go1.26"},

@@ -34,7 +34,7 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 		bindServerFlags(load, c)
 	}
 	return cli.Main(context.Background(), args, cli.Options{
-		Extra: []*cobra.Command{upCommand(load), serverCommand(load), restoreCommand(load), conf},
+		Extra: []*cobra.Command{upCommand(load), serverCommand(load), restoreCommand(load), databaseCommand(load), conf},
 		In:    in, Out: out, Err: errOut,
 	})
 }
@@ -75,7 +75,7 @@ func serverCommand(load *daemon.Loader) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			saveMemory()
+			saveMemory(cfg)
 			ctx, stop := daemon.SignalContext(c.Context())
 			defer stop()
 			s := New(cfg, logger)
@@ -92,10 +92,12 @@ func serverCommand(load *daemon.Loader) *cobra.Command {
 // gcPercent is how much the heap may grow before it is collected. A server
 // with many connections is mostly heap that stays (buffers of TLS and of the
 // bus), so that half of Go's default saves memory and costs little; GOGC in the
-// environment has the last word.
+// environment has the last word. The limit is the runtime's too, for it to
+// collect more often before the process is killed.
 const gcPercent = 50
 
-func saveMemory() {
+func saveMemory(cfg Config) {
+	cfg.MemoryLimit.Set()
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}

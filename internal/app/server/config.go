@@ -13,6 +13,7 @@ import (
 	"github.com/rind-project/rind/internal/app/daemon"
 	"github.com/rind-project/rind/internal/base/config"
 	"github.com/rind-project/rind/internal/base/log"
+	"github.com/rind-project/rind/internal/base/memory"
 	"github.com/rind-project/rind/internal/fleet/basket/holder"
 	"github.com/rind-project/rind/internal/fleet/blob/store"
 	"github.com/rind-project/rind/internal/fleet/enroll/registrar"
@@ -41,6 +42,8 @@ type Config struct {
 
 	TrustedProxies []netip.Prefix `yaml:"trusted_proxies" help:"networks of proxies whose X-Forwarded-For is believed"`
 
+	MemoryLimit memory.Limit `yaml:"memory_limit" help:"how much this process may hold: a share of the memory of its control group or machine (75%), or a size (2GiB); near it, reports are refused"`
+
 	Log      log.Options      `yaml:"log"`
 	Database Database         `yaml:"database"`
 	NATS     natsd.Config     `yaml:"nats"`
@@ -55,7 +58,10 @@ type Config struct {
 
 // Database says where what must never be lost is kept.
 type Database struct {
-	URL string `yaml:"url" secret:"url" help:"postgres://user@host/name; empty is SQLite in data_dir"`
+	URL string `yaml:"url" secret:"url" help:"postgres://user@host/name; several hosts may be named, of which the one that takes writes is used; empty is SQLite in data_dir"`
+
+	ReadURL   string `yaml:"read_url" secret:"url" help:"postgres:// of a standby that answers what may be a little late: lists and charts of traffic; empty is none"`
+	ListenURL string `yaml:"listen_url" secret:"url" help:"postgres:// of the database itself, to hear of changes, where url leads through a pooler such as pgBouncer; empty is url"`
 }
 
 // DefaultConfig returns the configuration of a server that was told nothing.
@@ -65,13 +71,16 @@ func DefaultConfig() Config {
 		Roles:   []string{RoleBus, RoleMaster, RoleNode},
 		Listen:  "0.0.0.0:8443",
 		Log:     log.Defaults(),
-		NATS:    natsd.DefaultConfig(),
-		Master:  master.DefaultConfig(),
-		Enroll:  registrar.DefaultConfig(),
-		Events:  event.DefaultConfig(),
-		Files:   store.DefaultConfig(),
-		Node:    node.DefaultConfig(),
-		Access:  access.DefaultConfig(),
+
+		MemoryLimit: memory.Limit{Percent: memory.DefaultShare},
+
+		NATS:   natsd.DefaultConfig(),
+		Master: master.DefaultConfig(),
+		Enroll: registrar.DefaultConfig(),
+		Events: event.DefaultConfig(),
+		Files:  store.DefaultConfig(),
+		Node:   node.DefaultConfig(),
+		Access: access.DefaultConfig(),
 	}
 }
 
@@ -99,6 +108,9 @@ func (c *Config) Validate() error {
 	}
 	if err := c.Files.Validate(); err != nil {
 		return err
+	}
+	if c.Database.URL == "" && (c.Database.ReadURL != "" || c.Database.ListenURL != "") {
+		return config.Bad("database.url", "read_url and listen_url go with a PostgreSQL: name it in database.url")
 	}
 	if c.Group != "" {
 		if _, err := user.LookupGroup(c.Group); err != nil {

@@ -49,8 +49,9 @@ func newEdges(s *Server) *edges {
 		apiDeps.Groups, apiDeps.Layers, apiDeps.Files = s.groups, s.layers, s.files
 	}
 	if s.node != nil {
-		apiDeps.Network, apiDeps.Taps, apiDeps.Reports = s.node.Store(), s.node.Ingest(), s.node.Handler()
-		webDeps.Traffic, webDeps.Taps = s.node.Store(), s.node.Ingest()
+		apiDeps.Network, apiDeps.Taps, apiDeps.Reports = s.node.Store(), s.node.Taps(), s.node.Handler()
+		apiDeps.Cluster, webDeps.Cluster = s.node, s.node
+		webDeps.Traffic, webDeps.Taps = s.node.Store(), s.node.Taps()
 	}
 	e.api, e.pages = api.New(apiDeps), web.New(webDeps)
 	e.routes = append(append(e.api.Routes(), e.pages.Routes()...), e.ownRoutes()...)

@@ -58,6 +58,7 @@ func testConfig(dir string) Config {
 	cfg.DataDir, cfg.Listen, cfg.NATS.Listen = dir, "127.0.0.1:0", "127.0.0.1:0"
 	cfg.NATS.JetStream.MaxFileStore, cfg.NATS.JetStream.MaxMemStore = "2GiB", "256MiB"
 	cfg.NATS.ReadyTimeout = 30 * time.Second
+	cfg.Node.DrainWait = 0 // no balancer stands before a test
 	return cfg
 }
 

@@ -56,9 +56,10 @@ var bodies = map[string]func(name string) any{
 	"POST /api/v1/jobs": func(string) any {
 		return map[string]any{"target": "walker", "function": "test.ping", "timeout": "1s"}
 	},
-	"POST /api/v1/jobs/plan":          func(string) any { return map[string]any{"target": "*", "function": "test.ping"} },
-	"POST /api/v1/keys/{kind}/rotate": nothing,
-	"POST /api/v1/jobs/{jid}/cancel":  nothing, "POST /api/v1/jobs/{jid}/pause": nothing,
+	"POST /api/v1/jobs/plan":                func(string) any { return map[string]any{"target": "*", "function": "test.ping"} },
+	"POST /api/v1/keys/{kind}/rotate":       nothing,
+	"POST /api/v1/cluster/tasks/{id}/retry": nothing, "POST /api/v1/nodes/{id}/drain": nothing, "POST /api/v1/nodes/{id}/undrain": nothing,
+	"POST /api/v1/jobs/{jid}/cancel": nothing, "POST /api/v1/jobs/{jid}/pause": nothing,
 	"POST /api/v1/jobs/{jid}/resume": nothing, "POST /api/v1/jobs/{jid}/retry": nothing,
 	"POST /api/v1/events/send":              func(name string) any { return map[string]any{"name": "made." + name} },
 	"PUT /api/v1/settings/layers/{name}":    func(string) any { return map[string]any{"target": "nobody", "data": "{}"} },

@@ -22,6 +22,7 @@ import (
 	"github.com/rind-project/rind/internal/base/database/sqlite"
 	"github.com/rind-project/rind/internal/base/health"
 	"github.com/rind-project/rind/internal/base/lifecycle"
+	"github.com/rind-project/rind/internal/base/memory"
 	"github.com/rind-project/rind/internal/base/metrics"
 	"github.com/rind-project/rind/internal/base/pki"
 	"github.com/rind-project/rind/internal/base/version"
@@ -67,7 +68,8 @@ type Server struct {
 	events    *event.Service
 
 	// of the role node
-	node *node.Node
+	node   *node.Node
+	memory *memory.Gauge
 
 	password string // of the first administrator, once
 
@@ -77,7 +79,7 @@ type Server struct {
 
 // New makes a server that has not touched anything yet.
 func New(cfg Config, log *slog.Logger) *Server {
-	s := &Server{cfg: cfg, log: log, reg: metrics.New(), checks: health.New(), group: lifecycle.NewGroup(log)}
+	s := &Server{cfg: cfg, log: log, reg: metrics.New(), checks: health.New(), group: lifecycle.NewGroup(log), memory: memory.NewGauge(cfg.MemoryLimit.Bytes())}
 	s.watching, s.unwatch = context.WithCancel(context.Background())
 	return s
 }
@@ -112,6 +114,9 @@ func (s *Server) Start(ctx context.Context) (err error) {
 // Stop stops the components in reverse order and closes what was opened.
 func (s *Server) Stop(ctx context.Context) error {
 	s.checks.SetDraining()
+	if s.node != nil {
+		s.node.Leave(ctx)
+	}
 	s.unwatch()
 	return errors.Join(s.group.Stop(ctx), s.close())
 }
@@ -161,7 +166,7 @@ func Migrations() []database.Migration {
 
 func openDatabase(ctx context.Context, cfg Config) (*database.DB, error) {
 	if strings.HasPrefix(cfg.Database.URL, "postgres://") || strings.HasPrefix(cfg.Database.URL, "postgresql://") {
-		return postgres.Open(ctx, cfg.Database.URL)
+		return postgres.OpenAll(ctx, postgres.Options{URL: cfg.Database.URL, Read: cfg.Database.ReadURL, Listen: cfg.Database.ListenURL})
 	}
 	if cfg.Database.URL != "" {
 		return nil, fmt.Errorf("database.url: write it as postgres://user@host/name, or leave it empty for SQLite")
@@ -271,6 +276,7 @@ func (s *Server) composeShared() {
 func (s *Server) composeNode() (err error) {
 	s.node, err = node.New(s.cfg.Node, node.Deps{
 		DB: s.db, Log: s.log, Metrics: s.reg, Version: version.Get().Version, Now: time.Now,
+		Roles: s.cfg.Roles, Memory: s.memory, Address: func() string { return localURL(s.Addr()) },
 	})
 	if err != nil {
 		return err

@@ -38,6 +38,7 @@ func upCommand(load *daemon.Loader) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			cfg.MemoryLimit.Set()
 			ctx, stop := daemon.SignalContext(c.Context())
 			defer stop()
 			u := &up{

@@ -37,6 +37,16 @@ type Dialect interface {
 	// runs the only one that migrates, or "" when every writing transaction
 	// is alone anyway.
 	LockMigrations() string
+	// Notify is the statement that tells all processes which listen on the
+	// channel $1 of $2 when the transaction commits, or "" when there is no
+	// other process.
+	Notify() string
+	// Listen calls heard for each message on a channel, and once with "" when
+	// it begins to listen, until the context or the connection ends. It is
+	// never called where Notify is empty.
+	Listen(ctx context.Context, channel string, heard func(message string)) error
+	// State says how the database is.
+	State(ctx context.Context, pool *sql.DB) (State, error)
 	// CopyIn appends n rows to a table in the transaction, as fast as the
 	// engine can. The names have been checked already.
 	CopyIn(ctx context.Context, conn *sql.Conn, tx *sql.Tx, table string, columns []string, n int, row func(i int) []any) (int64, error)
@@ -50,12 +60,16 @@ type DB struct {
 	writer  *sql.DB
 	reader  *sql.DB
 	dialect Dialect
+
+	replica *sql.DB // of a standby, for reads that may be a little late; nil is none
+	idle    int     // connections that the writer keeps; 0 is not known
+	local   *station
 }
 
 // New joins two pools and a dialect; the drivers call it. The pools may be the
 // same one.
 func New(writer, reader *sql.DB, dialect Dialect) *DB {
-	return &DB{writer: writer, reader: reader, dialect: dialect}
+	return &DB{writer: writer, reader: reader, dialect: dialect, local: newStation()}
 }
 
 // Engine says which engine serves, for the few who must know (partitions,
@@ -68,7 +82,7 @@ func (db *DB) Engine() Engine { return db.dialect.Engine() }
 func (db *DB) Exec(ctx context.Context, q string, args ...any) (int64, error) {
 	res, err := db.writer.ExecContext(ctx, q, args...)
 	if err != nil {
-		return 0, err
+		return 0, db.refused(err)
 	}
 	return res.RowsAffected()
 }
@@ -94,6 +108,9 @@ func (db *DB) Ping(ctx context.Context) error {
 
 // Close closes the connections after the statements that run have ended.
 func (db *DB) Close() error {
+	if db.replica != nil {
+		_ = db.replica.Close() // it only read
+	}
 	if db.reader == db.writer {
 		return db.writer.Close()
 	}

@@ -1,6 +1,9 @@
 package database
 
-import "errors"
+import (
+	"errors"
+	"strings"
+)
 
 // The drivers' errors are told apart by the methods they have, so that no
 // room links a driver for the sake of an error.
@@ -43,12 +46,13 @@ func IsUnique(err error) bool {
 }
 
 // IsTransient reports whether the engine undid a transaction for the sake of
-// another one, so that the same transaction may be tried again. A check that
-// fails counts too: rows on their way to PostgreSQL's default partition fail
-// that of its range when another transaction makes their own partition.
+// another one, so that the same transaction may be tried again. A row that was
+// on its way to the default partition while its own was made is refused by the
+// default one, and finds its own the next time.
 func IsTransient(err error) bool {
 	state, code := codes(err)
-	return state == "40001" || state == "40P01" || state == "23514" || code&0xff == sqliteBusy
+	moved := state == "23514" && strings.Contains(err.Error(), "violates partition constraint")
+	return state == "40001" || state == "40P01" || moved || code&0xff == sqliteBusy
 }
 
 // IsLocked reports whether a statement was given up because another

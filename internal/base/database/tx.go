@@ -3,6 +3,7 @@ package database
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -19,6 +20,7 @@ type Tx struct {
 	tx      *sql.Tx
 	conn    *sql.Conn
 	dialect Dialect
+	notes   []note // told to this process when the transaction commits
 }
 
 // Engine says which engine serves.
@@ -77,7 +79,13 @@ func (db *DB) once(ctx context.Context, fn func(*Tx) error) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = conn.Close() }() // it only goes back to the pool
+	defer func() { // it only goes back to the pool, unless it leads to a standby
+		if IsReadOnly(err) {
+			_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+			err = db.refused(err)
+		}
+		_ = conn.Close()
+	}()
 	done := false
 	defer func() {
 		if !done { // an error or a panic
@@ -86,13 +94,15 @@ func (db *DB) once(ctx context.Context, fn func(*Tx) error) (err error) {
 			}
 		}
 	}()
-	if err := fn(&Tx{tx: tx, conn: conn, dialect: db.dialect}); err != nil {
+	t := &Tx{tx: tx, conn: conn, dialect: db.dialect}
+	if err := fn(t); err != nil {
 		return err
 	}
 	done = true
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("committing a transaction: %w", err)
 	}
+	db.local.tell(t.notes)
 	return nil
 }
 

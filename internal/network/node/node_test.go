@@ -21,7 +21,7 @@ func each(t *testing.T, fn func(t *testing.T, db *database.DB)) {
 
 func newNode(t *testing.T, db *database.DB, cfg Config) *Node {
 	t.Helper()
-	n, err := New(cfg, Deps{DB: db, Version: "v1"})
+	n, err := New(cfg, Deps{DB: db, Version: "v1", Roles: []string{"node"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,77 +42,6 @@ func eventually(t *testing.T, what string, ok func() bool) {
 			t.Fatalf("%s: not within ten seconds", what)
 		}
 	}
-}
-
-func nodes(t *testing.T, n *Node) []Info {
-	t.Helper()
-	list, err := n.Nodes(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return list
-}
-
-func TestHeartbeat(t *testing.T) {
-	each(t, func(t *testing.T, db *database.DB) {
-		cfg := DefaultConfig()
-		cfg.Heartbeat = 50 * time.Millisecond
-		one, two := newNode(t, db, cfg), newNode(t, db, cfg)
-		start(t, one)
-		start(t, two)
-		before := nodes(t, one)
-		if len(before) != 2 || !before[0].Alive || before[0].ID != one.ID() || before[1].ID != two.ID() || before[0].Version != "v1" {
-			t.Fatalf("the nodes are %+v", before)
-		}
-		if off := time.Since(before[0].Seen).Abs(); off > 5*time.Second {
-			t.Errorf("the database's clock is %s off", off)
-		}
-		eventually(t, "a further heartbeat", func() bool { return nodes(t, two)[0].Seen.After(before[0].Seen) })
-		if err := one.Check(t.Context()); err != nil {
-			t.Error(err)
-		}
-		if err := one.Stop(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if list := nodes(t, two); len(list) != 1 || list[0].ID != two.ID() {
-			t.Errorf("after a stop the nodes are %+v", list)
-		}
-		two.cancel() // dies without a word
-		two.working.Wait()
-		eventually(t, "the dead node shows", func() bool { return !nodes(t, one)[0].Alive })
-		if err := one.Stop(t.Context()); err != nil {
-			t.Errorf("the second stop gives %v", err)
-		}
-	})
-}
-
-func TestLease(t *testing.T) {
-	each(t, func(t *testing.T, db *database.DB) {
-		one, two := newNode(t, db, DefaultConfig()), newNode(t, db, DefaultConfig())
-		take := func(n *Node, term time.Duration) (int64, bool) {
-			t.Helper()
-			epoch, ok, err := n.acquire(t.Context(), "x", term)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return epoch, ok
-		}
-		for range 2 { // taken, and renewed
-			if epoch, ok := take(one, time.Hour); !ok || epoch != 1 {
-				t.Fatalf("the first holder has %v, epoch %d", ok, epoch)
-			}
-		}
-		if _, ok := take(two, time.Hour); ok {
-			t.Fatal("the lease has two holders")
-		}
-		take(one, -time.Second) // it has run out
-		if epoch, ok := take(two, time.Hour); !ok || epoch != 2 {
-			t.Fatalf("the second holder has %v, epoch %d", ok, epoch)
-		}
-		if _, ok := take(one, time.Hour); ok {
-			t.Fatal("the first holder has it back")
-		}
-	})
 }
 
 func TestSweep(t *testing.T) {

@@ -85,7 +85,7 @@ type scanner interface{ Scan(dest ...any) error }
 func list[T any](ctx context.Context, db *database.DB, sql string, args []any, scan func(scanner) (T, error)) (_ []T, err error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	rows, err := db.Query(ctx, sql, args...)
+	rows, err := db.QueryLate(ctx, sql, args...) // what taps reported is late by nature
 	if err != nil {
 		return nil, err
 	}

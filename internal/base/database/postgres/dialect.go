@@ -13,7 +13,9 @@ import (
 	"github.com/rind-project/rind/internal/base/database"
 )
 
-type dialect struct{}
+type dialect struct {
+	listen *pgx.ConnConfig // of the connection that listens: never through a pooler
+}
 
 var _ database.Dialect = dialect{}
 

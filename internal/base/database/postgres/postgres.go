@@ -24,6 +24,7 @@ import (
 const (
 	maxConns       = 16
 	connectTimeout = 10 * time.Second
+	hostTimeout    = 3 * time.Second // when several hosts are named: the next one waits
 	maxIdleTime    = 5 * time.Minute
 	maxLifetime    = time.Hour
 	minVersion     = 130000
@@ -32,53 +33,125 @@ const (
 	pingAfter = 50 * time.Millisecond
 )
 
+// Options say which database to open.
+type Options struct {
+	URL    string // of the primary, or of several hosts of which one is
+	Read   string // of a standby that answers reads which may be late; optional
+	Listen string // for LISTEN, where URL leads through a pooler; optional
+}
+
 // Open connects to the database that the URL names
 // (postgres://user:password@host:port/name?sslmode=…) and checks that it can
-// serve. No message holds the password.
+// serve. No message holds the password. A URL may name several hosts
+// (host1:5432,host2:5432): the one that takes writes is used, and looked for
+// again after a failover.
 func Open(ctx context.Context, rawURL string) (*database.DB, error) {
-	cfg, conns, err := parse(rawURL)
+	return OpenAll(ctx, Options{URL: rawURL})
+}
+
+// OpenAll connects as Open does, and to what else the options name.
+func OpenAll(ctx context.Context, opts Options) (*database.DB, error) {
+	cfg, conns, err := parse("database.url", opts.URL)
 	if err != nil {
 		return nil, err
 	}
+	listen := cfg
+	if opts.Listen != "" {
+		if listen, _, err = parse("database.listen_url", opts.Listen); err != nil {
+			return nil, err
+		}
+	}
+	var read *pgx.ConnConfig
+	late := 0
+	if opts.Read != "" {
+		if read, late, err = parse("database.read_url", opts.Read); err != nil {
+			return nil, err
+		}
+		read.ValidateConnect = nil // a standby is what is wanted
+	}
 	conns, readers := share(conns)
-	pool := stdlib.OpenDB(*cfg, stdlib.OptionShouldPing(func(_ context.Context, p stdlib.ShouldPingParams) bool {
-		return p.IdleDuration > pingAfter
-	}))
-	pool.SetMaxOpenConns(conns)
-	pool.SetMaxIdleConns(min(conns, 4))
-	pool.SetConnMaxIdleTime(maxIdleTime)
-	pool.SetConnMaxLifetime(maxLifetime)
+	pool := newPool(cfg, conns)
 	if err := probe(ctx, pool, cfg); err != nil {
 		return nil, errors.Join(err, pool.Close())
 	}
-	return database.New(pool, newReader(cfg, readers), dialect{}), nil
+	db := database.New(pool, newReader(cfg, readers), dialect{listen: listen}).WithIdle(idleConns(conns))
+	if read != nil {
+		db.WithReplica(newPool(read, late)) // it may be away: reads then go to the primary
+	}
+	return db, nil
+}
+
+// Pool opens a bare pool, for tests that look at a server or do to it what
+// nothing else may. Its connections are to any server, a standby as well.
+func Pool(rawURL string) (*sql.DB, error) {
+	cfg, conns, err := parse("database.url", rawURL)
+	if err != nil {
+		return nil, err
+	}
+	cfg.ValidateConnect = nil
+	return newPool(cfg, conns), nil
+}
+
+func idleConns(conns int) int { return min(conns, 4) }
+
+func newPool(cfg *pgx.ConnConfig, conns int) *sql.DB {
+	pool := stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(guard), stdlib.OptionShouldPing(func(_ context.Context, p stdlib.ShouldPingParams) bool {
+		return p.IdleDuration > pingAfter
+	}))
+	pool.SetMaxOpenConns(conns)
+	pool.SetMaxIdleConns(idleConns(conns))
+	pool.SetConnMaxIdleTime(maxIdleTime)
+	pool.SetConnMaxLifetime(maxLifetime)
+	return pool
+}
+
+// guards make the server notice soon that a client is gone without a word, as
+// behind a firewall that cuts it off. Until then its transaction would hold
+// the identities of reports that other nodes are offered meanwhile. They are
+// statements and no start parameters, since poolers refuse unknown ones.
+const guards = `SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;
+	SET tcp_user_timeout = 30000; SET idle_in_transaction_session_timeout = 60000`
+
+func guard(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.PgConn().Exec(ctx, guards).ReadAll()
+	if _, answered := errors.AsType[*pgconn.PgError](err); answered {
+		return nil // a server that does not know them serves all the same
+	}
+	return err
 }
 
 // parse reads the URL. The errors of url.Parse and pgx quote what they were
 // given, which holds the password, so only their nature is told.
-func parse(rawURL string) (*pgx.ConnConfig, int, error) {
+func parse(key, rawURL string) (*pgx.ConnConfig, int, error) {
 	const form = "it has the form postgres://user:password@host:5432/name?sslmode=verify-full"
 	u, err := url.Parse(rawURL)
 	if err != nil {
-		return nil, 0, errs.New(errs.Invalid, "database.url cannot be read: %s (special characters in the password are written as %%XX)", form)
+		return nil, 0, errs.New(errs.Invalid, "%s cannot be read: %s (special characters in the password are written as %%XX)", key, form)
 	}
 	if u.Scheme != "postgres" && u.Scheme != "postgresql" {
-		return nil, 0, errs.New(errs.Invalid, "database.url begins with neither postgres:// nor postgresql://: %s", form)
+		return nil, 0, errs.New(errs.Invalid, "%s begins with neither postgres:// nor postgresql://: %s", key, form)
 	}
 	query, conns := u.Query(), maxConns
 	if s := query.Get("pool_max_conns"); s != "" {
 		if conns, err = strconv.Atoi(s); err != nil || conns < 2 || conns > 1000 {
-			return nil, 0, errs.New(errs.Invalid, "pool_max_conns in database.url is %q; it is a number from 2 to 1000", s)
+			return nil, 0, errs.New(errs.Invalid, "pool_max_conns in %s is %q; it is a number from 2 to 1000", key, s)
 		}
 		query.Del("pool_max_conns")
 		u.RawQuery = query.Encode()
 	}
 	cfg, err := pgx.ParseConfig(u.String())
 	if err != nil {
-		return nil, 0, errs.New(errs.Invalid, "database.url cannot be used: %s; %s", strings.ReplaceAll(reason(err), "\n", " "), form)
+		return nil, 0, errs.New(errs.Invalid, "%s cannot be used: %s; %s", key, strings.ReplaceAll(reason(err), "\n", " "), form)
+	}
+	several := strings.Contains(u.Host, ",") || strings.Contains(query.Get("host"), ",")
+	if several && query.Get("target_session_attrs") == "" {
+		cfg.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
 	if cfg.ConnectTimeout <= 0 {
 		cfg.ConnectTimeout = connectTimeout
+		if several {
+			cfg.ConnectTimeout = hostTimeout
+		}
 	}
 	if cfg.RuntimeParams["application_name"] == "" {
 		cfg.RuntimeParams["application_name"] = "rind"
@@ -103,7 +176,7 @@ func where(cfg *pgx.ConnConfig) string {
 
 // probe makes the first connection and checks what serves.
 func probe(ctx context.Context, pool *sql.DB, cfg *pgx.ConnConfig) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*cfg.ConnectTimeout)
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(2+len(cfg.Fallbacks))*cfg.ConnectTimeout)
 	defer cancel()
 	var version int
 	var encoding string

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -112,4 +113,20 @@ func insert(table string, columns []string, rows int) string {
 		b.WriteString(group)
 	}
 	return b.String()
+}
+
+// Notify is empty: no other process has the file.
+func (dialect) Notify() string { return "" }
+
+// Listen is never called, since Notify is empty.
+func (dialect) Listen(context.Context, string, func(string)) error {
+	return errors.New("a SQLite database has no channels")
+}
+
+// State reads the size of the file and SQLite's version.
+func (dialect) State(ctx context.Context, pool *sql.DB) (database.State, error) {
+	s := database.State{Role: "primary", Connections: 1, Max: 1}
+	err := pool.QueryRowContext(ctx, `SELECT sqlite_version(), (SELECT page_count FROM pragma_page_count()) * (SELECT page_size FROM pragma_page_size())`).
+		Scan(&s.Version, &s.SizeBytes)
+	return s, err
 }

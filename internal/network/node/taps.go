@@ -1,0 +1,51 @@
+package node
+
+import (
+	"context"
+	"time"
+
+	"github.com/rind-project/rind/internal/network/ingest"
+)
+
+// tapsTopic is announced when a tap's token changes, so that every node reads
+// the tokens anew at once.
+const tapsTopic = "taps"
+
+// Taps are the taps' tokens and states; all nodes hear of what is changed
+// through it.
+type Taps struct {
+	*ingest.Service
+	node *Node
+}
+
+// Taps keeps the taps.
+func (n *Node) Taps() Taps { return Taps{n.ingest, n} }
+
+// AddTap adds a tap and returns its token.
+func (t Taps) AddTap(ctx context.Context, name string, ttl time.Duration) (string, error) {
+	token, err := t.Service.AddTap(ctx, name, ttl)
+	return token, t.tell(ctx, err)
+}
+
+// RotateTap gives a tap a new token; all nodes refuse the old one at once.
+func (t Taps) RotateTap(ctx context.Context, name string, ttl time.Duration) (string, error) {
+	token, err := t.Service.RotateTap(ctx, name, ttl)
+	return token, t.tell(ctx, err)
+}
+
+// RevokeTap makes all nodes refuse a tap's token at once.
+func (t Taps) RevokeTap(ctx context.Context, name string) error {
+	return t.tell(ctx, t.Service.RevokeTap(ctx, name))
+}
+
+// tell announces a change that was made. A notice that fails is logged only:
+// the change is committed, and other nodes see it within seconds all the same.
+func (t Taps) tell(ctx context.Context, err error) error {
+	if err != nil {
+		return err
+	}
+	if err := t.node.member.Announce(context.WithoutCancel(ctx), tapsTopic); err != nil {
+		t.node.deps.Log.Warn("other nodes hear of a tap's token some seconds later", "error", err)
+	}
+	return nil
+}
