@@ -1,0 +1,227 @@
+package report
+
+import (
+	"encoding/binary"
+	"math"
+	"time"
+	"unsafe"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/rind-project/rind/internal/network"
+)
+
+// blockRows is how many flows are filled at once: so many stay in the cache
+// while one column after the other is read.
+const blockRows = 128
+
+// flows reads the flows, which are most of a report, by blocks of rows, and in
+// a block by columns: then reading numbers and placing them are loops of their
+// own, and a column that is absent costs nothing.
+func (p *parser) flows(b []byte) error {
+	var cs [flowColumns]cursor
+	rows, err := p.columns("flows", b, cs[:])
+	if err != nil || rows == 0 {
+		return err
+	}
+	if !p.take(rows * int(unsafe.Sizeof(network.Flow{}))) {
+		return p.err
+	}
+	p.out.Flows = make([]network.Flow, rows)
+	f := flowBlocks{p: p, cs: &cs, addrs: p.lastAddr(), names: p.lastName(), macs: uint64(len(p.macs) / 6)}
+	for rest := p.out.Flows; len(rest) > 0; rest = rest[len(f.rows):] {
+		f.rows = rest[:min(blockRows, len(rest))]
+		f.times()
+		f.ends()
+		f.counts()
+		f.handshake()
+		f.tunnels()
+	}
+	return p.finish("flows", cs[:])
+}
+
+// flowBlocks fills the rows of one block after the other.
+type flowBlocks struct {
+	p                  *parser
+	cs                 *[flowColumns]cursor
+	rows               []network.Flow
+	addrs, names, macs uint64 // the last index of each dictionary
+	start              int64  // of the row before
+	values             [blockRows]uint64
+}
+
+// next reads a column for the rows of the block; nothing when it is absent.
+func (f *flowBlocks) next(column int, limit uint64) []uint64 {
+	if !f.cs[column].present {
+		return nil
+	}
+	values := f.values[:len(f.rows)]
+	f.cs[column].block(values, limit)
+	return values
+}
+
+// times fills begin and end, which are there when their columns are not.
+func (f *flowBlocks) times() {
+	for i := range f.rows {
+		f.rows[i].Start = micros(f.start)
+	}
+	for i, v := range f.next(flowStart, math.MaxUint64) {
+		f.start += protowire.DecodeZigZag(v)
+		f.rows[i].Start = micros(f.start)
+	}
+	for i := range f.rows {
+		f.rows[i].End = f.rows[i].Start
+	}
+	for i, v := range f.next(flowDuration, math.MaxUint64) {
+		f.rows[i].End = micros(f.rows[i].Start.UnixMicro() + protowire.DecodeZigZag(v))
+	}
+}
+
+func (f *flowBlocks) ends() {
+	for i, v := range f.next(flowSource, f.addrs) {
+		f.rows[i].Source = f.p.addr(v)
+	}
+	for i, v := range f.next(flowDest, f.addrs) {
+		f.rows[i].Dest = f.p.addr(v)
+	}
+	for i, v := range f.next(flowSrcPort, math.MaxUint16) {
+		f.rows[i].SrcPort = uint16(v)
+	}
+	for i, v := range f.next(flowDstPort, math.MaxUint16) {
+		f.rows[i].DstPort = uint16(v)
+	}
+	for i, v := range f.next(flowProto, math.MaxUint8) {
+		f.rows[i].Proto = network.Proto(v)
+	}
+	for i, v := range f.next(flowVLAN, math.MaxUint16) {
+		f.rows[i].VLAN = uint16(v)
+	}
+	for i, v := range f.next(flowInnerVLAN, math.MaxUint16) {
+		f.rows[i].InnerVLAN = uint16(v)
+	}
+	for i, v := range f.next(flowSrcMAC, f.macs) {
+		f.rows[i].SrcMAC = f.p.mac(v)
+	}
+	for i, v := range f.next(flowDstMAC, f.macs) {
+		f.rows[i].DstMAC = f.p.mac(v)
+	}
+}
+
+func (f *flowBlocks) counts() {
+	for i, v := range f.next(flowSrcPkts, math.MaxUint64) {
+		f.rows[i].SrcPkts = v
+	}
+	for i, v := range f.next(flowDstPkts, math.MaxUint64) {
+		f.rows[i].DstPkts = v
+	}
+	for i, v := range f.next(flowSrcBytes, math.MaxUint64) {
+		f.rows[i].SrcBytes = v
+	}
+	for i, v := range f.next(flowDstBytes, math.MaxUint64) {
+		f.rows[i].DstBytes = v
+	}
+	for i, v := range f.next(flowSrcRetrans, math.MaxUint32) {
+		f.rows[i].SrcRetrans = uint32(v)
+	}
+	for i, v := range f.next(flowDstRetrans, math.MaxUint32) {
+		f.rows[i].DstRetrans = uint32(v)
+	}
+	for i, v := range f.next(flowSrcZeroWin, math.MaxUint32) {
+		f.rows[i].SrcZeroWin = uint32(v)
+	}
+	for i, v := range f.next(flowDstZeroWin, math.MaxUint32) {
+		f.rows[i].DstZeroWin = uint32(v)
+	}
+}
+
+func (f *flowBlocks) handshake() {
+	for i, v := range f.next(flowSrcFlags, math.MaxUint8) {
+		f.rows[i].SrcFlags = uint8(v)
+	}
+	for i, v := range f.next(flowDstFlags, math.MaxUint8) {
+		f.rows[i].DstFlags = uint8(v)
+	}
+	for i, v := range f.next(flowState, uint64(network.TCPRejected)) {
+		f.rows[i].State = network.TCPState(v)
+	}
+	for i, v := range f.next(flowApp, f.names) {
+		f.rows[i].App = f.p.name(v)
+	}
+	for i, v := range f.next(flowEnded, 1) {
+		f.rows[i].Ended = v == 1
+	}
+	for i, v := range f.next(flowClientRTT, math.MaxUint32) {
+		f.rows[i].ClientRTT = time.Duration(v) * time.Microsecond
+	}
+	for i, v := range f.next(flowServerRTT, math.MaxUint32) {
+		f.rows[i].ServerRTT = time.Duration(v) * time.Microsecond
+	}
+	for i, v := range f.next(flowFingerprint, f.names) {
+		f.rows[i].Fingerprint = f.p.name(v)
+	}
+}
+
+func (f *flowBlocks) tunnels() {
+	for i, v := range f.next(flowTunnel, math.MaxUint8) {
+		f.rows[i].Tunnel = network.Tunnel(v)
+	}
+	for i, v := range f.next(flowTunnelID, math.MaxUint32) {
+		f.rows[i].TunnelID = uint32(v)
+	}
+	for i, v := range f.next(flowSrcTTL, math.MaxUint8) {
+		f.rows[i].SrcTTL = uint8(v)
+	}
+	for i, v := range f.next(flowDstTTL, math.MaxUint8) {
+		f.rows[i].DstTTL = uint8(v)
+	}
+}
+
+// continued are the bits that say, in eight bytes of varints, that a value
+// goes on in the next byte.
+const continued = 0x8080808080808080
+
+// block reads as many values as there is room for, none of which may be over
+// the limit. Eight values of one byte are read at once.
+func (c *cursor) block(values []uint64, limit uint64) {
+	b, pos, most := c.b, c.pos, uint64(0)
+	for i := 0; i < len(values); {
+		if i+8 <= len(values) && pos+8 <= len(b) {
+			if eight := binary.LittleEndian.Uint64(b[pos:]); eight&continued == 0 {
+				for j := range 8 {
+					v := eight >> (8 * j) & 0x7f
+					values[i+j], most = v, max(most, v)
+				}
+				i, pos = i+8, pos+8
+				continue
+			}
+		}
+		var v uint64
+		switch {
+		case pos < len(b) && b[pos] < 0x80:
+			v = uint64(b[pos])
+			pos++
+		case pos+1 < len(b) && b[pos+1] < 0x80:
+			v = uint64(b[pos]&0x7f) | uint64(b[pos+1])<<7
+			pos += 2
+		case pos+2 < len(b) && b[pos+2] < 0x80:
+			v = uint64(b[pos]&0x7f) | uint64(b[pos+1]&0x7f)<<7 | uint64(b[pos+2])<<14
+			pos += 3
+		default:
+			long, n := protowire.ConsumeVarint(b[min(pos, len(b)):])
+			if n < 0 {
+				c.pos, c.bad = len(b), true
+				clear(values[i:])
+				return
+			}
+			v = long
+			pos += n
+		}
+		values[i], most = v, max(most, v)
+		i++
+	}
+	c.pos = pos
+	if most > limit {
+		c.bad = true
+		clear(values)
+	}
+}
