@@ -13,7 +13,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rind-project/rind/internal/base/config"
 	"github.com/rind-project/rind/internal/base/database"
+	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/network/ingest"
 	"github.com/rind-project/rind/internal/network/store"
 )
@@ -28,16 +30,25 @@ type Config struct {
 
 // Ingest bounds what a node takes at once.
 type Ingest struct {
-	Concurrent int `yaml:"concurrent" help:"reports taken at once; further ones are answered 429"`
+	Concurrent int         `yaml:"concurrent" help:"reports under way at once; further ones are answered 429"`
+	QueueBytes config.Size `yaml:"queue_bytes" help:"memory of all reports under way; further ones are answered 429"`
 }
 
 // DefaultConfig returns the configuration of a node that was told nothing.
 func DefaultConfig() Config {
-	return Config{Heartbeat: 5 * time.Second, Sweep: 10 * time.Minute, Retention: store.DefaultRetention(), Ingest: Ingest{Concurrent: 8}}
+	return Config{Heartbeat: 5 * time.Second, Sweep: 10 * time.Minute, Retention: store.DefaultRetention(), Ingest: Ingest{Concurrent: 1024, QueueBytes: 128 << 20}}
 }
 
 // Validate says what is wrong.
-func (c Config) Validate() error { return c.Retention.Validate() }
+func (c Config) Validate() error {
+	switch {
+	case c.Ingest.Concurrent < 1:
+		return errs.New(errs.Invalid, "ingest.concurrent is %d: 1024 is usual", c.Ingest.Concurrent)
+	case c.Ingest.QueueBytes < 64<<20:
+		return errs.New(errs.Invalid, "ingest.queue_bytes is %d: choose at least 64MiB, or a large report finds no room", c.Ingest.QueueBytes)
+	}
+	return c.Retention.Validate()
+}
 
 // Deps are what a node stands on. Now may be nil.
 type Deps struct {
@@ -83,7 +94,7 @@ func New(cfg Config, deps Deps) (*Node, error) {
 	}
 	n := &Node{cfg: cfg, deps: deps, id: database.NewID(), store: store.New(deps.DB, deps.Now).Keeping(cfg.Retention)}
 	var err error
-	n.ingest, err = ingest.New(ingest.Config{Concurrent: cfg.Ingest.Concurrent, MaxAge: cfg.Retention.Flows},
+	n.ingest, err = ingest.New(ingest.Config{Concurrent: cfg.Ingest.Concurrent, QueueBytes: int(cfg.Ingest.QueueBytes), MaxAge: cfg.Retention.Flows},
 		ingest.Deps{DB: deps.DB, Store: n.store, Log: deps.Log, Metrics: deps.Metrics, Now: deps.Now})
 	if err != nil {
 		return nil, err
@@ -122,10 +133,14 @@ func (n *Node) Start(ctx context.Context) error {
 	return nil
 }
 
-// Stop ends the periodic work and takes the node off the list.
+// Stop answers the reports that were taken, ends the periodic work and takes
+// the node off the list.
 func (n *Node) Stop(ctx context.Context) error {
 	if n.cancel == nil {
 		return nil
+	}
+	if err := n.ingest.Stop(ctx); err != nil {
+		n.deps.Log.Warn("not every report was answered before the end: its tap will send it again", "error", err)
 	}
 	n.cancel()
 	n.cancel = nil
