@@ -45,8 +45,12 @@ func checkValue(v reflect.Value, limits *Limits) error {
 			return checkValue(v.Elem(), limits)
 		}
 	case reflect.Slice:
-		if v.Len() > MaxAnswers {
-			return fmt.Errorf("a list of %d, at most %d are taken", v.Len(), MaxAnswers)
+		limit := maxKinds
+		if v.Type().Elem().Kind() == reflect.String {
+			limit = MaxAnswers
+		}
+		if v.Len() > limit {
+			return fmt.Errorf("a list of %d, at most %d are taken", v.Len(), limit)
 		}
 		for i := range v.Len() {
 			if err := checkValue(v.Index(i), limits); err != nil {
