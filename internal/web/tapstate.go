@@ -165,7 +165,7 @@ func (st tapState) alerts(now time.Time) []alert {
 	}
 	add("bad", "Silent", "no report for more than a minute from ", silent)
 	add("bad", "Refused", "the token has expired of ", expired)
-	add("bad", "Token", "two machines report with the one token (give each a tap of its own) of ", shared)
+	add("bad", "Token", "two machines report with the token of ", shared)
 	add("bad", "Loss", "packets were dropped by ", lost)
 	add("bad", "Reports lost", "the spool was full and pushed reports out at ", spooling)
 	add("warn", "Expected", "no report has come yet from ", unheard)

@@ -67,7 +67,10 @@ func (s *Service) write() {
 		for _, it := range wanted {
 			bytes += it.ticket.bytes
 		}
-		if len(wanted) > 0 && !s.commit(wanted) {
+		if len(wanted) == 0 {
+			continue
+		}
+		if !s.commit(wanted) {
 			bytes = 0
 		}
 		s.queue.drained(bytes, time.Since(began))

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
-	dto "github.com/prometheus/client_model/go"
 
 	"github.com/rind-project/rind/internal/base/database"
 	"github.com/rind-project/rind/internal/network"
@@ -110,11 +110,14 @@ func (r *rig) tap(t *testing.T, name network.TapID) {
 
 func transactions(t *testing.T, s *Service) (n uint64, reports float64) {
 	t.Helper()
-	var m dto.Metric
-	if err := s.metrics.groupReports.Write(&m); err != nil {
-		t.Fatal(err)
+	reg := prometheus.NewPedanticRegistry()
+	reg.MustRegister(s.metrics.groupReports)
+	all, err := reg.Gather()
+	if err != nil || len(all) != 1 {
+		t.Fatal(all, err)
 	}
-	return m.Histogram.GetSampleCount(), m.Histogram.GetSampleSum()
+	h := all[0].GetMetric()[0].GetHistogram()
+	return h.GetSampleCount(), h.GetSampleSum()
 }
 
 // TestGroupCommit gathers reports of forty taps, some of them twice, some of

@@ -21,7 +21,7 @@ import (
 type Decoder struct {
 	limits  Limits
 	zstd    *zstd.Decoder
-	streams sync.Pool     // of *zstd.Decoder, for Read
+	streams streams       // for Read
 	buffers sync.Pool     // of *[]byte, likewise
 	unread  atomic.Uint64 // rows of kinds that are not known here
 }

@@ -39,7 +39,7 @@ const maxElement = 256 << 10
 func (d *Decoder) ReadJSON(body io.Reader, encoding string, grow Grow) (Received, error) {
 	in := &source{from: body, left: d.limits.Compressed}
 	j := &jsonParser{parser: parser{limits: d.limits, out: new(network.Report), budget: budget{limit: d.limits.memory(), grow: grow}, kindSizes: map[string]int{}}}
-	expanded, done, err := d.expander(in, encoding)
+	expanded, done, err := d.expander(in, encoding, grow)
 	if err != nil {
 		if in.err != nil {
 			err = in.err
@@ -64,7 +64,7 @@ func (d *Decoder) ReadJSON(body io.Reader, encoding string, grow Grow) (Received
 }
 
 // expander undoes the content encoding.
-func (d *Decoder) expander(in io.Reader, encoding string) (_ io.Reader, done func(), _ error) {
+func (d *Decoder) expander(in *source, encoding string, grow Grow) (_ io.Reader, done func(), _ error) {
 	switch encoding {
 	case "", "identity":
 		return in, func() {}, nil
@@ -75,11 +75,11 @@ func (d *Decoder) expander(in io.Reader, encoding string) (_ io.Reader, done fun
 		}
 		return z, func() {}, nil
 	case "zstd":
-		z, err := d.stream(in)
+		z, err := d.open(in, grow)
 		if err != nil {
-			return nil, nil, d.damaged(err)
+			return nil, nil, err
 		}
-		return z, func() { d.streams.Put(z) }, nil
+		return z, func() { d.close(z) }, nil
 	}
 	return nil, nil, invalid("the content encoding %q is not known: use gzip or zstd", encoding)
 }

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"io"
 
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/rind-project/rind/internal/network"
 )
 
@@ -30,12 +28,12 @@ func (d *Decoder) Read(body io.Reader, grow Grow) (Received, error) {
 	if err := checkHeader(head[:n]); err != nil {
 		return Received{}, err
 	}
-	stream, err := d.stream(in)
+	z, err := d.open(in, grow)
 	if err != nil {
 		return Received{}, err
 	}
-	defer d.streams.Put(stream)
-	message, release, err := d.expand(stream, in, grow)
+	defer d.close(z)
+	message, release, err := d.expand(z, in, grow)
 	defer release()
 	if err != nil {
 		return Received{}, err
@@ -48,16 +46,6 @@ func (d *Decoder) Read(body io.Reader, grow Grow) (Received, error) {
 		return Received{}, err
 	}
 	return Received{Report: p.out, Wire: in.read, Memory: p.asked, Kinds: p.sizes()}, nil
-}
-
-// stream returns a decoder that reads from in. It works in the caller's
-// goroutine and holds a window, no more.
-func (d *Decoder) stream(in io.Reader) (*zstd.Decoder, error) {
-	if z, ok := d.streams.Get().(*zstd.Decoder); ok {
-		return z, z.Reset(in)
-	}
-	return zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-		zstd.WithDecoderMaxMemory(uint64(d.limits.Decoded)), zstd.WithDecoderMaxWindow(uint64(max(d.limits.Decoded, 1<<20))))
 }
 
 const (

@@ -210,6 +210,33 @@ func TestJSONRefused(t *testing.T) {
 	}
 }
 
+// TestWindowIsAskedFor shows that the memory of the decoder is asked for before
+// it is there: a frame of a few bytes may announce a window of any size.
+func TestWindowIsAskedFor(t *testing.T) {
+	t.Parallel()
+	d := decoder(t, DefaultLimits())
+	// Magic, no content size, and a window of 16 MiB (RFC 8878 section 3.1.1.1).
+	frame := []byte("RIND\x01\x28\xb5\x2f\xfd\x00\x70")
+	full := errors.New("full")
+	asked := 0
+	_, err := d.Read(bytes.NewReader(frame), func(n int) error { asked += n; return full })
+	if !errors.Is(err, full) || asked < 16<<20 {
+		t.Errorf("%d bytes are asked for a window of 16 MiB: %v", asked, err)
+	}
+	frame[len(frame)-1] = 0xf0 // terabytes
+	if _, err := d.Read(bytes.NewReader(frame), nil); errs.KindOf(err) != errs.TooLarge {
+		t.Errorf("a window without end: %v", err)
+	}
+	// A second frame may not have a larger window than the first one asked for.
+	var two []byte
+	for _, size := range []int{100, 4 << 20} {
+		two = append(two, wrap(t, make([]byte, size))[header:]...)
+	}
+	if _, err := d.Read(bytes.NewReader(append([]byte("RIND\x01"), two...)), nil); errs.KindOf(err) != errs.TooLarge {
+		t.Errorf("a second frame with a larger window: %v", err)
+	}
+}
+
 // TestMemoryIsBounded shows that a message of a few bytes cannot announce rows
 // that take much memory.
 func TestMemoryIsBounded(t *testing.T) {
