@@ -1,9 +1,6 @@
 package database
 
-import (
-	"errors"
-	"strings"
-)
+import "errors"
 
 // The drivers' errors are told apart by the methods they have, so that no
 // room links a driver for the sake of an error.
@@ -24,10 +21,6 @@ const (
 	sqliteUnique     = 2067
 	sqlitePrimaryKey = 1555
 	sqliteRowID      = 2579
-	sqliteTooBig     = 18
-	sqliteConstraint = 19
-	sqliteMismatch   = 20
-	sqliteRange      = 25
 )
 
 // codes returns the PostgreSQL state and the SQLite code in the chain.
@@ -54,30 +47,4 @@ func IsUnique(err error) bool {
 func IsTransient(err error) bool {
 	state, code := codes(err)
 	return state == "40001" || state == "40P01" || code&0xff == sqliteBusy
-}
-
-// IsData reports whether a statement failed because of the values that it was
-// given: the same values will fail again, and others may not. On PostgreSQL
-// these are the classes 22 and 23, and a row that the driver could not write
-// into a COPY.
-func IsData(err error) bool {
-	state, code := codes(err)
-	switch {
-	case strings.HasPrefix(state, "22"), strings.HasPrefix(state, "23"):
-		return true
-	case state == "57014" && strings.Contains(err.Error(), "COPY from stdin failed"):
-		return true
-	}
-	switch code & 0xff {
-	case sqliteTooBig, sqliteConstraint, sqliteMismatch, sqliteRange:
-		return true
-	}
-	return false
-}
-
-// Answered reports whether the error is the engine's answer, and not of the
-// way to it or of the caller.
-func Answered(err error) bool {
-	state, code := codes(err)
-	return state != "" || code != 0
 }

@@ -21,7 +21,7 @@ type Received struct {
 func (d *Decoder) Read(body io.Reader, grow Grow) (Received, error) {
 	in := &source{from: body, left: d.limits.Compressed}
 	var head [header]byte
-	n, err := io.ReadFull(in, head[:])
+	n, _ := io.ReadFull(in, head[:]) // how it failed stands in in.err
 	if in.err != nil {
 		return Received{}, in.err
 	}
