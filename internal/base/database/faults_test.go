@@ -13,7 +13,7 @@ import (
 // cannot be, and both from a connection that is gone.
 func TestFaultsOfData(t *testing.T) {
 	t.Parallel()
-	schema := []database.Migration{{Name: "faults", SQL: `CREATE TABLE held (small SMALLINT NOT NULL CHECK (small < 100), name TEXT NOT NULL UNIQUE)`}}
+	schema := []database.Migration{{Name: "test/0001_faults", SQL: `CREATE TABLE held (small SMALLINT NOT NULL CHECK (small < 100), name TEXT NOT NULL UNIQUE)`}}
 	databasetest.Each(t, schema, func(t *testing.T, db *database.DB) {
 		insert := func(small any, name any) error {
 			_, err := db.Exec(t.Context(), `INSERT INTO held (small, name) VALUES ($1, $2)`, small, name)

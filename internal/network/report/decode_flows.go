@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/binary"
 	"math"
+	"math/bits"
 	"time"
 	"unsafe"
 
@@ -62,18 +63,21 @@ func (f *flowBlocks) next(column int, limit uint64) []uint64 {
 
 // times fills begin and end, which are there when their columns are not.
 func (f *flowBlocks) times() {
+	var starts [blockRows]int64
+	steps := f.next(flowStart, math.MaxUint64)
 	for i := range f.rows {
+		if steps != nil {
+			f.start += protowire.DecodeZigZag(steps[i])
+		}
+		starts[i] = f.start
 		f.rows[i].Start = micros(f.start)
 	}
-	for i, v := range f.next(flowStart, math.MaxUint64) {
-		f.start += protowire.DecodeZigZag(v)
-		f.rows[i].Start = micros(f.start)
-	}
+	lengths := f.next(flowDuration, math.MaxUint64)
 	for i := range f.rows {
-		f.rows[i].End = f.rows[i].Start
-	}
-	for i, v := range f.next(flowDuration, math.MaxUint64) {
-		f.rows[i].End = micros(f.rows[i].Start.UnixMicro() + protowire.DecodeZigZag(v))
+		if lengths != nil {
+			starts[i] += protowire.DecodeZigZag(lengths[i])
+		}
+		f.rows[i].End = micros(starts[i])
 	}
 }
 
@@ -181,47 +185,55 @@ func (f *flowBlocks) tunnels() {
 const continued = 0x8080808080808080
 
 // block reads as many values as there is room for, none of which may be over
-// the limit. Eight values of one byte are read at once.
+// the limit.
 func (c *cursor) block(values []uint64, limit uint64) {
 	b, pos, most := c.b, c.pos, uint64(0)
 	for i := 0; i < len(values); {
 		if i+8 <= len(values) && pos+8 <= len(b) {
-			if eight := binary.LittleEndian.Uint64(b[pos:]); eight&continued == 0 {
-				for j := range 8 {
-					v := eight >> (8 * j) & 0x7f
-					values[i+j], most = v, max(most, v)
+			eight := binary.LittleEndian.Uint64(b[pos:])
+			if eight&continued == 0 { // eight values of one byte
+				place := values[i : i+8 : i+8]
+				for j := range place {
+					place[j] = eight & 0x7f
+					most = max(most, eight&0x7f)
+					eight >>= 8
 				}
 				i, pos = i+8, pos+8
 				continue
 			}
 		}
-		var v uint64
-		switch {
-		case pos < len(b) && b[pos] < 0x80:
-			v = uint64(b[pos])
-			pos++
-		case pos+1 < len(b) && b[pos+1] < 0x80:
-			v = uint64(b[pos]&0x7f) | uint64(b[pos+1])<<7
-			pos += 2
-		case pos+2 < len(b) && b[pos+2] < 0x80:
-			v = uint64(b[pos]&0x7f) | uint64(b[pos+1]&0x7f)<<7 | uint64(b[pos+2])<<14
-			pos += 3
-		default:
-			long, n := protowire.ConsumeVarint(b[min(pos, len(b)):])
-			if n < 0 {
+		// Here values are longer, so it is not looked again at once.
+		for end := min(i+8, len(values)); i < end; i++ {
+			v, n := varint(b, pos)
+			if n <= 0 {
 				c.pos, c.bad = len(b), true
-				clear(values[i:])
+				clear(values)
 				return
 			}
-			v = long
 			pos += n
+			values[i], most = v, max(most, v)
 		}
-		values[i], most = v, max(most, v)
-		i++
 	}
 	c.pos = pos
 	if most > limit {
 		c.bad = true
 		clear(values)
 	}
+}
+
+// varint reads one value, and returns how many bytes it has. Up to eight bytes
+// are read without a branch that depends on how many there are.
+func varint(b []byte, pos int) (v uint64, n int) {
+	if pos+8 <= len(b) {
+		v = binary.LittleEndian.Uint64(b[pos:])
+		if ends := ^v & continued; ends != 0 {
+			// The bits up to the first byte that does not go on.
+			v &= ends ^ (ends - 1)
+			v = v&0x007f007f007f007f | v&0x7f007f007f007f00>>1
+			v = v&0x00003fff00003fff | v&0x3fff00003fff0000>>2
+			v = v&0x000000000fffffff | v&0x0fffffff00000000>>4
+			return v, bits.TrailingZeros64(ends)/8 + 1
+		}
+	}
+	return protowire.ConsumeVarint(b[min(pos, len(b)):])
 }
