@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -435,6 +436,39 @@ func TestSharedToken(t *testing.T) {
 		}
 		if shared() == nil {
 			t.Error("two taps in one group are not noticed")
+		}
+	})
+}
+
+// TestDiskFull lets SQLite find no room for a report: it is answered 503, nothing
+// of it is there, and it is taken when there is room again.
+func TestDiskFull(t *testing.T) {
+	each(t, func(t *testing.T, r *rig) {
+		if r.db.Engine() != database.SQLite {
+			t.Skip("SQLite's own bound of a file stands for a full disk; PostgreSQL has none")
+		}
+		room := func(pages int64) {
+			t.Helper()
+			if _, err := r.db.Exec(t.Context(), fmt.Sprintf("PRAGMA max_page_count = %d", pages)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var pages int64
+		if err := r.db.QueryRow(t.Context(), "PRAGMA page_count").Scan(&pages); err != nil {
+			t.Fatal(err)
+		}
+		rep := reporttest.New(1, network.Identity{Tap: "a", Boot: reporttest.Boot(1), Sequence: 1}, r.now, reporttest.Size{Flows: 5000})
+		before := r.counts(t)
+		room(pages + 4)
+		if status, words := post(t, r.svc, request(r.token, bytes.NewReader(encode(t, rep)))); status != 503 || strings.Contains(words, "sql") {
+			t.Errorf("without room it is answered %d %s", status, words)
+		}
+		if diff := cmp.Diff(before, r.counts(t)); diff != "" {
+			t.Errorf("rows (-before +after):\n%s", diff)
+		}
+		room(1 << 30)
+		if status, words := post(t, r.svc, request(r.token, bytes.NewReader(encode(t, rep)))); status != 200 || words != committed {
+			t.Errorf("with room it is answered %d %s", status, words)
 		}
 	})
 }
