@@ -80,7 +80,9 @@ func (s *Service) take(w http.ResponseWriter, r *http.Request) outcome {
 	if result, err := s.check(rep.Report); err != nil {
 		return outcome{refused: &refusal{http.StatusUnprocessableEntity, result, err}}
 	}
-	return s.await(r.Context(), t, rep, hash)
+	out := s.await(r.Context(), t, rep, hash)
+	s.decoder.Recycle(rep.Report) // nobody has it any more
+	return out
 }
 
 // behind says why there is no room.

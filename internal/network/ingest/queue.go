@@ -70,7 +70,7 @@ const (
 	// that it is answered before the tap gives up.
 	maxWait = 25 * time.Second
 	// The room when the database is slow or stands.
-	minRoom = 8 << 20
+	minRoom = 16 << 20
 	// Rows by which a tap's credit grows when it is its turn.
 	quantum = 500
 	// Bytes that a report is taken to need before anything of it was read.
@@ -85,11 +85,7 @@ func newQueue(bytes, requests int) *queue {
 func (q *queue) admit(tap network.TapID) *ticket {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	room := q.bytes
-	if q.rate > 0 {
-		room = min(room, max(minRoom, int(q.rate*maxWait.Seconds())))
-	}
-	l := q.lanes[tap]
+	room, l := q.room(), q.lanes[tap]
 	if q.tickets >= q.requests || q.used+ticketBytes > room ||
 		l != nil && (l.used >= room-q.used || l.tickets >= q.requests-q.tickets) {
 		return nil
@@ -105,6 +101,15 @@ func (q *queue) admit(tap network.TapID) *ticket {
 	return t
 }
 
+// room is what all reports together may take when they are to be committed in
+// time.
+func (q *queue) room() int {
+	if q.rate <= 0 {
+		return q.bytes
+	}
+	return min(q.bytes, max(minRoom, int(q.rate*maxWait.Seconds())))
+}
+
 // errFull says that there is no room for the rest of a report.
 var errFull = errs.New(errs.RateLimited, "this node is behind and has no room for the report")
 
@@ -116,7 +121,7 @@ func (t *ticket) grow(n int) error {
 	if t.bytes+n > q.bytes {
 		return errs.New(errs.TooLarge, "the report takes more than the %d bytes that this node has for all (node.ingest.queue_bytes)", q.bytes)
 	}
-	if q.used+n > q.bytes || t.lane.tickets > 1 && t.lane.used+n > q.bytes-q.used {
+	if q.used+n > q.bytes || t.lane.tickets > 1 && t.lane.used+n > q.room()-q.used {
 		return errFull
 	}
 	t.add(n)
@@ -200,15 +205,20 @@ func (q *queue) take(rows, reports int) []*item {
 	return group
 }
 
-// drained notes that so many bytes left in a time, or that none did.
+// drained notes that so many bytes left in a time, or that none did. A group
+// behind which nothing waited could have been larger: it says only that the
+// database takes as much, not that it takes no more.
 func (q *queue) drained(bytes int, took time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := float64(bytes*q.writers) / max(took.Seconds(), 1e-6)
-	if q.rate == 0 {
+	switch idle := bytes > 0 && q.waiting == 0; {
+	case idle && now <= q.rate, idle && q.rate == 0:
+	case q.rate == 0:
 		q.rate = now
+	default:
+		q.rate += (now - q.rate) / 8
 	}
-	q.rate += (now - q.rate) / 8
 }
 
 // retryAfter is when there will be room: as long as what is here takes at the

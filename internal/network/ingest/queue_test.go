@@ -148,6 +148,40 @@ func TestRoom(t *testing.T) {
 	}
 }
 
+// TestRoomIsThatOfTheRate shows that a tap of many reports has half of what the
+// database takes in time, and no more, so that there is room for another.
+func TestRoomIsThatOfTheRate(t *testing.T) {
+	t.Parallel()
+	q := newQueue(1<<30, 10_000)
+	put(t, q, "first", 100, 1<<20)
+	q.drained(4<<20, time.Second) // 100 MiB in 25 s
+	n := 0
+	for put(t, q, "greedy", 100, 1<<20) {
+		n++
+	}
+	if n < 40 || n > 52 {
+		t.Errorf("one tap has %d MiB of 100", n)
+	}
+	if !put(t, q, "late", 100, 8<<20) {
+		t.Error("another one finds no room")
+	}
+	q = newQueue(1<<30, 10_000)
+	var all []*ticket
+	for range 100 { // that begin at once, and grow then
+		all = append(all, q.admit("greedy"))
+	}
+	q.rate = 1
+	grown := 0
+	for _, t := range all {
+		if t.grow(1<<20) == nil {
+			grown++
+		}
+	}
+	if grown > 8 || q.admit("late") == nil {
+		t.Errorf("%d of 100 reports that began together have grown to 1 MiB", grown)
+	}
+}
+
 // TestRequestsAreBounded shows that one tap cannot hold all requests.
 func TestRequestsAreBounded(t *testing.T) {
 	t.Parallel()
@@ -173,6 +207,8 @@ func TestRequestsAreBounded(t *testing.T) {
 func TestRetryAfter(t *testing.T) {
 	t.Parallel()
 	q := newQueue(64<<20, 1000)
+	put(t, q, "first", 100, 1<<15)
+	drain(q.take(1, 1))
 	if d := q.retryAfter(); d != 2*time.Second {
 		t.Errorf("with nothing measured: %s", d)
 	}
@@ -185,11 +221,20 @@ func TestRetryAfter(t *testing.T) {
 	if d := q.retryAfter(); d < 10*time.Second || d > 12*time.Second {
 		t.Errorf("40 MiB at 4 MiB/s: %s", d)
 	}
+	q.waiting = 0
+	q.drained(1<<20, 10*time.Second) // nothing waited behind a small group
+	q.waiting = 40
+	if d := q.retryAfter(); d > 12*time.Second {
+		t.Errorf("after a small group: %s", d)
+	}
 	for range 100 { // the database stands
 		q.drained(0, 20*time.Second)
 	}
 	if d := q.retryAfter(); d != 61*time.Second {
 		t.Errorf("a database that stands: %s", d)
+	}
+	if q.used <= minRoom {
+		t.Fatalf("%d bytes wait", q.used)
 	}
 	if q.admit("late") != nil {
 		t.Error("40 MiB wait for a database that stands, and more are taken")

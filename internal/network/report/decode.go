@@ -24,6 +24,8 @@ type Decoder struct {
 	streams streams       // for Read
 	buffers sync.Pool     // of *[]byte, likewise
 	unread  atomic.Uint64 // rows of kinds that are not known here
+
+	flowRoom sync.Pool // of *[]network.Flow, that Recycle was given
 }
 
 // NewDecoder makes a decoder. Close frees what it holds.
@@ -86,7 +88,7 @@ func (d *Decoder) expands() error {
 // parse reads the message. Nothing in what it returns points into it.
 func (d *Decoder) parse(message []byte, grow Grow) (*parser, error) {
 	// A time that is absent is the one whose number is 0.
-	p := &parser{limits: d.limits, budget: budget{limit: d.limits.memory(), grow: grow}, out: &network.Report{Start: micros(0)}}
+	p := &parser{limits: d.limits, flowRoom: &d.flowRoom, budget: budget{limit: d.limits.memory(), grow: grow}, out: &network.Report{Start: micros(0)}}
 	if err := p.message(message); err != nil {
 		return nil, err
 	}
@@ -101,8 +103,9 @@ func (d *Decoder) Skipped() uint64 { return d.unread.Load() }
 // parser reads one report's message.
 type parser struct {
 	budget
-	limits Limits
-	out    *network.Report
+	limits   Limits
+	out      *network.Report
+	flowRoom *sync.Pool
 
 	duration                  int64
 	v4, v6, macs, lens, blob  []byte

@@ -3,7 +3,6 @@ package report
 import (
 	"encoding/binary"
 	"math"
-	"math/bits"
 	"time"
 	"unsafe"
 
@@ -28,7 +27,7 @@ func (p *parser) flows(b []byte) error {
 	if !p.take(rows * int(unsafe.Sizeof(network.Flow{}))) {
 		return p.err
 	}
-	p.out.Flows = make([]network.Flow, rows)
+	p.out.Flows = p.room(rows)
 	f := flowBlocks{p: p, cs: &cs, addrs: p.lastAddr(), names: p.lastName(), macs: uint64(len(p.macs) / 6)}
 	for rest := p.out.Flows; len(rest) > 0; rest = rest[len(f.rows):] {
 		f.rows = rest[:min(blockRows, len(rest))]
@@ -39,6 +38,33 @@ func (p *parser) flows(b []byte) error {
 		f.tunnels()
 	}
 	return p.finish("flows", cs[:])
+}
+
+// room returns empty rows: those of a report that is done with, if there is one
+// of the size.
+func (p *parser) room(rows int) []network.Flow {
+	if p.flowRoom != nil && rows >= keptRows {
+		if kept, ok := p.flowRoom.Get().(*[]network.Flow); ok && cap(*kept) >= rows {
+			out := (*kept)[:rows]
+			clear(out)
+			return out
+		}
+	}
+	return make([]network.Flow, rows)
+}
+
+// keptRows is how many flows a report must have for its memory to be used again.
+const keptRows = 1024
+
+// Recycle lets the memory of a report's flows serve for another report. Nobody
+// may have the flows any more.
+func (d *Decoder) Recycle(r *network.Report) {
+	if cap(r.Flows) < keptRows {
+		return
+	}
+	rows := r.Flows
+	r.Flows = nil
+	d.flowRoom.Put(&rows)
 }
 
 // flowBlocks fills the rows of one block after the other.
@@ -221,19 +247,16 @@ func (c *cursor) block(values []uint64, limit uint64) {
 	}
 }
 
-// varint reads one value, and returns how many bytes it has. Up to eight bytes
-// are read without a branch that depends on how many there are.
+// varint reads one value, and returns how many bytes it has. Most have one to
+// three.
 func varint(b []byte, pos int) (v uint64, n int) {
-	if pos+8 <= len(b) {
-		v = binary.LittleEndian.Uint64(b[pos:])
-		if ends := ^v & continued; ends != 0 {
-			// The bits up to the first byte that does not go on.
-			v &= ends ^ (ends - 1)
-			v = v&0x007f007f007f007f | v&0x7f007f007f007f00>>1
-			v = v&0x00003fff00003fff | v&0x3fff00003fff0000>>2
-			v = v&0x000000000fffffff | v&0x0fffffff00000000>>4
-			return v, bits.TrailingZeros64(ends)/8 + 1
-		}
+	switch {
+	case pos < len(b) && b[pos] < 0x80:
+		return uint64(b[pos]), 1
+	case pos+1 < len(b) && b[pos+1] < 0x80:
+		return uint64(b[pos]&0x7f) | uint64(b[pos+1])<<7, 2
+	case pos+2 < len(b) && b[pos+2] < 0x80:
+		return uint64(b[pos]&0x7f) | uint64(b[pos+1]&0x7f)<<7 | uint64(b[pos+2])<<14, 3
 	}
 	return protowire.ConsumeVarint(b[min(pos, len(b)):])
 }

@@ -4,8 +4,13 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/rind-project/rind/internal/network"
+	"github.com/rind-project/rind/internal/network/report/reporttest"
 )
 
 // TestBlockIsVarints compares reading by blocks with reading one by one, for
@@ -55,6 +60,45 @@ func TestBlockIsVarints(t *testing.T) {
 		if limited = (cursor{b: b, present: true}); most > 0 {
 			if limited.block(make([]uint64, len(want)), most-1); !limited.bad {
 				t.Fatalf("round %d: a value over the limit is taken", round)
+			}
+		}
+	}
+}
+
+// TestRecycle shows that nothing of a report shows in the next one that has its
+// memory, and that reports decoded at once have memory of their own.
+func TestRecycle(t *testing.T) {
+	t.Parallel()
+	d := decoder(t, DefaultLimits())
+	for round := range uint64(20) {
+		full := sample(round, reporttest.Size{Flows: 3000 - int(round)*50})
+		bare := &network.Report{Identity: full.Identity, Start: full.Start, End: full.End}
+		for i := range 2000 {
+			bare.Flows = append(bare.Flows, network.Flow{Start: full.Start, End: full.Start.Add(time.Duration(i) * time.Microsecond)})
+		}
+		for _, want := range []*network.Report{full, bare} {
+			b, err := Encode(want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := d.Decode(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			other, err := d.Decode(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if &got.Flows[0] == &other.Flows[0] {
+				t.Fatal("two reports have the same memory")
+			}
+			if diff := cmp.Diff(want.Flows, got.Flows, same); diff != "" {
+				t.Fatalf("round %d (-want +got):\n%s", round, diff)
+			}
+			d.Recycle(got)
+			d.Recycle(other)
+			if got.Flows != nil {
+				t.Fatal("a recycled report has its flows still")
 			}
 		}
 	}
