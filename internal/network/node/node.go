@@ -5,6 +5,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -13,9 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/rind-project/rind/internal/base/config"
 	"github.com/rind-project/rind/internal/base/database"
-	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/network/ingest"
 	"github.com/rind-project/rind/internal/network/store"
 )
@@ -28,27 +27,13 @@ type Config struct {
 	Ingest    Ingest          `yaml:"ingest"`
 }
 
-// Ingest bounds what a node takes at once.
-type Ingest struct {
-	Concurrent int         `yaml:"concurrent" help:"reports under way at once; further ones are answered 429"`
-	QueueBytes config.Size `yaml:"queue_bytes" help:"memory of all reports under way; further ones are answered 429"`
-}
-
 // DefaultConfig returns the configuration of a node that was told nothing.
 func DefaultConfig() Config {
-	return Config{Heartbeat: 5 * time.Second, Sweep: 10 * time.Minute, Retention: store.DefaultRetention(), Ingest: Ingest{Concurrent: 1024, QueueBytes: 128 << 20}}
+	return Config{Heartbeat: 5 * time.Second, Sweep: 10 * time.Minute, Retention: store.DefaultRetention(), Ingest: DefaultIngest()}
 }
 
 // Validate says what is wrong.
-func (c Config) Validate() error {
-	switch {
-	case c.Ingest.Concurrent < 1:
-		return errs.New(errs.Invalid, "ingest.concurrent is %d: 1024 is usual", c.Ingest.Concurrent)
-	case c.Ingest.QueueBytes < 64<<20:
-		return errs.New(errs.Invalid, "ingest.queue_bytes is %d: choose at least 64MiB, or a large report finds no room", c.Ingest.QueueBytes)
-	}
-	return c.Retention.Validate()
-}
+func (c Config) Validate() error { return errors.Join(c.Retention.Validate(), c.Ingest.Validate()) }
 
 // Deps are what a node stands on. Now may be nil.
 type Deps struct {
