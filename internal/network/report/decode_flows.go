@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 	"time"
 	"unsafe"
 
@@ -13,7 +14,7 @@ import (
 
 // blockRows is how many flows are filled at once: so many stay in the cache
 // while one column after the other is read.
-const blockRows = 128
+const blockRows = 64
 
 // flows reads the flows, which are most of a report, by blocks of rows, and in
 // a block by columns: then reading numbers and placing them are loops of their
@@ -31,6 +32,7 @@ func (p *parser) flows(b []byte) error {
 	f := flowBlocks{p: p, cs: &cs, addrs: p.lastAddr(), names: p.lastName(), macs: uint64(len(p.macs) / 6)}
 	for rest := p.out.Flows; len(rest) > 0; rest = rest[len(f.rows):] {
 		f.rows = rest[:min(blockRows, len(rest))]
+		clear(f.rows)
 		f.times()
 		f.ends()
 		f.counts()
@@ -40,14 +42,12 @@ func (p *parser) flows(b []byte) error {
 	return p.finish("flows", cs[:])
 }
 
-// room returns empty rows: those of a report that is done with, if there is one
-// of the size.
+// room returns rows to be filled: those of a report that is done with, if there
+// is one of the size, as it left them.
 func (p *parser) room(rows int) []network.Flow {
 	if p.flowRoom != nil && rows >= keptRows {
 		if kept, ok := p.flowRoom.Get().(*[]network.Flow); ok && cap(*kept) >= rows {
-			out := (*kept)[:rows]
-			clear(out)
-			return out
+			return (*kept)[:rows]
 		}
 	}
 	return make([]network.Flow, rows)
@@ -213,16 +213,16 @@ const continued = 0x8080808080808080
 // block reads as many values as there is room for, none of which may be over
 // the limit.
 func (c *cursor) block(values []uint64, limit uint64) {
-	b, pos, most := c.b, c.pos, uint64(0)
+	b, pos := c.b, c.pos
+	var all, bytes uint64 // the bits of all values, and of those read by eight
 	for i := 0; i < len(values); {
 		if i+8 <= len(values) && pos+8 <= len(b) {
 			eight := binary.LittleEndian.Uint64(b[pos:])
 			if eight&continued == 0 { // eight values of one byte
+				bytes |= eight
 				place := values[i : i+8 : i+8]
 				for j := range place {
-					place[j] = eight & 0x7f
-					most = max(most, eight&0x7f)
-					eight >>= 8
+					place[j] = eight >> (8 * j) & 0x7f
 				}
 				i, pos = i+8, pos+8
 				continue
@@ -237,11 +237,17 @@ func (c *cursor) block(values []uint64, limit uint64) {
 				return
 			}
 			pos += n
-			values[i], most = v, max(most, v)
+			values[i] = v
+			all |= v
 		}
 	}
 	c.pos = pos
-	if most > limit {
+	bytes |= bytes >> 32
+	bytes |= bytes >> 16
+	all |= (bytes | bytes>>8) & 0x7f
+	// No value is larger than all bits together; only when these are over the
+	// limit the values are looked at.
+	if all > limit && slices.Max(values) > limit {
 		c.bad = true
 		clear(values)
 	}
