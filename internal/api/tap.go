@@ -42,7 +42,7 @@ func (a *API) tapRoutes() []access.Route {
 		}),
 		{
 			Method: http.MethodPost, Pattern: prefix + "/reports", Need: access.TapToken,
-			Summary: "deliver a report (taps do this)",
+			Summary: "deliver a report (taps do this; other programs may send it as application/json, with gzip or zstd)",
 			In:      endpoint.Raw{ContentType: "application/x-rind-report", MaxBytes: maxReport},
 			Out:     wire.ReportOut{}, Handler: http.HandlerFunc(a.takeReport),
 		},

@@ -80,6 +80,7 @@ func TestTapsAndTelemetry(t *testing.T) {
 			Name: "office", LastReport: &recent, Reports: 1234, LossPercent: 0.25, Loss: store.Loss{Received: 400, DroppedKernel: 1},
 			Health: network.Health{Version: "v1", MemoryBytes: 40 << 20, SpoolReports: 2},
 		},
+		{Name: "copied", LastReport: &recent, Reports: 2, Shared: &recent},
 		{Name: "dmz", LastReport: &old, Reports: 9},
 		{Name: "old", Revoked: &old},
 	}

@@ -114,6 +114,8 @@ func tapState(now time.Time, x ingest.TapInfo) string {
 		return "never reported"
 	case now.Sub(*x.LastReport) > quietAfter:
 		return "silent"
+	case x.Shared != nil:
+		return "shared token"
 	}
 	return "reporting"
 }

@@ -14,6 +14,21 @@ import (
 
 var tapRow = regexp.MustCompile(`title="(tap-[0-9]+)"`)
 
+// Two machines with one token are told where taps are looked at.
+func TestSharedTokenIsTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	now := time.Now()
+	w.taps.taps = []ingest.TapInfo{{Name: "office", Created: now, LastReport: &now, Shared: &now}, {Name: "lab", Created: now, LastReport: &now}}
+	c := w.as(t, "the-viewer")
+	for _, path := range []string{"/", "/taps"} {
+		_, page, _ := c.get(path)
+		if got := text(t, page); !strings.Contains(got, "shared token") || !strings.Contains(got, "two machines report with the token of office") || strings.Contains(got, "of lab") {
+			t.Errorf("%s: %s", path, got)
+		}
+	}
+}
+
 // The table of taps comes in pages; the alerts are about all of them.
 func TestTapsArePaged(t *testing.T) {
 	t.Parallel()

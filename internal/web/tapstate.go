@@ -106,6 +106,8 @@ func newTapView(t ingest.TapInfo, l store.Loss, now time.Time) tapView {
 		v.Look, v.Word = "off", "never reported"
 	case now.Sub(v.LastReport) > silentAfter:
 		v.Look, v.Word = "bad", "silent"
+	case t.Shared != nil:
+		v.Look, v.Word = "bad", "shared token"
 	default:
 		v.Look, v.Word = "ok", "reporting"
 	}
@@ -136,13 +138,15 @@ func count(n int64) uint64 { return uint64(max(n, 0)) }
 
 // alerts says what is wrong with the taps, the worst first.
 func (st tapState) alerts(now time.Time) []alert {
-	var silent, expired, lost, spooling, unheard []string
+	var silent, expired, shared, lost, spooling, unheard []string
 	for _, t := range st.Taps {
 		switch t.Word {
 		case "silent":
 			silent = append(silent, string(t.Name))
 		case "token expired":
 			expired = append(expired, string(t.Name))
+		case "shared token":
+			shared = append(shared, string(t.Name))
 		case "never reported":
 			unheard = append(unheard, string(t.Name))
 		}
@@ -161,6 +165,7 @@ func (st tapState) alerts(now time.Time) []alert {
 	}
 	add("bad", "Silent", "no report for more than a minute from ", silent)
 	add("bad", "Refused", "the token has expired of ", expired)
+	add("bad", "Token", "two machines report with the token of ", shared)
 	add("bad", "Loss", "packets were dropped by ", lost)
 	add("bad", "Reports lost", "the spool was full and pushed reports out at ", spooling)
 	add("warn", "Expected", "no report has come yet from ", unheard)

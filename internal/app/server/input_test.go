@@ -47,7 +47,8 @@ func TestBadReports(t *testing.T) {
 		"bomb":          {token, bomb, report.ContentType, 413, "expands"},
 		"truncated":     {token, good[:len(good)-10], report.ContentType, 400, "cut off"},
 		"empty":         {token, nil, report.ContentType, 400, "no report"},
-		"of JSON":       {token, []byte("{}"), "application/json", 415, report.ContentType},
+		"of JSON":       {token, []byte("{}"), report.JSONType, 403, "own token"},
+		"of text":       {token, []byte("{}"), "text/plain", 415, report.ContentType},
 	} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.URL()+"/api/v1/reports", bytes.NewReader(test.body))
 		if err != nil {

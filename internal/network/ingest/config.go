@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"log/slog"
+	"runtime"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,7 +15,11 @@ import (
 // Config bounds what taps may send.
 type Config struct {
 	Limits        report.Limits // zero: those of the format
-	Concurrent    int           // reports taken at once (8); more are answered 429
+	Concurrent    int           // requests under way (1024); more are answered 429
+	QueueBytes    int           // memory of all reports under way (128 MiB); more are answered 429
+	Writers       int           // transactions at once (one per core on PostgreSQL, 2 to 8); SQLite has one writer
+	GroupRows     int           // rows that one transaction is to have, about (5,000)
+	GroupReports  int           // reports in one transaction at most (256)
 	BodyTimeout   time.Duration // for one body (30s)
 	CommitTimeout time.Duration // for one transaction (20s)
 	MaxAge        time.Duration // of a report's end (30 days): older ones are refused
@@ -22,20 +27,33 @@ type Config struct {
 	MaxClockOff   time.Duration // between the sending tap's clock and ours (5m)
 }
 
-// Deps are what the service stands on. Now may be nil.
+// Deps are what the service stands on. Pressure tells whether the process is
+// near its limit of memory; it and Now may be nil.
 type Deps struct {
-	DB      *database.DB
-	Store   *store.Store
-	Log     *slog.Logger
-	Metrics prometheus.Registerer
-	Now     func() time.Time
+	DB       *database.DB
+	Store    *store.Store
+	Log      *slog.Logger
+	Metrics  prometheus.Registerer
+	Pressure func() bool
+	Now      func() time.Time
 }
 
-func (c Config) complete() Config {
+func (c Config) complete(engine database.Engine) Config {
 	if c.Limits == (report.Limits{}) {
 		c.Limits = report.DefaultLimits()
 	}
-	c.Concurrent = or(c.Concurrent, 8)
+	c.Concurrent = or(c.Concurrent, 1024)
+	c.QueueBytes = or(c.QueueBytes, 128<<20)
+	c.Writers = or(c.Writers, min(max(runtime.GOMAXPROCS(0), 2), 8))
+	if engine == database.SQLite {
+		c.Writers = 1
+	}
+	c.GroupRows = or(c.GroupRows, 5000)
+	c.GroupReports = or(c.GroupReports, 256)
+	// A report must find room when it is the only one: as it arrives, and as
+	// rows.
+	c.Limits.Decoded = min(c.Limits.Decoded, c.QueueBytes/4)
+	c.Limits.Memory = min(or(c.Limits.Memory, 256<<20), c.QueueBytes/2)
 	c.BodyTimeout = or(c.BodyTimeout, 30*time.Second)
 	c.CommitTimeout = or(c.CommitTimeout, 20*time.Second)
 	c.MaxAge = or(c.MaxAge, store.DefaultRetention().Flows)

@@ -1,5 +1,5 @@
 package ingest
 
-// Forget makes the next request read the tokens of the taps anew: another node
+// Forget makes the next request of every tap read its token anew: another node
 // has changed one.
-func (s *Service) Forget() { s.tokens.forget() }
+func (s *Service) Forget() { s.tokens.forgetAll() }

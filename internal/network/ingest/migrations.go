@@ -26,5 +26,9 @@ CREATE TABLE reports (
 	PRIMARY KEY (tap, boot, sequence)
 );
 CREATE INDEX reports_received ON reports (received_us);
+`}, {Name: "ingest/0002_senders", SQL: `
+ALTER TABLE taps ADD COLUMN last_boot TEXT NOT NULL DEFAULT '';
+ALTER TABLE taps ADD COLUMN switches BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE taps ADD COLUMN switched_us BIGINT NOT NULL DEFAULT 0;
 `}}
 }

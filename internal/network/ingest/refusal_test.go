@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -26,7 +27,9 @@ func TestTooLargeIsAnswered(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		server := httptest.NewTLSServer(r.svc.Handler())
 		defer server.Close()
-		large := make([]byte, 3*report.DefaultLimits().Compressed)
+		random := make([]byte, 3*report.DefaultLimits().Compressed)
+		_, _ = rand.NewChaCha8([32]byte{1}).Read(random) // never fails
+		large := wire(t, random)
 		before := r.counts(t)
 		for name, body := range map[string]func() io.Reader{
 			"with its length":    func() io.Reader { return bytes.NewReader(large) },

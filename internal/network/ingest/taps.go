@@ -37,7 +37,7 @@ func (s *Service) AddTap(ctx context.Context, name string, ttl time.Duration) (s
 	if n == 0 {
 		return "", errs.New(errs.Conflict, "tap %q exists: `rind tap rotate %s` gives it a new token, or choose another name", name, name)
 	}
-	s.tokens.forget()
+	s.tokens.forget(network.TapID(name))
 	return token, nil
 }
 
@@ -51,7 +51,7 @@ func (s *Service) RotateTap(ctx context.Context, name string, ttl time.Duration)
 	if n == 0 {
 		return "", errs.New(errs.NotFound, "there is no tap %q: `rind tap add %s` makes it", name, name)
 	}
-	s.tokens.forget()
+	s.tokens.forget(network.TapID(name))
 	return token, nil
 }
 
@@ -64,7 +64,7 @@ func (s *Service) RevokeTap(ctx context.Context, name string) error {
 	if n == 0 {
 		return errs.New(errs.NotFound, "there is no tap %q, or it is revoked already", name)
 	}
-	s.tokens.forget()
+	s.tokens.forget(network.TapID(name))
 	return nil
 }
 
@@ -86,25 +86,21 @@ func newToken(id network.TapID) (token string, hash []byte) {
 	return token, sum[:]
 }
 
-func (s *Service) loadTokens(ctx context.Context) (map[network.TapID]tapToken, error) {
-	rows, err := s.db.Query(ctx, `SELECT name, hash, expires_us, revoked_us FROM taps`)
+// loadToken reads what authenticates a tap; of an unknown one, nothing.
+func (s *Service) loadToken(ctx context.Context, name network.TapID) (tapToken, error) {
+	var t tapToken
+	var hash []byte
+	var expires, revoked int64
+	err := s.db.QueryRow(ctx, `SELECT hash, expires_us, revoked_us FROM taps WHERE name = $1`, string(name)).Scan(&hash, &expires, &revoked)
+	if errors.Is(err, sql.ErrNoRows) {
+		return tapToken{}, nil
+	}
 	if err != nil {
-		return nil, err
+		return tapToken{}, err
 	}
-	defer rows.Close()
-	list := map[network.TapID]tapToken{}
-	for rows.Next() {
-		var name network.TapID
-		var hash []byte
-		var expires, revoked int64
-		if err := rows.Scan(&name, &hash, &expires, &revoked); err != nil {
-			return nil, err
-		}
-		t := tapToken{expires: database.FromMicros(expires), revoked: revoked != 0}
-		copy(t.hash[:], hash)
-		list[name] = t
-	}
-	return list, rows.Err()
+	t.expires, t.revoked = database.FromMicros(expires), revoked != 0
+	copy(t.hash[:], hash)
+	return t, nil
 }
 
 // Taps lists all taps by name, with their loss over the last 24 hours.
@@ -148,7 +144,7 @@ func (s *Service) readTaps(ctx context.Context, after network.TapID, limit int) 
 	if limit <= 0 {
 		limit = math.MaxInt32
 	}
-	rows, err := s.db.Query(ctx, `SELECT name, created_us, expires_us, revoked_us, reports, last_report_us, last_end_us, health FROM taps
+	rows, err := s.db.Query(ctx, `SELECT name, created_us, expires_us, revoked_us, reports, last_report_us, last_end_us, health, switches, switched_us FROM taps
 		WHERE name > $1 ORDER BY name LIMIT $2`, string(after), int64(limit))
 	if err != nil {
 		return nil, err
@@ -157,13 +153,16 @@ func (s *Service) readTaps(ctx context.Context, after network.TapID, limit int) 
 	taps := []TapInfo{}
 	for rows.Next() {
 		var t TapInfo
-		var created, expires, revoked, last, end int64
+		var created, expires, revoked, last, end, switches, switched int64
 		var health string
-		if err := rows.Scan(&t.Name, &created, &expires, &revoked, &t.Reports, &last, &end, &health); err != nil {
+		if err := rows.Scan(&t.Name, &created, &expires, &revoked, &t.Reports, &last, &end, &health, &switches, &switched); err != nil {
 			return nil, err
 		}
 		t.Created = database.FromMicros(created)
 		t.Expires, t.Revoked, t.LastReport, t.LastEnd = moment(expires), moment(revoked), moment(last), moment(end)
+		if at := moment(switched); switches >= sharedSwitches && s.now().Sub(*at) < sharedShown {
+			t.Shared = at
+		}
 		if health != "" {
 			if err := json.Unmarshal([]byte(health), &t.Health); err != nil {
 				return nil, fmt.Errorf("reading the health of tap %q: %w", t.Name, err)
@@ -181,16 +180,4 @@ func moment(us int64) *time.Time {
 	}
 	t := database.FromMicros(us)
 	return &t
-}
-
-// admitted checks in the transaction that the tap may still report, so that a
-// revocation on one node holds on all at once.
-func (s *Service) admitted(ctx context.Context, tx *database.Tx, tap network.TapID) error {
-	var revoked int64
-	err := tx.QueryRow(ctx, `SELECT revoked_us FROM taps WHERE name = $1`, string(tap)).Scan(&revoked)
-	if errors.Is(err, sql.ErrNoRows) || err == nil && revoked != 0 {
-		s.tokens.forget()
-		return errs.New(errs.Forbidden, "tap %q is revoked: `rind tap add %s` gives it a new token", tap, tap)
-	}
-	return err
 }

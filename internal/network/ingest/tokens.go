@@ -12,90 +12,205 @@ import (
 	"github.com/rind-project/rind/internal/network"
 )
 
-// How long the list of tokens is used before it is read again. Another node's
-// revocation is seen in the transaction of the report in any case; what can be
-// late is only the refusal before the body is read, and a new token.
+// How long what is known of a tap's token serves. A revocation or a new token
+// on another node is seen in the transaction of the report in any case; what
+// can be late is only the refusal before the body is read.
 const (
-	tokensFresh = 5 * time.Second
-	tokensMiss  = time.Second // after an unknown token
-	tokensStale = 5 * time.Minute
+	tokenFresh  = time.Minute     // then it is read again
+	tokenRecent = time.Second     // within it a token that does not match is not looked up again
+	tokenStale  = 5 * time.Minute // so long it serves when the database does not answer
 )
 
-// tapToken is what authenticates a tap.
+// Lookups of what may be bad tokens are bounded, whatever is sent: so many at
+// once, and so many more each second.
+const (
+	lookupBurst  = 2000
+	lookupPerSec = 200
+	lookupTime   = 5 * time.Second
+)
+
+// So many taps are remembered, and so many names that no tap has.
+const (
+	knownTaps   = 65536
+	unknownTaps = 8192
+)
+
+const wrongToken = "no tap has this token: make one with `rind tap add NAME` and put it into node.token of the tap"
+
+// tapToken is what authenticates a tap. The hash of an unknown tap is all zero,
+// which no hash is.
 type tapToken struct {
 	hash    [sha256.Size]byte
 	expires time.Time // zero is never
 	revoked bool
+	read    time.Time
 }
 
-// tokens is the list of all tokens, in memory: a request with a bad token
-// costs one hash, and no query.
+func (t tapToken) known() bool { return t.hash != [sha256.Size]byte{} }
+
+// tokens remembers the tokens of the taps that report, found by the name that
+// stands in front of the secret, and the names that no tap has, so that a
+// request with a bad token costs one hash and hardly ever a query.
 type tokens struct {
-	load func(ctx context.Context) (map[network.TapID]tapToken, error)
+	load func(ctx context.Context, name network.TapID) (tapToken, error)
 	now  func() time.Time
 
-	mu     sync.Mutex
-	list   map[network.TapID]tapToken
-	loaded time.Time
-	tried  time.Time
+	mu      sync.Mutex
+	taps    map[network.TapID]tapToken
+	unknown map[network.TapID]tapToken
+	running map[network.TapID]*lookup
+	budget  float64 // lookups that may be made
+	filled  time.Time
+	lookups uint64 // that were made
 }
 
-func newTokens(load func(context.Context) (map[network.TapID]tapToken, error), now func() time.Time) *tokens {
-	return &tokens{load: load, now: now}
+// lookup is a query for which several requests may wait.
+type lookup struct {
+	done chan struct{}
+	got  tapToken
+	err  error
 }
 
-// forget makes the next request read the list.
-func (t *tokens) forget() {
+func newTokens(load func(context.Context, network.TapID) (tapToken, error), now func() time.Time) *tokens {
+	return &tokens{load: load, now: now, budget: lookupBurst, filled: now(),
+		taps: map[network.TapID]tapToken{}, unknown: map[network.TapID]tapToken{}, running: map[network.TapID]*lookup{}}
+}
+
+// forget makes the next request of a tap look it up.
+func (t *tokens) forget(name network.TapID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.loaded, t.tried = time.Time{}, time.Time{}
+	delete(t.taps, name)
+	delete(t.unknown, name)
 }
 
-// authenticate returns the tap of a token. Whether the tap is unknown or the
-// secret wrong makes no difference in work or in the answer.
-func (t *tokens) authenticate(ctx context.Context, token string) (network.TapID, error) {
-	const wrong = "no tap has this token: make one with `rind tap add NAME` and put it into node.token of the tap"
+// forgetAll makes every tap's next request look it up.
+func (t *tokens) forgetAll() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	clear(t.taps)
+	clear(t.unknown)
+}
+
+// authenticate returns the tap of a token, and the token's hash. Whether the
+// tap is unknown or the secret wrong makes no difference in the answer.
+func (t *tokens) authenticate(ctx context.Context, token string) (network.TapID, []byte, error) {
 	if len(token) > 256 {
-		return "", errs.New(errs.Unauthorized, wrong)
+		return "", nil, errs.New(errs.Unauthorized, wrongToken)
 	}
 	name, named := network.TapOfToken(token)
 	hash := sha256.Sum256([]byte(strings.TrimSpace(token)))
-	list, err := t.current(ctx, func(list map[network.TapID]tapToken) bool { _, ok := list[name]; return ok || !named })
-	if err != nil {
-		return "", err
+	if !named {
+		return "", nil, errs.New(errs.Unauthorized, wrongToken)
 	}
-	known := list[name] // of an unknown tap: all zero, which no hash is
+	known, err := t.find(ctx, name, hash)
 	match := subtle.ConstantTimeCompare(hash[:], known.hash[:]) == 1
 	switch {
-	case !match || !named:
-		return "", errs.New(errs.Unauthorized, wrong)
+	case err != nil:
+		return "", nil, err
+	case !match:
+		return "", nil, errs.New(errs.Unauthorized, wrongToken)
 	case known.revoked:
-		return "", errs.New(errs.Forbidden, "tap %q is revoked: `rind tap add %s` gives it a new token", name, name)
+		return "", nil, errs.New(errs.Forbidden, "tap %q is revoked: `rind tap add %s` gives it a new token", name, name)
 	case !known.expires.IsZero() && !t.now().Before(known.expires):
-		return "", errs.New(errs.Forbidden, "the token of tap %q has expired: `rind tap rotate %s` gives it a new one", name, name)
+		return "", nil, errs.New(errs.Forbidden, "the token of tap %q has expired: `rind tap rotate %s` gives it a new one", name, name)
 	}
-	return name, nil
+	return name, hash[:], nil
 }
 
-// current returns the list, read again when it is old, or does not satisfy.
-func (t *tokens) current(ctx context.Context, satisfies func(map[network.TapID]tapToken) bool) (map[network.TapID]tapToken, error) {
+// find returns what is known of a tap, and looks it up when that is too old, or
+// does not match.
+func (t *tokens) find(ctx context.Context, name network.TapID, hash [sha256.Size]byte) (tapToken, error) {
+	t.mu.Lock()
+	now := t.now()
+	known, ok := t.taps[name]
+	if !ok {
+		known, ok = t.unknown[name]
+	}
+	age := now.Sub(known.read)
+	good := ok && known.hash == hash && !known.revoked
+	if ok && (good && age < tokenFresh || !good && age < tokenRecent) {
+		t.mu.Unlock()
+		return known, nil
+	}
+	l, joined := t.running[name]
+	if !joined {
+		if !good && !t.spend(now) {
+			t.mu.Unlock()
+			if ok && age < tokenStale {
+				return known, nil
+			}
+			return tapToken{}, errs.New(errs.RateLimited, "too many unknown tokens are being tried: try again in a moment")
+		}
+		l = &lookup{done: make(chan struct{})}
+		t.running[name] = l
+	}
+	t.mu.Unlock()
+	if !joined {
+		t.run(ctx, name, l)
+	}
+	select {
+	case <-l.done:
+	case <-ctx.Done():
+		return tapToken{}, errs.New(errs.Unavailable, "the tap did not wait for the answer")
+	}
+	if l.err != nil && good && age < tokenStale {
+		return known, nil
+	}
+	return l.got, l.err
+}
+
+// run makes a lookup. It serves others too, so it does not end with the request
+// that began it.
+func (t *tokens) run(ctx context.Context, name network.TapID, l *lookup) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookupTime)
+	defer cancel()
+	got, err := t.load(ctx, name)
+	if err != nil {
+		err = errs.New(errs.Unavailable, "the database does not answer: try again: %w", err)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	now := t.now()
-	age := now.Sub(t.loaded)
-	if t.list != nil && (age < tokensFresh && satisfies(t.list) || now.Sub(t.tried) < tokensMiss) {
-		return t.list, nil
-	}
-	t.tried = now
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	list, err := t.load(ctx)
-	if err != nil {
-		if t.list != nil && age < tokensStale {
-			return t.list, nil
+	t.lookups++
+	delete(t.running, name)
+	if l.got, l.err = got, err; err == nil {
+		l.got.read = t.now()
+		delete(t.taps, name)
+		delete(t.unknown, name)
+		if got.known() {
+			keep(t.taps, name, l.got, knownTaps)
+		} else {
+			keep(t.unknown, name, l.got, unknownTaps)
 		}
-		return nil, errs.New(errs.Unavailable, "the database does not answer: try again: %w", err)
 	}
-	t.list, t.loaded = list, now
-	return list, nil
+	close(l.done)
+}
+
+// keep remembers an entry in the place of any other when there are too many.
+func keep(m map[network.TapID]tapToken, name network.TapID, token tapToken, limit int) {
+	if len(m) >= limit {
+		for other := range m {
+			delete(m, other)
+			break
+		}
+	}
+	m[name] = token
+}
+
+// spend takes one lookup from the budget, if there is one.
+func (t *tokens) spend(now time.Time) bool {
+	t.budget = min(lookupBurst, t.budget+lookupPerSec*max(0, now.Sub(t.filled).Seconds()))
+	t.filled = now
+	if t.budget < 1 {
+		return false
+	}
+	t.budget--
+	return true
+}
+
+// made is how many lookups were made.
+func (t *tokens) made() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.lookups
 }

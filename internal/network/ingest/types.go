@@ -19,5 +19,6 @@ type TapInfo struct {
 	Health      network.Health `json:"health"`
 	Loss        store.Loss     `json:"loss"` // over the last 24 hours
 	LossPercent float64        `json:"loss_percent"`
+	Shared      *time.Time     `json:"shared,omitempty"` // when two machines were last heard with its token, within the last hour
 	LastGap     *network.Gap   `json:"last_gap,omitempty"`
 }

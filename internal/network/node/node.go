@@ -34,14 +34,9 @@ type Config struct {
 	Ingest     Ingest             `yaml:"ingest"`
 }
 
-// Ingest bounds what a node takes at once.
-type Ingest struct {
-	Concurrent int `yaml:"concurrent" help:"reports taken at once; further ones are answered 429"`
-}
-
 // DefaultConfig returns the configuration of a node that was told nothing.
 func DefaultConfig() Config {
-	return Config{Heartbeat: 5 * time.Second, LeaseTerm: 15 * time.Second, DrainWait: 5 * time.Second, Sweep: 10 * time.Minute, Retention: store.DefaultRetention(), Partitions: store.Auto, Ingest: Ingest{Concurrent: 8}}
+	return Config{Heartbeat: 5 * time.Second, LeaseTerm: 15 * time.Second, DrainWait: 5 * time.Second, Sweep: 10 * time.Minute, Retention: store.DefaultRetention(), Partitions: store.Auto, Ingest: DefaultIngest()}
 }
 
 // Validate says what is wrong.
@@ -56,7 +51,7 @@ func (c Config) Validate() error {
 	case c.DrainWait < 0 || c.DrainWait > 10*time.Second:
 		return errs.New(errs.Invalid, "drain_wait is %s: choose 0 to 10s", c.DrainWait)
 	}
-	return errors.Join(c.Retention.Validate(), c.Partitions.Validate())
+	return errors.Join(c.Retention.Validate(), c.Partitions.Validate(), c.Ingest.Validate())
 }
 
 // Deps are what a node stands on. All but DB may be empty.
@@ -103,8 +98,8 @@ func New(cfg Config, deps Deps) (*Node, error) {
 	}
 	n := &Node{cfg: cfg, deps: deps, store: store.New(deps.DB, deps.Now).Keeping(cfg.Retention).Partitioned(cfg.Partitions)}
 	var err error
-	n.ingest, err = ingest.New(ingest.Config{Concurrent: cfg.Ingest.Concurrent, MaxAge: cfg.Retention.Flows},
-		ingest.Deps{DB: deps.DB, Store: n.store, Log: deps.Log, Metrics: deps.Metrics, Now: deps.Now})
+	n.ingest, err = ingest.New(ingest.Config{Concurrent: cfg.Ingest.Concurrent, QueueBytes: int(cfg.Ingest.QueueBytes), MaxAge: cfg.Retention.Flows},
+		ingest.Deps{DB: deps.DB, Store: n.store, Log: deps.Log, Metrics: deps.Metrics, Pressure: deps.Memory.Near, Now: deps.Now})
 	if err != nil {
 		return nil, err
 	}
@@ -148,14 +143,18 @@ func (n *Node) Start(ctx context.Context) error {
 	n.member.Go(n.watchLag)
 	n.member.Go(func(ctx context.Context) { n.member.Periodic(ctx, sweepWork, n.cfg.Sweep, n.sweep) })
 	n.member.Go(n.partition)
-	n.member.Go(func(ctx context.Context) { n.member.Periodic(ctx, sumWork, sumEvery, n.sums) })
+	n.member.Go(func(ctx context.Context) { n.member.Hold(ctx, sumWork, n.sums) })
 	return nil
 }
 
-// Stop ends the periodic work and takes the node off the list.
+// Stop answers the reports that were taken, ends the periodic work and takes
+// the node off the list.
 func (n *Node) Stop(ctx context.Context) error {
 	if !n.started.Swap(false) {
 		return nil
+	}
+	if err := n.ingest.Stop(ctx); err != nil {
+		n.deps.Log.Warn("not every report was answered before the end: its tap will send it again", "error", err)
 	}
 	return n.member.Stop(ctx)
 }

@@ -112,6 +112,9 @@ func (k *Kind) Filters() []*Column {
 	return out
 }
 
+// Size is the memory of one row in bytes, without its texts and lists.
+func (k *Kind) Size() int { return int(k.row.Size()) }
+
 // taken are the names that mean something else where a column's key stands:
 // columns that every table has, and parameters that every list takes.
 var taken = []string{"id", "tap", "from", "to", "limit", "before", "range"}

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/klauspost/compress/zstd"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -17,9 +19,13 @@ import (
 
 // Decoder decodes reports. It may be used by several goroutines at once.
 type Decoder struct {
-	limits Limits
-	zstd   *zstd.Decoder
-	unread atomic.Uint64 // rows of kinds that are not known here
+	limits  Limits
+	zstd    *zstd.Decoder
+	streams streams       // for Read
+	buffers sync.Pool     // of *[]byte, likewise
+	unread  atomic.Uint64 // rows of kinds that are not known here
+
+	flowRoom sync.Pool // of *[]network.Flow, that Recycle was given
 }
 
 // NewDecoder makes a decoder. Close frees what it holds.
@@ -40,29 +46,54 @@ func (d *Decoder) Decode(b []byte) (*network.Report, error) {
 	if len(b) > d.limits.Compressed {
 		return nil, tooLarge("%d bytes, at most %d are taken", len(b), d.limits.Compressed)
 	}
-	if len(b) < header || string(b[:len(magic)]) != magic {
-		return nil, invalid("this is no report: it does not start with %q", magic)
-	}
-	if v := b[header-1]; v != version {
-		return nil, invalid("its format has version %d, this node reads version %d: update the older of the two", v, version)
+	if err := checkHeader(b); err != nil {
+		return nil, err
 	}
 	if len(b) == header {
 		return nil, invalid("it is cut off after its header")
 	}
 	body, err := d.zstd.DecodeAll(b[header:], nil)
-	switch {
-	case errors.Is(err, zstd.ErrDecoderSizeExceeded), errors.Is(err, zstd.ErrWindowSizeExceeded):
-		return nil, tooLarge("it expands to more than %d bytes", d.limits.Decoded)
-	case err != nil:
-		return nil, invalid("its zstd frame is damaged or cut off: %w", err)
+	if err != nil {
+		return nil, d.damaged(err)
 	}
+	p, err := d.parse(body, nil)
+	if err != nil {
+		return nil, err
+	}
+	return p.out, nil
+}
+
+func checkHeader(b []byte) error {
+	if len(b) < header || string(b[:len(magic)]) != magic {
+		return invalid("this is no report: it does not start with %q", magic)
+	}
+	if v := b[header-1]; v != version {
+		return invalid("its format has version %d, this node reads version %d: update the older of the two", v, version)
+	}
+	return nil
+}
+
+// damaged says why the bytes behind the header cannot be expanded.
+func (d *Decoder) damaged(err error) error {
+	if errors.Is(err, zstd.ErrDecoderSizeExceeded) || errors.Is(err, zstd.ErrWindowSizeExceeded) {
+		return d.expands()
+	}
+	return invalid("its zstd frame is damaged or cut off: %w", err)
+}
+
+func (d *Decoder) expands() error {
+	return tooLarge("it expands to more than %d bytes", d.limits.Decoded)
+}
+
+// parse reads the message. Nothing in what it returns points into it.
+func (d *Decoder) parse(message []byte, grow Grow) (*parser, error) {
 	// A time that is absent is the one whose number is 0.
-	p := parser{limits: d.limits, out: &network.Report{Start: micros(0)}}
-	if err := p.message(body); err != nil {
+	p := &parser{limits: d.limits, flowRoom: &d.flowRoom, budget: budget{limit: d.limits.memory(), grow: grow}, out: &network.Report{Start: micros(0)}}
+	if err := p.message(message); err != nil {
 		return nil, err
 	}
 	d.unread.Add(p.skipped)
-	return p.out, nil
+	return p, nil
 }
 
 // Skipped is how many rows were passed over so far because their kind is not
@@ -71,14 +102,17 @@ func (d *Decoder) Skipped() uint64 { return d.unread.Load() }
 
 // parser reads one report's message.
 type parser struct {
-	limits Limits
-	out    *network.Report
+	budget
+	limits   Limits
+	out      *network.Report
+	flowRoom *sync.Pool
 
 	duration                  int64
 	v4, v6, macs, lens, blob  []byte
 	names                     []string
 	flowRows, dnsRows, tlsRow []byte
 	kinds                     [][]byte
+	kindSizes                 map[string]int
 	skipped                   uint64 // rows of kinds that are not known
 }
 
@@ -214,7 +248,6 @@ func (p *parser) gap(n protowire.Number, v uint64, b []byte) (err error) {
 
 // dictionary cuts the names out of the blob.
 func (p *parser) dictionary() error {
-	blob := string(p.blob)
 	if limit := namesPerRow * p.limits.Rows; len(p.lens) > 2*limit {
 		return tooLarge("more than %d names", limit)
 	}
@@ -224,6 +257,10 @@ func (p *parser) dictionary() error {
 			n++
 		}
 	}
+	if !p.take(len(p.blob) + (n+1)*int(unsafe.Sizeof(""))) {
+		return p.err
+	}
+	blob := string(p.blob)
 	p.names = make([]string, 1, n+1)
 	for c := (cursor{b: p.lens, present: true}); c.left(); {
 		size := c.next(uint64(p.limits.String))

@@ -53,6 +53,10 @@ func (p *parser) records() error {
 			continue
 		}
 		total += m.rows
+		if p.kindSizes == nil {
+			p.kindSizes = map[string]int{}
+		}
+		p.kindSizes[k.Name] += len(b)
 		if err := p.kind(k, m); err != nil {
 			return err
 		}
@@ -107,6 +111,9 @@ func (p *parser) kind(k *record.Kind, m kindMessage) error {
 	if !timed {
 		return invalid("%d rows of %s are announced, their times end before", m.rows, k.Name)
 	}
+	if !p.take(int(m.rows) * k.Size()) {
+		return p.err
+	}
 	rows.Make(int(m.rows))
 	seen := map[string]bool{}
 	for i := range m.columns {
@@ -121,7 +128,7 @@ func (p *parser) kind(k *record.Kind, m kindMessage) error {
 		seen[in.name] = true
 		cs := [2]cursor{{b: in.values, present: true}, {b: in.elements, present: len(in.elements) > 0}}
 		p.column(rows, c, &cs[0], &cs[1])
-		if err := finish("column "+c.Name+" of "+k.Name, cs[:]); err != nil {
+		if err := p.finish("column "+c.Name+" of "+k.Name, cs[:]); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"math"
 	"net/netip"
 	"time"
+	"unsafe"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -80,7 +81,10 @@ func (p *parser) columns(kind string, b []byte, cs []cursor) (rows int, err erro
 }
 
 // finish reports whether every column ended well and exactly.
-func finish(kind string, cs []cursor) error {
+func (p *parser) finish(kind string, cs []cursor) error {
+	if p.err != nil {
+		return p.err
+	}
 	for i := range cs {
 		if cs[i].bad {
 			return invalid("column %d of the %s is cut off, or a value in it is out of range", i, kind)
@@ -92,59 +96,14 @@ func finish(kind string, cs []cursor) error {
 	return nil
 }
 
-func (p *parser) flows(b []byte) error {
-	var cs [flowColumns]cursor
-	rows, err := p.columns("flows", b, cs[:])
-	if err != nil || rows == 0 {
-		return err
-	}
-	out := make([]network.Flow, rows)
-	addrs, names, macs := p.lastAddr(), p.lastName(), uint64(len(p.macs)/6)
-	var start int64
-	for i := range out {
-		f := &out[i]
-		start += cs[flowStart].signed()
-		f.Start = micros(start)
-		f.End = micros(start + cs[flowDuration].signed())
-		f.Source = p.addr(cs[flowSource].next(addrs))
-		f.Dest = p.addr(cs[flowDest].next(addrs))
-		f.SrcPort = uint16(cs[flowSrcPort].next(math.MaxUint16))
-		f.DstPort = uint16(cs[flowDstPort].next(math.MaxUint16))
-		f.Proto = network.Proto(cs[flowProto].next(math.MaxUint8))
-		f.VLAN = uint16(cs[flowVLAN].next(math.MaxUint16))
-		f.InnerVLAN = uint16(cs[flowInnerVLAN].next(math.MaxUint16))
-		f.SrcMAC = p.mac(cs[flowSrcMAC].next(macs))
-		f.DstMAC = p.mac(cs[flowDstMAC].next(macs))
-		f.SrcPkts = cs[flowSrcPkts].next(math.MaxUint64)
-		f.DstPkts = cs[flowDstPkts].next(math.MaxUint64)
-		f.SrcBytes = cs[flowSrcBytes].next(math.MaxUint64)
-		f.DstBytes = cs[flowDstBytes].next(math.MaxUint64)
-		f.SrcFlags = uint8(cs[flowSrcFlags].next(math.MaxUint8))
-		f.DstFlags = uint8(cs[flowDstFlags].next(math.MaxUint8))
-		f.State = network.TCPState(cs[flowState].next(uint64(network.TCPRejected)))
-		f.App = p.name(cs[flowApp].next(names))
-		f.Ended = cs[flowEnded].next(1) == 1
-		f.Tunnel = network.Tunnel(cs[flowTunnel].next(math.MaxUint8))
-		f.TunnelID = uint32(cs[flowTunnelID].next(math.MaxUint32))
-		f.SrcTTL = uint8(cs[flowSrcTTL].next(math.MaxUint8))
-		f.DstTTL = uint8(cs[flowDstTTL].next(math.MaxUint8))
-		f.ClientRTT = time.Duration(cs[flowClientRTT].next(math.MaxUint32)) * time.Microsecond
-		f.ServerRTT = time.Duration(cs[flowServerRTT].next(math.MaxUint32)) * time.Microsecond
-		f.SrcRetrans = uint32(cs[flowSrcRetrans].next(math.MaxUint32))
-		f.DstRetrans = uint32(cs[flowDstRetrans].next(math.MaxUint32))
-		f.SrcZeroWin = uint32(cs[flowSrcZeroWin].next(math.MaxUint32))
-		f.DstZeroWin = uint32(cs[flowDstZeroWin].next(math.MaxUint32))
-		f.Fingerprint = p.name(cs[flowFingerprint].next(names))
-	}
-	p.out.Flows = out
-	return finish("flows", cs[:])
-}
-
 func (p *parser) dns(b []byte) error {
 	var cs [dnsColumns]cursor
 	rows, err := p.columns("DNS queries", b, cs[:])
 	if err != nil || rows == 0 {
 		return err
+	}
+	if !p.take(rows * int(unsafe.Sizeof(network.DNSQuery{}))) {
+		return p.err
 	}
 	out := make([]network.DNSQuery, rows)
 	addrs, names := p.lastAddr(), p.lastName()
@@ -172,7 +131,7 @@ func (p *parser) dns(b []byte) error {
 		q.Subnet = p.name(cs[dnsSubnet].next(names))
 	}
 	p.out.DNS = out
-	return finish("DNS queries", cs[:])
+	return p.finish("DNS queries", cs[:])
 }
 
 func (p *parser) tls(b []byte) error {
@@ -180,6 +139,9 @@ func (p *parser) tls(b []byte) error {
 	rows, err := p.columns("TLS hellos", b, cs[:])
 	if err != nil || rows == 0 {
 		return err
+	}
+	if !p.take(rows * int(unsafe.Sizeof(network.TLSHello{}))) {
+		return p.err
 	}
 	out := make([]network.TLSHello, rows)
 	addrs, names := p.lastAddr(), p.lastName()
@@ -199,7 +161,7 @@ func (p *parser) tls(b []byte) error {
 		p.tlsRest(h, &cs, names)
 	}
 	p.out.TLS = out
-	return finish("TLS hellos", cs[:])
+	return p.finish("TLS hellos", cs[:])
 }
 
 // tlsRest reads what the server of a handshake said, and the fingerprints.
@@ -244,7 +206,7 @@ func latency(c *cursor) time.Duration {
 
 func (p *parser) list(lengths, elements *cursor, limit uint64) []string {
 	n := lengths.next(limit)
-	if n == 0 || lengths.bad || elements.bad {
+	if n == 0 || lengths.bad || elements.bad || !p.take(int(n)*int(unsafe.Sizeof(""))) {
 		return nil
 	}
 	out := make([]string, n)

@@ -51,6 +51,8 @@
 package report
 
 import (
+	"cmp"
+
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/network"
 )
@@ -78,7 +80,10 @@ type Limits struct {
 	Decoded    int // bytes of the message in the zstd frame
 	Rows       int // of flows, DNS queries and TLS hellos each, and of all kinds of records together
 	String     int // bytes of one string
+	Memory     int // bytes of the rows in memory; 0 is 256 MiB
 }
+
+func (l Limits) memory() int { return cmp.Or(l.Memory, 256<<20) }
 
 // DefaultLimits are those of a node, and those that Encode keeps to.
 func DefaultLimits() Limits {
