@@ -52,6 +52,7 @@ type Deps struct {
 	Hint        string                                          // what to do, for the log, when a client speaks no HTTPS to a server by TLS
 	ConnContext func(context.Context, net.Conn) context.Context // optional, as in http.Server; gets a *net.UnixConn or *net.TCPConn when plain
 	Proxies     []netip.Prefix                                  // optional; connections from there begin with a header of the PROXY protocol, version 1 or 2
+	Draining    func() bool                                     // optional; while it is true each answer ends its connection, so that a balancer opens the next elsewhere
 	Refused     func()                                          // optional; called for each connection of a proxy without a good header
 }
 
