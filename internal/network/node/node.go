@@ -46,6 +46,7 @@ type Deps struct {
 	Metrics prometheus.Registerer
 	Version string
 	Now     func() time.Time
+	Enrich  store.Enricher // optional: what is known of addresses beyond what taps see
 }
 
 // Node is one of the processes that share a database.
@@ -82,6 +83,9 @@ func New(cfg Config, deps Deps) (*Node, error) {
 		deps.Log = slog.New(slog.DiscardHandler)
 	}
 	n := &Node{cfg: cfg, deps: deps, id: database.NewID(), store: store.New(deps.DB, deps.Now).Keeping(cfg.Retention)}
+	if deps.Enrich != nil {
+		n.store.Enrich(deps.Enrich)
+	}
 	var err error
 	n.ingest, err = ingest.New(ingest.Config{Concurrent: cfg.Ingest.Concurrent, MaxAge: cfg.Retention.Flows},
 		ingest.Deps{DB: deps.DB, Store: n.store, Log: deps.Log, Metrics: deps.Metrics, Now: deps.Now})

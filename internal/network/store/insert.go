@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/rind-project/rind/internal/base/database"
 	"github.com/rind-project/rind/internal/network"
@@ -15,7 +16,10 @@ import (
 // that a report is inserted once: its identity is not looked at here.
 func (s *Store) Insert(ctx context.Context, tx *database.Tx, r *network.Report) error {
 	ids := rowIDs(r.Identity)
-	if err := insertFlows(ctx, tx, r, ids); err != nil {
+	if s.enricher != nil {
+		s.enricher.Learn(r)
+	}
+	if err := s.insertFlows(ctx, tx, r, ids); err != nil {
 		return err
 	}
 	if err := insertDNS(ctx, tx, r, ids); err != nil {
@@ -51,15 +55,15 @@ var flowColumns = []string{"id", "tap", "start_us", "end_us", "src", "dst", "src
 	"tunnel", "tunnel_id", "src_ttl", "dst_ttl", "client_rtt_us", "server_rtt_us", "src_retrans", "dst_retrans",
 	"src_zero_windows", "dst_zero_windows", "fingerprint"}
 
-func insertFlows(ctx context.Context, tx *database.Tx, r *network.Report, id func(int) int64) error {
-	_, err := tx.CopyIn(ctx, "flows", flowColumns, len(r.Flows), func(i int) []any {
+func (s *Store) insertFlows(ctx context.Context, tx *database.Tx, r *network.Report, id func(int) int64) error {
+	_, err := tx.CopyIn(ctx, "flows", slices.Concat(flowColumns, enrichColumns), len(r.Flows), func(i int) []any {
 		f := &r.Flows[i]
-		return []any{id(i), string(r.Tap), f.Start.UnixMicro(), f.End.UnixMicro(), database.Addr16(f.Source), database.Addr16(f.Dest),
+		return append([]any{id(i), string(r.Tap), f.Start.UnixMicro(), f.End.UnixMicro(), database.Addr16(f.Source), database.Addr16(f.Dest),
 			int64(f.SrcPort), int64(f.DstPort), int64(f.Proto), int64(f.VLAN), int64(f.InnerVLAN), mac(f.SrcMAC), mac(f.DstMAC),
 			int64(f.SrcPkts), int64(f.DstPkts), int64(f.SrcBytes), int64(f.DstBytes), int64(f.SrcFlags), int64(f.DstFlags),
 			int64(f.State), f.App, truth(f.Ended), int64(r.Seed),
 			int64(f.Tunnel), int64(f.TunnelID), int64(f.SrcTTL), int64(f.DstTTL), f.ClientRTT.Microseconds(), f.ServerRTT.Microseconds(),
-			int64(f.SrcRetrans), int64(f.DstRetrans), int64(f.SrcZeroWin), int64(f.DstZeroWin), f.Fingerprint}
+			int64(f.SrcRetrans), int64(f.DstRetrans), int64(f.SrcZeroWin), int64(f.DstZeroWin), f.Fingerprint}, s.enriched(r.Tap, f)...)
 	})
 	return err
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/rind-project/rind/internal/base/database"
@@ -27,14 +28,18 @@ func (s *Store) Flows(ctx context.Context, q FlowQuery) ([]Flow, error) {
 	if q.Tunnel != network.TunnelNone {
 		w.and("tunnel = ?", int64(q.Tunnel))
 	}
+	w.enriched(q)
 	from, to := s.span(q.From, q.To)
 	w.page("start_us", from, to, q.Before, q.Limit)
 	out, err := list(ctx, s.db, `SELECT id, tap, start_us, end_us, src, dst, src_port, dst_port, proto, vlan, inner_vlan,
 		src_mac, dst_mac, src_packets, dst_packets, src_bytes, dst_bytes, src_flags, dst_flags, state, app, ended, seed,
-		tunnel, tunnel_id, src_ttl, dst_ttl, client_rtt_us, server_rtt_us, src_retrans, dst_retrans, src_zero_windows, dst_zero_windows, fingerprint
+		tunnel, tunnel_id, src_ttl, dst_ttl, client_rtt_us, server_rtt_us, src_retrans, dst_retrans, src_zero_windows, dst_zero_windows, fingerprint, `+strings.Join(enrichColumns, ", ")+`
 		FROM flows`+w.sql.String(), w.args, scanFlow)
 	if err != nil {
 		return nil, fmt.Errorf("listing flows: %w", err)
+	}
+	for i := range out {
+		s.tell(&out[i])
 	}
 	return out, nil
 }
@@ -43,13 +48,14 @@ func scanFlow(row scanner) (f Flow, err error) {
 	var start, end, client, server int64
 	var src, dst, srcMAC, dstMAC []byte
 	var seed uint16
-	err = row.Scan(&f.ID, &f.Tap, &start, &end, &src, &dst, &f.SrcPort, &f.DstPort, &f.Proto, &f.VLAN, &f.InnerVLAN,
+	var more nullEnrichment
+	err = row.Scan(append([]any{&f.ID, &f.Tap, &start, &end, &src, &dst, &f.SrcPort, &f.DstPort, &f.Proto, &f.VLAN, &f.InnerVLAN,
 		&srcMAC, &dstMAC, &f.SrcPkts, &f.DstPkts, &f.SrcBytes, &f.DstBytes, &f.SrcFlags, &f.DstFlags, &f.State, &f.App, &f.Ended, &seed,
-		&f.Tunnel, &f.TunnelID, &f.SrcTTL, &f.DstTTL, &client, &server, &f.SrcRetrans, &f.DstRetrans, &f.SrcZeroWin, &f.DstZeroWin, &f.Fingerprint)
+		&f.Tunnel, &f.TunnelID, &f.SrcTTL, &f.DstTTL, &client, &server, &f.SrcRetrans, &f.DstRetrans, &f.SrcZeroWin, &f.DstZeroWin, &f.Fingerprint}, more.dest()...)...)
 	if err != nil {
 		return f, err
 	}
-	f.Start, f.End = micros(start), micros(end)
+	f.Start, f.End, f.Enrichment = micros(start), micros(end), more.value()
 	f.ClientRTT, f.ServerRTT = time.Duration(client)*time.Microsecond, time.Duration(server)*time.Microsecond
 	f.Source, f.Dest = database.AddrFrom16(src), database.AddrFrom16(dst)
 	copy(f.SrcMAC[:], srcMAC)

@@ -24,6 +24,7 @@ type Store struct {
 	now func() time.Time
 
 	retention Retention
+	enricher  Enricher // nil knows nothing
 }
 
 // New makes a store. now may be nil.
