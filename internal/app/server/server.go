@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rind-project/rind/internal/access"
+	"github.com/rind-project/rind/internal/base/acme"
 	"github.com/rind-project/rind/internal/base/database"
 	"github.com/rind-project/rind/internal/base/database/postgres"
 	"github.com/rind-project/rind/internal/base/database/sqlite"
@@ -36,6 +37,7 @@ import (
 	"github.com/rind-project/rind/internal/fleet/natsd"
 	"github.com/rind-project/rind/internal/fleet/settings/layer"
 	"github.com/rind-project/rind/internal/fleet/target/group"
+	"github.com/rind-project/rind/internal/network/enrich"
 	"github.com/rind-project/rind/internal/network/node"
 )
 
@@ -67,7 +69,10 @@ type Server struct {
 	events    *event.Service
 
 	// of the role node
-	node *node.Node
+	node   *node.Node
+	enrich *enrich.Service
+
+	acme *acme.Manager // nil when the operator asks for no certificates
 
 	password string // of the first administrator, once
 
@@ -156,6 +161,7 @@ func Migrations() []database.Migration {
 	all = append(all, layer.Migrations()...)
 	all = append(all, store.Migrations()...)
 	all = append(all, member.Migrations()...)
+	all = append(all, acme.Migrations()...)
 	return append(all, node.Migrations()...)
 }
 
@@ -269,8 +275,9 @@ func (s *Server) composeShared() {
 
 // composeNode lists what takes reports.
 func (s *Server) composeNode() (err error) {
+	s.composeEnrich()
 	s.node, err = node.New(s.cfg.Node, node.Deps{
-		DB: s.db, Log: s.log, Metrics: s.reg, Version: version.Get().Version, Now: time.Now,
+		DB: s.db, Log: s.log, Metrics: s.reg, Version: version.Get().Version, Now: time.Now, Enrich: s.enrich,
 	})
 	if err != nil {
 		return err
@@ -283,7 +290,7 @@ func (s *Server) composeNode() (err error) {
 // composeEdges lists API, pages and the two ways in.
 func (s *Server) composeEdges() error {
 	s.edges = newEdges(s)
-	tls, err := s.ca.ServerTLS(certificateHosts(s.cfg))
+	tls, err := s.certificates()
 	if err != nil {
 		return err
 	}
@@ -294,6 +301,7 @@ func (s *Server) composeEdges() error {
 	// It is bound already: a start that fails before its turn lets it go.
 	s.opened = append(s.opened, func() error { return socket.Stop(context.Background()) })
 	s.group.Add("https", s.edges.httpsServer(tls))
+	s.composeACME()
 	s.group.Add("socket", socket)
 	s.group.Add("pages", s.edges.pages) // after the servers, so that live connections end first
 	s.group.Add("api", s.edges.api)
