@@ -9,6 +9,7 @@ import (
 
 	"github.com/rind-project/rind/internal/base/database"
 	"github.com/rind-project/rind/internal/network"
+	"github.com/rind-project/rind/internal/network/record"
 )
 
 // Enrichment is what a node knew of the two ends of a flow when it took the
@@ -137,4 +138,26 @@ func about(name, country string, as uint32, org, vendor string) string {
 		parts = append(parts, vendor)
 	}
 	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), ", ")
+}
+
+// Vendor returns the kind's column of hardware addresses to which the Vendor
+// of a Record belongs, or nil.
+func (k Kind) Vendor() *record.Column {
+	for i := range k.Columns {
+		if k.Columns[i].Type == record.MAC {
+			return &k.Columns[i]
+		}
+	}
+	return nil
+}
+
+// vendors completes records that are being read.
+func (s *Store) vendors(k Kind, all []Record) {
+	c := k.Vendor()
+	if c == nil || s.enricher == nil {
+		return
+	}
+	for i := range all {
+		all[i].Vendor = s.enricher.Vendor(*record.At[network.MAC](all[i].Row, c))
+	}
 }

@@ -1,12 +1,15 @@
 package store
 
 import (
+	"encoding/json"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rind-project/rind/internal/network"
+	"github.com/rind-project/rind/internal/network/record"
 	"github.com/rind-project/rind/internal/network/report/reporttest"
 )
 
@@ -99,6 +102,33 @@ func TestEnrichment(t *testing.T) {
 			if got := must(s.Flows(t.Context(), tc.q))(t); len(got) != tc.want {
 				t.Errorf("%s: %d flows, want %d", name, len(got), tc.want)
 			}
+		}
+	})
+}
+
+// A record tells the vendor of its first hardware address.
+func TestVendorOfRecords(t *testing.T) {
+	each(t, func(t *testing.T, s *Store, put func(...*network.Report)) {
+		learned := 0
+		s.Enrich(knows{netip.MustParseAddr("203.0.114.9"), &learned})
+		r := report("a", 1, noon, reporttest.Size{Records: 2})
+		k, ok := FindKind("neighbors")
+		if !ok || k.Vendor() == nil || k.Vendor().Name != "mac" {
+			t.Fatalf("the kind of neighbors: %v, %+v", ok, k.Vendor())
+		}
+		rows := k.Rows(&r.Records)
+		*record.At[network.MAC](rows.Row(0), k.Vendor()) = network.MAC{1}
+		put(r)
+		vendors := map[string]int{}
+		for _, n := range must(s.Records(t.Context(), RecordQuery{Kind: "neighbors"}))(t) {
+			vendors[n.Vendor]++
+			text := string(must(json.Marshal(n))(t))
+			if strings.Contains(text, `"vendor":"Acme"`) != (n.Vendor == "Acme") {
+				t.Error(text)
+			}
+		}
+		if vendors["Acme"] != 1 || len(vendors) != 2 {
+			t.Errorf("the vendors are %v", vendors)
 		}
 	})
 }
