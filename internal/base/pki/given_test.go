@@ -162,7 +162,8 @@ func TestSecret(t *testing.T) {
 		}
 		return string(b)
 	}
-	if secret(dir, "a") != secret(dir, "a") {
+	first := secret(dir, "a")
+	if again := secret(dir, "a"); again != first {
 		t.Error("one purpose has two secrets")
 	}
 	if secret(dir, "a") == secret(dir, "b") || secret(dir, "a") == secret(t.TempDir(), "a") {
