@@ -79,6 +79,7 @@ func (a *API) listFlows(ctx context.Context, _ *http.Request, in wire.FlowsIn) (
 	}
 	rows, err := n.Flows(ctx, store.FlowQuery{
 		From: from, To: to, Addr: in.Addr.Prefix, Port: in.Port, Proto: proto, App: in.App, Tunnel: tunnel,
+		Country: in.Country, AS: in.AS, Name: in.Name,
 		Tap: tap, Limit: in.Limit, Before: store.Cursor(in.Before),
 	})
 	page, next := paged(rows, in.Limit)

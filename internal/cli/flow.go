@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -21,6 +22,7 @@ func (s *shell) flowCommand() *cobra.Command {
 		Use: "list", Short: "List flows, from new to old",
 		Example: "  rind flow list\n" +
 			"  rind flow list --since 15m --addr 192.0.2.0/24 --port 443\n" +
+			"  rind flow list --name '*.example.com' --country DE\n" +
 			"  rind flow list --app dns --tap office --all -o ndjson\n" +
 			"  rind flow list --tunnel vxlan",
 		Args: cobra.NoArgs,
@@ -30,7 +32,10 @@ func (s *shell) flowCommand() *cobra.Command {
 		filterFlag{"port", "port", "from or to this port"},
 		filterFlag{"proto", "proto", "tcp, udp, icmp, icmpv6, igmp, sctp or a number"},
 		filterFlag{"app", "app", "application protocol, such as dns or tls"},
-		filterFlag{"tunnel", "tunnel", "carried in vxlan, geneve, gre, erspan, ipip, mpls, pppoe or ppp"})
+		filterFlag{"tunnel", "tunnel", "carried in vxlan, geneve, gre, erspan, ipip, mpls, pppoe or ppp"},
+		filterFlag{"country", "country", "from or to this country, two letters such as DE"},
+		filterFlag{"as", "as", "from or to the autonomous system of this number"},
+		filterFlag{"name", "name", "from or to this name; *.example.com is every name below"})
 	return group("flow", "Traffic that the taps saw", list)
 }
 
@@ -49,10 +54,18 @@ func (s *shell) listFlows(ctx context.Context, f *filters) error {
 			Columns: render.Columns("START", "PROTO", "SOURCE", "DESTINATION", "APP", "STATE", ">SENT", ">RECEIVED", ">PACKETS", ">RTT", ">RETRANS", "TAP"),
 			Empty:   noTelemetry("flow"),
 		}
+		told := slices.ContainsFunc(all, func(x store.Flow) bool { return x.AboutSource()+x.AboutDest() != "" })
+		if told {
+			t.Columns = append(t.Columns, render.Columns("ABOUT SOURCE", "ABOUT DESTINATION")...)
+		}
 		for _, x := range all {
-			t.Add(render.Clock(s.opts.Now(), x.Start), carried(x), endpoint(x.Source, x.SrcPort, x.Proto), endpoint(x.Dest, x.DstPort, x.Proto),
+			row := []string{render.Clock(s.opts.Now(), x.Start), carried(x), endpoint(x.Source, x.SrcPort, x.Proto), endpoint(x.Dest, x.DstPort, x.Proto),
 				x.App, x.State.String(), render.Bytes(x.SrcBytes), render.Bytes(x.DstBytes), strconv.FormatUint(x.SrcPkts+x.DstPkts, 10),
-				roundTrip(x), retransmitted(x), string(x.Tap))
+				roundTrip(x), retransmitted(x), string(x.Tap)}
+			if told {
+				row = append(row, x.AboutSource(), x.AboutDest())
+			}
+			t.Add(row...)
 		}
 		return t
 	})

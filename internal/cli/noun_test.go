@@ -89,7 +89,9 @@ func TestTapsAndTelemetry(t *testing.T) {
 		Proto: network.TCP, SrcPkts: 10, DstPkts: 20, SrcBytes: 999, DstBytes: 3 << 20, State: network.TCPEstablished, App: "tls",
 	}
 	ping := network.Flow{Start: before(48 * time.Hour), Source: flow.Source, Dest: flow.Source, SrcPort: 8, Proto: network.ICMP, SrcPkts: 1, SrcBytes: 98}
-	s.Network.FlowRows = []store.Flow{{ID: 1<<62 + 1, Tap: "office", Flow: flow, CommunityID: "1:abc="}, {ID: 2, Tap: "dmz", Flow: ping}}
+	s.Network.FlowRows = []store.Flow{{ID: 1<<62 + 1, Tap: "office", Flow: flow, CommunityID: "1:abc=",
+		Enrichment: store.Enrichment{DstCountry: "DE", DstAS: 64500, DstName: "www.example.com"},
+		Told:       store.Told{SrcVendor: "Acme", DstASOrg: "Example Net"}}, {ID: 2, Tap: "dmz", Flow: ping}}
 	s.Network.DNSRows = []store.DNS{
 		{ID: 2, Tap: "office", DNSQuery: network.DNSQuery{Time: before(time.Minute), Client: flow.Source, Server: flow.Dest, Name: "www.example.com", Type: 28, Answered: true, RCode: 3, Latency: 12 * time.Millisecond}},
 		{ID: 1, Tap: "office", DNSQuery: network.DNSQuery{Time: before(time.Minute), Client: flow.Source, Server: flow.Dest, Name: `a\027[2Jb`, Type: 1234}},

@@ -131,13 +131,13 @@ func (s *shell) showRecords(ctx context.Context, k store.Kind, f *filters) error
 
 // recordTable shows the columns that hold something in one of the rows.
 func (s *shell) recordTable(k store.Kind, all []json.RawMessage) *render.Table {
-	rows, taps := make([]record.Row, len(all)), make([]string, len(all))
+	rows, taps, vendors := make([]record.Row, len(all)), make([]string, len(all)), make([]string, len(all))
 	for i, raw := range all {
-		var head struct{ Tap string }
+		var head struct{ Tap, Vendor string }
 		rows[i] = k.New()
 		_ = json.Unmarshal(raw, &head)             // a column that a newer server
 		_ = json.Unmarshal(raw, rows[i].Pointer()) // writes in another way stays empty
-		taps[i] = head.Tap
+		taps[i], vendors[i] = head.Tap, head.Vendor
 	}
 	t := &render.Table{Empty: noTelemetry(k.Name + " record")}
 	var columns []*record.Column
@@ -149,11 +149,18 @@ func (s *shell) recordTable(k store.Kind, all []json.RawMessage) *render.Table {
 			t.Columns = append(t.Columns, render.Column{Title: strings.ToUpper(strings.ReplaceAll(c.Name, "_", " ")), Right: number})
 		}
 	}
+	told := strings.Join(vendors, "") != ""
+	if told {
+		t.Columns = append(t.Columns, render.Column{Title: "VENDOR"})
+	}
 	t.Columns = append(t.Columns, render.Column{Title: "TAP"})
 	for i, row := range rows {
 		var cells []string
 		for _, c := range columns {
 			cells = append(cells, s.recordCell(k, row, c))
+		}
+		if told {
+			cells = append(cells, vendors[i])
 		}
 		t.Add(append(cells, taps[i])...)
 	}

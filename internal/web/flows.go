@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"math"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -66,6 +67,8 @@ type flowRow struct {
 	Tunnel               string // what it was carried in, with its id
 	Tap                  network.TapID
 	CommunityID          string
+	AboutSource          string // name, country, autonomous system, vendor
+	AboutDest            string
 }
 
 // Odd reports whether a state says that the connection was refused. A reset is
@@ -83,10 +86,15 @@ func (w *Web) flows(rw http.ResponseWriter, r *http.Request) error {
 		field{Name: "port", Label: "Port", Example: "443"},
 		field{Name: "proto", Label: "Protocol", Options: protocols},
 		field{Name: "app", Label: "Application", Example: "tls"},
+		field{Name: "name", Label: "Name", Example: "*.example.com"},
+		field{Name: "country", Label: "Country", Example: "DE"},
+		field{Name: "as", Label: "Autonomous system", Example: "64500"},
 		field{Name: "tap", Label: "Tap", Example: "office"})
 	v := flowsView{listView: list}
 	q := store.FlowQuery{From: win.From, To: win.To, App: v.Filter.value("app"), Tap: network.TapID(v.Filter.value("tap")), Limit: pageRows, Before: before}
 	q.Addr = v.Filter.network("addr")
+	q.Name, q.Country = v.Filter.value("name"), v.Filter.value("country")
+	q.AS = uint32(v.Filter.number("as", math.MaxUint32))
 	q.Port = uint16(v.Filter.number("port", 65535))
 	q.Proto = network.Proto(v.Filter.number("proto", 255))
 	if v.Filter.Error == "" {
@@ -108,6 +116,7 @@ func newFlowRow(f store.Flow) flowRow {
 	row := flowRow{
 		Start: f.Start, Source: f.Source, Dest: f.Dest, Proto: ui.Proto(f.Proto), App: f.App, State: strings.ReplaceAll(f.State.String(), "_", " "),
 		Sent: f.SrcBytes, Received: f.DstBytes, Packets: f.SrcPkts + f.DstPkts, Took: f.End.Sub(f.Start), Tap: f.Tap, CommunityID: f.CommunityID,
+		AboutSource: f.AboutSource(), AboutDest: f.AboutDest(),
 	}
 	if f.ClientRTT > 0 && f.ServerRTT > 0 {
 		row.RTT = f.ClientRTT + f.ServerRTT

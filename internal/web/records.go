@@ -130,6 +130,10 @@ func (v recordView) Cell(r store.Record, c *record.Column) string {
 		if d := *record.At[time.Duration](r.Row, c); d != 0 {
 			return signed(d)
 		}
+	case record.MAC:
+		if r.Vendor != "" && c.Name == v.Kind.Vendor().Name {
+			text += " (" + r.Vendor + ")"
+		}
 	case record.Addr:
 		if port := v.Kind.Named(c.Name + "_port"); port != nil && text != "" && !r.Cell(port).IsZero() {
 			text += " :" + r.Text(port)

@@ -47,6 +47,10 @@ type FlowsIn struct {
 	Proto  string `query:"proto" doc:"tcp, udp, icmp, icmpv6, igmp, sctp or a number"`
 	App    string `query:"app" doc:"application protocol, such as dns or tls"`
 	Tunnel string `query:"tunnel" doc:"carried in vxlan, geneve, gre, erspan, ipip, mpls, pppoe or ppp"`
+
+	Country string `query:"country" doc:"source or destination: two letters, such as DE"`
+	AS      uint32 `query:"as" doc:"source or destination: number of the autonomous system"`
+	Name    string `query:"name" doc:"name of source or destination, as DNS or the inventory had it; *.example.com is every name below"`
 }
 
 // FlowsOut is a page of flows, from new to old.

@@ -115,7 +115,7 @@ func (h *healthOnly) addr() string {
 
 // composeHealth lists it.
 func (s *Server) composeHealth() error {
-	tls, err := s.ca.ServerTLS(certificateHosts(s.cfg))
+	tls, err := s.certificates()
 	if err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func (s *Server) composeHealth() error {
 	mux.Handle("GET /readyz", s.checks.Readyz(fromHere))
 	mux.Handle("GET /metrics", localOnly(metrics.Handler(s.reg)))
 	s.health = &healthOnly{https: httpserver.New(httpserver.Defaults(s.cfg.Listen), httpserver.Deps{
-		Log: s.log, TLS: tls, Handler: guarded(mux), Key: "listen",
+		Log: s.log, TLS: tls, Handler: guarded(mux), Key: "listen", Proxies: s.cfg.HTTPS.proxies(), Refused: s.refusedProxies(),
 	})}
 	s.group.Add("https", s.health.https)
 	return nil

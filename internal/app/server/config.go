@@ -20,6 +20,7 @@ import (
 	"github.com/rind-project/rind/internal/fleet/event"
 	"github.com/rind-project/rind/internal/fleet/master"
 	"github.com/rind-project/rind/internal/fleet/natsd"
+	"github.com/rind-project/rind/internal/network/enrich"
 	"github.com/rind-project/rind/internal/network/node"
 )
 
@@ -40,7 +41,7 @@ type Config struct {
 	PublicURL string   `yaml:"public_url" help:"how hosts and people reach this server, https://host:8443; empty is as they asked"`
 	Names     []string `yaml:"names" help:"further names and addresses for the server's certificate"`
 
-	TrustedProxies []netip.Prefix `yaml:"trusted_proxies" help:"networks of proxies whose X-Forwarded-For is believed"`
+	HTTPS HTTPS `yaml:"https"`
 
 	MemoryLimit memory.Limit `yaml:"memory_limit" help:"how much this process may hold: a share of the memory of its control group or machine (75%), or a size (2GiB); near it, reports are refused"`
 
@@ -53,6 +54,7 @@ type Config struct {
 	Events   event.Config     `yaml:"events"`
 	Files    store.Config     `yaml:"files"`
 	Node     node.Config      `yaml:"node"`
+	Enrich   enrich.Config    `yaml:"enrich"`
 	Access   access.Config    `yaml:"access"`
 }
 
@@ -80,6 +82,7 @@ func DefaultConfig() Config {
 		Events: event.DefaultConfig(),
 		Files:  store.DefaultConfig(),
 		Node:   node.DefaultConfig(),
+		Enrich: enrich.DefaultConfig(),
 		Access: access.DefaultConfig(),
 	}
 }
@@ -111,6 +114,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Database.URL == "" && (c.Database.ReadURL != "" || c.Database.ListenURL != "") {
 		return config.Bad("database.url", "read_url and listen_url go with a PostgreSQL: name it in database.url")
+	}
+	if c.HTTPS.ACME.On() && !c.serves() {
+		return config.Bad("https.acme.domains", "a server with the role bus alone has no database to keep certificates in: leave this out, or give it the role node or master")
 	}
 	if c.Group != "" {
 		if _, err := user.LookupGroup(c.Group); err != nil {

@@ -56,7 +56,7 @@ func newEdges(s *Server) *edges {
 	e.api, e.pages = api.New(apiDeps), web.New(webDeps)
 	e.routes = append(append(e.api.Routes(), e.pages.Routes()...), e.ownRoutes()...)
 	guard := access.NewGuard(s.people, access.GuardOptions{
-		TrustedProxies: s.cfg.TrustedProxies, LoginPath: "/login", PasswordPath: "/account", Refuse: e.pages.Refuse,
+		TrustedProxies: s.cfg.HTTPS.TrustedProxies, LoginPath: "/login", PasswordPath: "/account", Refuse: e.pages.Refuse,
 	})
 	guard.Mount(e.mux, e.routes)
 	return e
@@ -94,7 +94,7 @@ func (e *edges) addr() string {
 
 func (e *edges) httpsServer(conf *tls.Config) *httpserver.Server {
 	e.https = httpserver.New(httpserver.Defaults(e.s.cfg.Listen), httpserver.Deps{
-		Log: e.s.log, TLS: conf, Handler: guarded(e.mux), Key: "listen", Hint: "this is the port of API, pages, enrollment and reports (listen), " +
+		Log: e.s.log, TLS: conf, Handler: guarded(e.mux), Key: "listen", Proxies: e.s.cfg.HTTPS.proxies(), Refused: e.s.refusedProxies(), Draining: e.s.checks.Draining, Hint: "this is the port of API, pages, enrollment and reports (listen), " +
 			"which speaks HTTPS only: write https:// before its address; peels and other clients of NATS belong to the bus port (nats.listen)",
 	})
 	return e.https

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rind-project/rind/internal/access"
+	"github.com/rind-project/rind/internal/base/acme"
 	"github.com/rind-project/rind/internal/base/database"
 	"github.com/rind-project/rind/internal/base/database/postgres"
 	"github.com/rind-project/rind/internal/base/database/sqlite"
@@ -37,6 +38,7 @@ import (
 	"github.com/rind-project/rind/internal/fleet/natsd"
 	"github.com/rind-project/rind/internal/fleet/settings/layer"
 	"github.com/rind-project/rind/internal/fleet/target/group"
+	"github.com/rind-project/rind/internal/network/enrich"
 	"github.com/rind-project/rind/internal/network/node"
 )
 
@@ -70,6 +72,9 @@ type Server struct {
 	// of the role node
 	node   *node.Node
 	memory *memory.Gauge
+	enrich *enrich.Service
+
+	acme *acme.Manager // nil when the operator asks for no certificates
 
 	password string // of the first administrator, once
 
@@ -161,6 +166,7 @@ func Migrations() []database.Migration {
 	all = append(all, layer.Migrations()...)
 	all = append(all, store.Migrations()...)
 	all = append(all, member.Migrations()...)
+	all = append(all, acme.Migrations()...)
 	return append(all, node.Migrations()...)
 }
 
@@ -274,8 +280,9 @@ func (s *Server) composeShared() {
 
 // composeNode lists what takes reports.
 func (s *Server) composeNode() (err error) {
+	s.composeEnrich()
 	s.node, err = node.New(s.cfg.Node, node.Deps{
-		DB: s.db, Log: s.log, Metrics: s.reg, Version: version.Get().Version, Now: time.Now,
+		DB: s.db, Log: s.log, Metrics: s.reg, Version: version.Get().Version, Now: time.Now, Enrich: s.enrich,
 		Roles: s.cfg.Roles, Memory: s.memory, Address: func() string { return localURL(s.Addr()) },
 	})
 	if err != nil {
@@ -289,7 +296,7 @@ func (s *Server) composeNode() (err error) {
 // composeEdges lists API, pages and the two ways in.
 func (s *Server) composeEdges() error {
 	s.edges = newEdges(s)
-	tls, err := s.ca.ServerTLS(certificateHosts(s.cfg))
+	tls, err := s.certificates()
 	if err != nil {
 		return err
 	}
@@ -300,6 +307,7 @@ func (s *Server) composeEdges() error {
 	// It is bound already: a start that fails before its turn lets it go.
 	s.opened = append(s.opened, func() error { return socket.Stop(context.Background()) })
 	s.group.Add("https", s.edges.httpsServer(tls))
+	s.composeACME()
 	s.group.Add("socket", socket)
 	s.group.Add("pages", s.edges.pages) // after the servers, so that live connections end first
 	s.group.Add("api", s.edges.api)

@@ -20,7 +20,8 @@
 // A string with the tag path:"true" is made absolute: one from the file is
 // relative to the file's folder, any other one to the working directory.
 // A field with the tag secret:"true" is masked when values are shown;
-// secret:"url" masks only the password in a URL.
+// secret:"url" masks only what is secret in a URL: the password, and parameters
+// such as password, key and token.
 package config
 
 import (

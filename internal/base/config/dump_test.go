@@ -100,3 +100,22 @@ func values(o *Origins) map[string]string {
 	}
 	return m
 }
+
+func TestURLsAreMasked(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"":                                    "",
+		"postgres://rind@db/rind":             "postgres://rind@db/rind",
+		"postgres://rind:hunter2@db/rind":     "postgres://rind:xxxxx@db/rind",
+		"postgres://db/rind?password=hunter2": "postgres://db/rind?password=xxxxx",
+		"postgres://db/rind?sslmode=verify-full&%70assword=hunter2&connect_timeout=5": "postgres://db/rind?sslmode=verify-full&%70assword=xxxxx&connect_timeout=5",
+		"https://a:hunter2@x.example/f?license_KEY=hunter2&suffix=tar.gz&Token":       "https://a:xxxxx@x.example/f?license_KEY=xxxxx&suffix=tar.gz&Token=xxxxx",
+		"/var/lib/GeoIP/GeoLite2-Country.mmdb":                                        "/var/lib/GeoIP/GeoLite2-Country.mmdb",
+		"host=db password=hunter2":                                                    mask,
+		"postgres://rind:hunter2@db:port/rind":                                        mask,
+	} {
+		if got := masked(text, "url"); got != want {
+			t.Errorf("%s: got %s, want %s", text, got, want)
+		}
+	}
+}

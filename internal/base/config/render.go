@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -83,13 +84,36 @@ func masked(text, secret string) string {
 	switch {
 	case secret == "" || text == "":
 		return text
+	case secret == "url" && strings.HasPrefix(text, "/"):
+		return text // a path, where a URL or a path may stand
 	case secret == "url":
 		// A URL that cannot be read cannot be masked in part.
 		if u, err := url.Parse(text); err == nil && u.Host != "" {
+			u.RawQuery = maskedQuery(u.RawQuery)
 			return u.Redacted()
 		}
 	}
 	return mask
+}
+
+// secretWords stand in names of a URL's parameters that are secret, such as
+// those of PostgreSQL (password) and of downloads (license_key, token).
+var secretWords = []string{"pass", "secret", "key", "token", "signature", "credential"}
+
+// maskedQuery masks the values of such parameters as net/url masks a password.
+func maskedQuery(query string) string {
+	if query == "" {
+		return ""
+	}
+	parts := strings.Split(query, "&")
+	for i, part := range parts {
+		name, _, _ := strings.Cut(part, "=")
+		plain, err := url.QueryUnescape(name)
+		if err != nil || slices.ContainsFunc(secretWords, func(w string) bool { return strings.Contains(strings.ToLower(plain), w) }) {
+			parts[i] = name + "=xxxxx"
+		}
+	}
+	return strings.Join(parts, "&")
 }
 
 // oneLine returns a rendered value as it stands in a table.

@@ -130,6 +130,20 @@ func (r *Row) Bool(v bool) {
 	}
 }
 
+// Null adds a value of any type that is not known.
+func (r *Row) Null() {
+	if r.at >= len(r.columns) {
+		r.fail("has more than %d values", len(r.columns))
+		return
+	}
+	r.at++
+	if !r.binary {
+		r.values = append(r.values, nil)
+		return
+	}
+	r.buf = binary.BigEndian.AppendUint32(r.buf, 1<<32-1) // the length of NULL
+}
+
 // Text adds a text.
 func (r *Row) Text(s string) {
 	r.next(false, true)

@@ -72,6 +72,13 @@ func (c *Checks) SetDraining() {
 	c.draining = true
 }
 
+// Draining reports whether SetDraining was called.
+func (c *Checks) Draining() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.draining
+}
+
 // Ready runs the checks, all at once, or returns what they said a moment ago.
 func (c *Checks) Ready(ctx context.Context) Status {
 	c.round.Lock()

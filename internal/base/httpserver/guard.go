@@ -14,6 +14,9 @@ func (s *Server) guard(stopping context.Context, next http.Handler) http.Handler
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w := &tracked{ResponseWriter: rw}
 		defer s.recovered(w, r)
+		if s.deps.Draining != nil && s.deps.Draining() {
+			w.Header().Set("Connection", "close") // over HTTP/2 it becomes GOAWAY
+		}
 		if wantsEvents(r) {
 			ctx, cancel := context.WithCancel(r.Context())
 			defer cancel()

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -50,6 +51,9 @@ type Deps struct {
 	Key         string                                          // config key of the address, for messages; "listen" when empty
 	Hint        string                                          // what to do, for the log, when a client speaks no HTTPS to a server by TLS
 	ConnContext func(context.Context, net.Conn) context.Context // optional, as in http.Server; gets a *net.UnixConn or *net.TCPConn when plain
+	Proxies     []netip.Prefix                                  // optional; connections from there begin with a header of the PROXY protocol, version 1 or 2
+	Draining    func() bool                                     // optional; while it is true each answer ends its connection, so that a balancer opens the next elsewhere
+	Refused     func()                                          // optional; called for each connection of a proxy without a good header
 }
 
 // Server is an HTTP server. Use New.
@@ -120,6 +124,9 @@ func (s *Server) Start(ctx context.Context) error {
 // serve runs the accept loop. Only an end that nobody asked for is a death.
 func (s *Server) serve(srv *http.Server, ln net.Listener, served chan struct{}) {
 	defer close(served)
+	if len(s.deps.Proxies) > 0 {
+		ln = proxyListener{ln, s.deps.Proxies, s.cfg.ReadHeaderTimeout, s.deps.Refused}
+	}
 	stalled := stallListener{ln, s.cfg.StallTimeout}
 	var err error
 	if s.deps.TLS != nil {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -267,4 +268,38 @@ func TestStopIsBounded(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	ends(t, c)
+}
+
+// A server that drains answers, and then lets go of its connections.
+func TestDrainingLetsConnectionsGo(t *testing.T) {
+	t.Parallel()
+	server, client := secure(t)
+	var draining atomic.Bool
+	s := start(t, Config{}, Deps{TLS: server, Draining: draining.Load, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, r.RemoteAddr)
+	})})
+	for _, h2 := range []bool{true, false} {
+		draining.Store(false)
+		transport := &http.Transport{TLSClientConfig: client.Clone(), ForceAttemptHTTP2: h2}
+		c := &http.Client{Transport: transport, Timeout: 20 * time.Second}
+		ask := func() string {
+			_, body := get(t, c, "https://"+s.Addr())
+			return body
+		}
+		first := ask()
+		if again := ask(); again != first {
+			t.Errorf("h2 %v: a connection is not kept: %s, %s", h2, first, again)
+		}
+		draining.Store(true)
+		if last := ask(); last != first {
+			t.Errorf("h2 %v: the last answer comes from %s, not %s", h2, last, first)
+		}
+		// What a client has not heard yet, it hears with the next answer.
+		for began := time.Now(); ask() == first; {
+			if time.Since(began) > 20*time.Second {
+				t.Fatalf("h2 %v: the connection goes on", h2)
+			}
+		}
+		transport.CloseIdleConnections()
+	}
 }

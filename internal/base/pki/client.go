@@ -29,6 +29,7 @@ func PinnedTLSFor(pin, host string) *tls.Config {
 	cfg := &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		ServerName: host,
+		NextProtos: pinProtocols(),
 		// The chain is verified below, against the pin instead of a pool.
 		InsecureSkipVerify: true,
 	}
@@ -69,10 +70,14 @@ func ClientTLSFor(host, pin, caFile string) (*tls.Config, error) {
 		cfg.RootCAs = pool
 	}
 	if pin != "" {
-		cfg.VerifyConnection = PinnedTLSFor(pin, host).VerifyConnection
+		cfg.VerifyConnection, cfg.NextProtos = PinnedTLSFor(pin, host).VerifyConnection, pinProtocols()
 	}
 	return cfg, nil
 }
+
+// pinProtocols is what a client of a pin offers; net/http adds h2 where it is
+// spoken.
+func pinProtocols() []string { return []string{"http/1.1", PinProtocol} }
 
 // PoolTLS returns the configuration of a client that trusts the CAs in the PEM.
 func PoolTLS(caPEM []byte) (*tls.Config, error) {

@@ -64,6 +64,7 @@ type Deps struct {
 	Address func() string // under which people and taps reach this server
 	Memory  *memory.Gauge // of the process
 	Now     func() time.Time
+	Enrich  store.Enricher // optional: what is known of addresses beyond what taps see
 }
 
 // Node is one of the processes that share a database.
@@ -97,6 +98,9 @@ func New(cfg Config, deps Deps) (*Node, error) {
 		deps.Log = slog.New(slog.DiscardHandler)
 	}
 	n := &Node{cfg: cfg, deps: deps, store: store.New(deps.DB, deps.Now).Keeping(cfg.Retention).Partitioned(cfg.Partitions)}
+	if deps.Enrich != nil {
+		n.store.Enrich(deps.Enrich)
+	}
 	var err error
 	n.ingest, err = ingest.New(ingest.Config{Concurrent: cfg.Ingest.Concurrent, QueueBytes: int(cfg.Ingest.QueueBytes), MaxAge: cfg.Retention.Flows},
 		ingest.Deps{DB: deps.DB, Store: n.store, Log: deps.Log, Metrics: deps.Metrics, Pressure: deps.Memory.Near, Now: deps.Now})

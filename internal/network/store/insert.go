@@ -21,10 +21,15 @@ func (s *Store) Insert(ctx context.Context, tx *database.Tx, r *network.Report) 
 // InsertAll writes all rows of several reports in the transaction, those of one
 // table in one go. As with Insert, nobody looks at the identities.
 func (s *Store) InsertAll(ctx context.Context, tx *database.Tx, reports []*network.Report) error {
+	if s.enricher != nil {
+		for _, r := range reports {
+			s.enricher.Learn(r)
+		}
+	}
 	batches := make([]batch, len(reports))
 	days := kindSums{}
 	for i, r := range reports {
-		batches[i] = batch{r, rowIDs(r.Identity), days}
+		batches[i] = batch{r, rowIDs(r.Identity), days, s.enricher}
 		days.others(r)
 	}
 	for _, w := range writers() {
@@ -49,8 +54,9 @@ func (s *Store) InsertAll(ctx context.Context, tx *database.Tx, reports []*netwo
 // batch is a report that is being written.
 type batch struct {
 	*network.Report
-	id   func(row int) int64
-	days kindSums
+	id    func(row int) int64
+	days  kindSums
+	about Enricher // nil knows nothing
 }
 
 // writer writes the rows of one table.

@@ -28,9 +28,13 @@ func (s *Store) Flows(ctx context.Context, q FlowQuery) ([]Flow, error) {
 	if q.Tunnel != network.TunnelNone {
 		w.and("tunnel = ?", int64(q.Tunnel))
 	}
+	w.enriched(q)
 	out, err := newest(ctx, s, partOf("flows"), names(flowColumns), &w, s.pageOf(q.From, q.To, q.Before, q.Limit), scanFlow)
 	if err != nil {
 		return nil, fmt.Errorf("listing flows: %w", err)
+	}
+	for i := range out {
+		s.tell(&out[i])
 	}
 	return out, nil
 }
@@ -39,13 +43,14 @@ func scanFlow(row scanner) (f Flow, err error) {
 	var start, end, client, server int64
 	var src, dst, srcMAC, dstMAC []byte
 	var seed uint16
-	err = row.Scan(&f.ID, &f.Tap, &start, &end, &src, &dst, &f.SrcPort, &f.DstPort, &f.Proto, &f.VLAN, &f.InnerVLAN,
+	var more nullEnrichment
+	err = row.Scan(append([]any{&f.ID, &f.Tap, &start, &end, &src, &dst, &f.SrcPort, &f.DstPort, &f.Proto, &f.VLAN, &f.InnerVLAN,
 		&srcMAC, &dstMAC, &f.SrcPkts, &f.DstPkts, &f.SrcBytes, &f.DstBytes, &f.SrcFlags, &f.DstFlags, &f.State, &f.App, &f.Ended, &seed,
-		&f.Tunnel, &f.TunnelID, &f.SrcTTL, &f.DstTTL, &client, &server, &f.SrcRetrans, &f.DstRetrans, &f.SrcZeroWin, &f.DstZeroWin, &f.Fingerprint)
+		&f.Tunnel, &f.TunnelID, &f.SrcTTL, &f.DstTTL, &client, &server, &f.SrcRetrans, &f.DstRetrans, &f.SrcZeroWin, &f.DstZeroWin, &f.Fingerprint}, more.dest()...)...)
 	if err != nil {
 		return f, err
 	}
-	f.Start, f.End = micros(start), micros(end)
+	f.Start, f.End, f.Enrichment = micros(start), micros(end), more.value()
 	f.ClientRTT, f.ServerRTT = time.Duration(client)*time.Microsecond, time.Duration(server)*time.Microsecond
 	f.Source, f.Dest = database.AddrFrom16(src), database.AddrFrom16(dst)
 	copy(f.SrcMAC[:], srcMAC)

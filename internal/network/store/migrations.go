@@ -12,6 +12,7 @@ func Migrations() []database.Migration {
 		{Name: "store/0004_tls_columns", SQL: tlsHandshake},
 		{Name: "store/0005_records", SQL: recordTables()},
 		{Name: "store/0006_dns_columns", SQL: dnsMore},
+		{Name: "store/0009_enrich", SQL: flowEnrichment},
 		{Name: "store/0010_partitions", SQL: sqlite, PostgreSQL: postgres},
 	}
 }
@@ -195,4 +196,15 @@ ALTER TABLE tls_hellos ADD COLUMN not_before_us BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE tls_hellos ADD COLUMN not_after_us BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE tls_hellos ADD COLUMN serial TEXT NOT NULL DEFAULT '';
 ALTER TABLE tls_hellos ADD COLUMN cert_sha256 TEXT NOT NULL DEFAULT '';
+`
+
+// flowEnrichment adds what a node knows of the ends of a flow. NULL is what it
+// did not know, and what every row from before has.
+const flowEnrichment = `
+ALTER TABLE flows ADD COLUMN src_country TEXT;
+ALTER TABLE flows ADD COLUMN dst_country TEXT;
+ALTER TABLE flows ADD COLUMN src_as BIGINT;
+ALTER TABLE flows ADD COLUMN dst_as BIGINT;
+ALTER TABLE flows ADD COLUMN src_name TEXT;
+ALTER TABLE flows ADD COLUMN dst_name TEXT;
 `

@@ -35,7 +35,10 @@ type Record struct {
 	ID  int64
 	Tap network.TapID
 	record.Row
-	time time.Time
+	// Vendor is who the row's first hardware address was assigned to, as the
+	// node that answers knows it; "" when it does not.
+	Vendor string
+	time   time.Time
 }
 
 // NewRecord makes a record; what it holds of the kind's columns stands in row.
@@ -53,9 +56,10 @@ func (r Record) MarshalJSON() ([]byte, error) {
 		return nil, err
 	}
 	head, err := json.Marshal(struct {
-		Row int64         `json:"row,string"` // a JSON number would be rounded beyond 2^53
-		Tap network.TapID `json:"tap"`
-	}{r.ID, r.Tap})
+		Row    int64         `json:"row,string"` // a JSON number would be rounded beyond 2^53
+		Tap    network.TapID `json:"tap"`
+		Vendor string        `json:"vendor,omitempty"`
+	}{r.ID, r.Tap, r.Vendor})
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +100,7 @@ func (s *Store) Records(ctx context.Context, q RecordQuery) ([]Record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listing %s: %w", k.Name, err)
 	}
+	s.vendors(k, out)
 	return out, nil
 }
 

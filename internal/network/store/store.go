@@ -32,6 +32,7 @@ type Store struct {
 	retention Retention
 	how       Partitioning
 	last      *lastStorage
+	enricher  Enricher // nil knows nothing
 }
 
 // New makes a store. now may be nil.

@@ -30,6 +30,9 @@ type FlowQuery struct {
 	Proto    network.Proto
 	App      string
 	Tunnel   network.Tunnel
+	Country  string // of source or destination, two letters
+	AS       uint32 // of source or destination
+	Name     string // of source or destination; with a leading "." or "*.", every name below it
 	Tap      network.TapID
 	Limit    int
 	Before   Cursor
@@ -40,6 +43,8 @@ type Flow struct {
 	ID  int64         `json:"id,string"` // a JSON number would be rounded beyond 2^53
 	Tap network.TapID `json:"tap"`
 	network.Flow
+	Enrichment
+	Told
 	CommunityID string `json:"community_id"`
 }
 

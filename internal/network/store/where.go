@@ -67,16 +67,31 @@ func (w *where) addr(p netip.Prefix, one, other string) {
 // name asks for a name; "*" stands for anything, and a leading "." for every
 // name below.
 func (w *where) name(column, name string) {
+	if condition, value := named(column, name); condition != "" {
+		w.and(condition, value)
+	}
+}
+
+// either asks for a name in one of two columns.
+func (w *where) either(one, other, name string) {
+	if condition, value := named(one, name); condition != "" {
+		second, _ := named(other, name)
+		w.and("("+condition+" OR "+second+")", value, value)
+	}
+}
+
+// named is the condition for a name and its parameter, or "".
+func named(column, name string) (condition, value string) {
 	name = strings.TrimSuffix(strings.ToLower(database.Text(name)), ".")
 	if strings.HasPrefix(name, ".") {
 		name = "*" + name
 	}
 	switch {
 	case name == "":
+		return "", ""
 	case strings.Contains(name, "*"):
 		like := strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`, "*", "%").Replace(name)
-		w.and(column+` LIKE ? ESCAPE '\'`, like)
-	default:
-		w.and(column+" = ?", name)
+		return column + ` LIKE ? ESCAPE '\'`, like
 	}
+	return column + " = ?", name
 }

@@ -43,7 +43,8 @@ func names(columns []database.Column) string {
 var flowColumns = columns(`id, tap text, start_us, end_us, src bytea, dst bytea, src_port int4, dst_port int4, proto int2, vlan int4, inner_vlan int4,
 	src_mac bytea, dst_mac bytea, src_packets, dst_packets, src_bytes, dst_bytes, src_flags int2, dst_flags int2, state int2, app text, ended int2, seed int4,
 	tunnel int2, tunnel_id, src_ttl int2, dst_ttl int2, client_rtt_us, server_rtt_us, src_retrans, dst_retrans,
-	src_zero_windows, dst_zero_windows, fingerprint text`)
+	src_zero_windows, dst_zero_windows, fingerprint text,
+	src_country text, dst_country text, src_as, dst_as, src_name text, dst_name text`)
 
 func flowWriter() writer {
 	return writer{
@@ -90,6 +91,7 @@ func fillFlow(b *batch, i int, r *database.Row) {
 	r.Int(int64(f.SrcZeroWin))
 	r.Int(int64(f.DstZeroWin))
 	r.Text(f.Fingerprint)
+	b.enriched(f, r)
 }
 
 var dnsColumns = columns(`id, tap text, time_us, client bytea, server bytea, client_port int4, proto int2, name text, qtype int4, answered int2, rcode int2, latency_us, answers text,
