@@ -40,9 +40,10 @@ func main() {
 	flag.IntVar(&o.mix.Packets, "packets", o.mix.Packets, "of the capture")
 	flag.IntVar(&o.mix.Flows, "flows", o.mix.Flows, "of the capture")
 	work := flag.Int("worker", 0, "used by the program itself: read the files with so many workers")
+	profile := flag.String("profile", "", "with -worker: write profiles of CPU and allocations to FILE.cpu and FILE.mem")
 	flag.Parse()
 	if *work > 0 {
-		exit(worker(flag.Args(), *work))
+		exit(profiled(*profile, func() error { return worker(flag.Args(), *work) }))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

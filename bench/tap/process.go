@@ -12,6 +12,9 @@ import (
 	"time"
 )
 
+// maxWall is how long a program may take: one that hangs is ended.
+const maxWall = 2 * time.Minute
+
 // spent is what a process needed, as wait4 tells it.
 type spent struct {
 	wall time.Duration
@@ -22,6 +25,8 @@ type spent struct {
 // measure runs a command to its end. What it writes is passed over, but for
 // the end of it when it fails.
 func measure(ctx context.Context, dir, name string, args ...string) (spent, error) {
+	ctx, cancel := context.WithTimeout(ctx, maxWall)
+	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
 	tail := &tail{}

@@ -33,8 +33,8 @@ func allReaders(o *options) []reader {
 		{name: "argus", program: "argus", deb: "argus-server", what: "flows, no application", least: 2, rounds: 3,
 			args: func(path, dir string) []string { return []string{"-r", path, "-w", filepath.Join(dir, "argus.out")} }},
 		{name: "softflowd", program: "softflowd", deb: "softflowd", what: "flows, no application; NetFlow 9 to a port of this machine", least: 2, rounds: 3,
-			args: func(path, dir string) []string {
-				return []string{"-d", "-r", path, "-n", "127.0.0.1:9995", "-m", "2000000", "-v", "9", "-p", filepath.Join(dir, "pid"), "-c", filepath.Join(dir, "ctl")}
+			args: func(path, _ string) []string {
+				return []string{"-d", "-r", path, "-n", "127.0.0.1:9995", "-m", "2000000", "-v", "9", "-c", "none"}
 			}},
 		{name: "suricata", program: "suricata", deb: "suricata", what: "its default log (eve.json), no rules, one thread", least: 6, rounds: 1, folder: "log",
 			args: func(path, dir string) []string {
