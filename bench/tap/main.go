@@ -40,14 +40,14 @@ func main() {
 	flag.IntVar(&o.mix.Packets, "packets", o.mix.Packets, "of the capture")
 	flag.IntVar(&o.mix.Flows, "flows", o.mix.Flows, "of the capture")
 	work := flag.Int("worker", 0, "used by the program itself: read the files with so many workers")
-	profile := flag.String("profile", "", "with -worker: write profiles of CPU and allocations to FILE.cpu and FILE.mem")
+	profile := flag.String("profile", "", "write profiles of CPU and allocations of this program to FILE.cpu and FILE.mem")
 	flag.Parse()
 	if *work > 0 {
 		exit(profiled(*profile, func() error { return worker(flag.Args(), *work) }))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	exit(run(ctx, o))
+	exit(profiled(*profile, func() error { return run(ctx, o) }))
 }
 
 func exit(err error) {

@@ -13,7 +13,7 @@ func profiled(name string, f func() error) (err error) {
 	if name == "" {
 		return f()
 	}
-	runtime.MemProfileRate = 4096
+	runtime.MemProfileRate = 512
 	out, err := os.Create(name + ".cpu")
 	if err != nil {
 		return err

@@ -58,7 +58,7 @@ func mallocs() uint64 {
 }
 
 // established sends a million segments of a thousand connections, behind
-// their handshakes, through everything.
+// their hellos and an alert in answer, through everything.
 func established() (allocated uint64, err error) {
 	p := pipeline.New(pipeline.Config{})
 	frames := make([][]byte, 1000)
@@ -68,6 +68,8 @@ func established() (allocated uint64, err error) {
 			Dst: netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, 1}), 443), Proto: 6, Flags: packet.ACK, Payload: hello}
 		b := f.Bytes()
 		p.Packet(1e9, packet.LinkEthernet, b, len(b))
+		alert := packettest.Frame{Src: f.Dst, Dst: f.Src, Proto: 6, Flags: packet.ACK, Payload: []byte{21, 3, 3, 0, 2, 2, 40}}.Bytes()
+		p.Packet(1e9, packet.LinkEthernet, alert, len(alert))
 		f.Seq += uint32(len(hello))
 		f.Payload = append([]byte{23, 3, 3, 3, 0xe8}, make([]byte, 1000)...)
 		frames[i] = f.Bytes()
@@ -79,7 +81,6 @@ func established() (allocated uint64, err error) {
 			binary.BigEndian.PutUint32(seq, binary.BigEndian.Uint32(seq)+1005)
 		}
 	}
-	send()
 	before := mallocs()
 	for range 1000 {
 		send()

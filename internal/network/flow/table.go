@@ -58,11 +58,12 @@ func New(cfg Config) *Table {
 	for n < 2*cfg.MaxFlows {
 		n, shift = n*2, shift-1
 	}
-	return &Table{
+	t := &Table{
 		cfg: cfg, hash: newHasher(), slots: make([]uint64, n), shift: shift,
-		slab: make([]Record, cfg.MaxFlows), free: make([]uint32, 0, cfg.MaxFlows),
-		ages: make([]int64, 0, evictWindow), prints: newPrints(),
+		free: make([]uint32, 0, cfg.MaxFlows), ages: make([]int64, 0, evictWindow), prints: newPrints(),
 	}
+	t.slab = makeSlab(t, cfg.MaxFlows)
+	return t
 }
 
 // Stats returns the counters.

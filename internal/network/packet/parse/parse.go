@@ -121,6 +121,10 @@ func (o *Out) Lower(b []byte) string { return o.text.text(b, true) }
 // Intern makes a string of bytes that are known to be clean.
 func (o *Out) Intern(b []byte) string { return o.text.intern(b) }
 
+// Append is the built-in append for a list of texts in a row, without an
+// allocation for each. The list begins as nil.
+func (o *Out) Append(list []string, s string) []string { return o.text.mem.append(list, s) }
+
 // Cut takes the records out and begins the next report.
 func (o *Out) Cut() network.Records {
 	r := o.Records

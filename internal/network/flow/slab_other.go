@@ -1,0 +1,6 @@
+//go:build !linux
+
+package flow
+
+// makeSlab reserves records.
+func makeSlab(_ *Table, n int) []Record { return make([]Record, n) }
