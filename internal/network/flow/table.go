@@ -42,6 +42,7 @@ type Table struct {
 	stats  Stats
 	active int
 	prints prints
+	near   uint64 // what Expect touched, of no meaning
 }
 
 // New makes a table and reserves all of its memory.
