@@ -19,8 +19,7 @@ type upcomer interface {
 
 // expect shows the next frames to h once those before are used up.
 func (f *File) expect(e Expecter) {
-	if f.shown > 0 {
-		f.shown--
+	if f.shown = max(0, f.shown-1); f.shown > 0 {
 		return
 	}
 	u, ok := f.format.(upcomer)

@@ -162,10 +162,10 @@ func (f *File) Read(h Handler, wait time.Duration) (int, error) {
 		}
 		f.count++
 		n++
+		h.Packet(f.rec.ts, f.rec.link, f.rec.data, f.rec.wire)
 		if expecter != nil {
 			f.expect(expecter)
 		}
-		h.Packet(f.rec.ts, f.rec.link, f.rec.data, f.rec.wire)
 	}
 	return fileBatch, nil
 }
