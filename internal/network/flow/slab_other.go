@@ -2,5 +2,5 @@
 
 package flow
 
-// makeSlab reserves records.
-func makeSlab(_ *Table, n int) []Record { return make([]Record, n) }
+// reserve reserves a table's memory.
+func reserve[T Record | uint64](_ *Table, n int) []T { return make([]T, n) }

@@ -60,10 +60,10 @@ func New(cfg Config) *Table {
 		n, shift = n*2, shift-1
 	}
 	t := &Table{
-		cfg: cfg, hash: newHasher(), slots: make([]uint64, n), shift: shift,
+		cfg: cfg, hash: newHasher(), shift: shift,
 		free: make([]uint32, 0, cfg.MaxFlows), ages: make([]int64, 0, evictWindow), prints: newPrints(),
 	}
-	t.slab = makeSlab(t, cfg.MaxFlows)
+	t.slots, t.slab = reserve[uint64](t, n), reserve[Record](t, cfg.MaxFlows)
 	return t
 }
 
