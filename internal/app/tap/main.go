@@ -17,7 +17,7 @@ import (
 
 // gcPercent keeps a tap small: what it holds for long is in tables that the
 // collector does not look at, and a report's rows are few beside them.
-const gcPercent = 50
+const gcPercent = 20
 
 // Main runs the command line and returns the exit code.
 func Main(args []string, out, errOut io.Writer) int {
