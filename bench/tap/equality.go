@@ -57,7 +57,7 @@ func flowKey(a, b netip.AddrPort, proto string, vlan uint64) string {
 
 // equality compares what rind-tap says of the capture with what tshark says.
 func equality(ctx context.Context, _ *options, path string) error {
-	if _, err := exec.LookPath("tshark"); err != nil {
+	if where, _ := exec.LookPath("tshark"); where == "" {
 		fmt.Println("tshark is not installed, and nothing is compared: apt-get install tshark")
 		return nil
 	}
