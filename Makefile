@@ -85,6 +85,11 @@ bench-fleet: need-go build ## measure the fleet plane with N simulated peels (10
 	$(GO) build -o $(BIN)/tools/bench-fleet ./bench/fleet
 	$(BIN)/tools/bench-fleet -bin $(BIN)/rind -n $(or $(N),10000) $(if $(ONLY),-only $(ONLY))
 
+.PHONY: bench-tap
+bench-tap: need-go build ## measure the tap beside tcpdump, argus, softflowd and suricata; ONLY=read,scaling measures these
+	$(GO) build -o $(BIN)/tools/bench-tap ./bench/tap
+	$(BIN)/tools/bench-tap -bin $(BIN) $(if $(ONLY),-only $(ONLY))
+
 # The fuzzer of the go command now and then calls its own end of time a
 # failure ("context deadline exceeded", without an input that fails).
 .PHONY: fuzz
@@ -117,6 +122,7 @@ nightly: ## what takes long: the race detector, a minute a fuzz target, large fi
 	$(MAKE) fuzz FUZZTIME=1m
 	$(MAKE) bench
 	$(MAKE) bench-target
+	$(MAKE) bench-tap
 	$(MAKE) bench-fleet
 	$(MAKE) bench-node
 

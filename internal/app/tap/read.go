@@ -16,15 +16,16 @@ import (
 
 func readCommand(load *daemon.Loader) *cobra.Command {
 	var asJSON, now bool
-	var to, expr, speed string
+	var to, spool, expr, speed string
 	cmd := &cobra.Command{
 		Use: "read FILE…", Short: "read capture files: show what is in them, or deliver it", Args: cobra.MinimumNArgs(1),
 		Long: "read summarises pcap and pcapng files. It needs no privilege. Without a flag it shows a\n" +
 			"summary and the ledger of each file; --json writes the reports, one a line; --to node\n" +
-			"delivers them to the node that this tap has joined.\n\n" +
+			"delivers them to the node that this tap has joined; --spool DIR writes them, encoded as\n" +
+			"they travel, into a spool, from where a tap with spool.dir DIR delivers them.\n\n" +
 			"A damaged file is read up to the damage; then the error is shown, the other files are\n" +
 			"read, and the command ends with 1.",
-		Example: "  rind-tap read trace.pcap\n  rind-tap read --json trace.pcapng | jq .flows\n  rind-tap read --to node *.pcap\n  rind-tap read --to node --now old.pcap\n" +
+		Example: "  rind-tap read trace.pcap\n  rind-tap read --json trace.pcapng | jq .flows\n  rind-tap read --to node *.pcap\n  rind-tap read --to node --now old.pcap\n  rind-tap read --spool /tmp/reports trace.pcap\n" +
 			"  rind-tap read --filter 'tcp port 443' trace.pcap\n  rind-tap read --speed 1 --json trace.pcap",
 		RunE: func(c *cobra.Command, files []string) error {
 			if to != "" && to != "node" {
@@ -33,8 +34,8 @@ func readCommand(load *daemon.Loader) *cobra.Command {
 			if now && to == "" {
 				return fmt.Errorf("--now goes with --to node")
 			}
-			if to != "" && asJSON {
-				return fmt.Errorf("--to and --json exclude one another")
+			if to != "" && asJSON || spool != "" && (asJSON || to != "") {
+				return fmt.Errorf("--to, --spool and --json exclude one another")
 			}
 			times, err := parseSpeed(speed)
 			if err != nil {
@@ -49,7 +50,7 @@ func readCommand(load *daemon.Loader) *cobra.Command {
 				return err
 			}
 			opts := tap.ReadOptions{
-				Out: c.OutOrStdout(), Progress: c.ErrOrStderr(), JSON: asJSON, Filter: expr, Speed: times,
+				Out: c.OutOrStdout(), Progress: c.ErrOrStderr(), JSON: asJSON, Spool: spool, Filter: expr, Speed: times,
 				MaxFlows: cfg.Flow.MaxFlows, Seed: cfg.Flow.Seed, Version: version.Get().Version, Log: logger,
 			}
 			if to == "node" {
@@ -69,6 +70,7 @@ func readCommand(load *daemon.Loader) *cobra.Command {
 	cmd.Flags().BoolVar(&now, "now", false, "with --to node: deliver as if each capture ended now (else one older than the node keeps rows is refused)")
 	cmd.Flags().StringVarP(&expr, "filter", "f", "", "packets to take, as tcpdump writes it: \"tcp port 443 and not host 192.0.2.1\"")
 	cmd.Flags().StringVar(&speed, "speed", "max", "replay at the file's own speed: 1, 10 times as fast, or max")
+	cmd.Flags().StringVar(&spool, "spool", "", "write the reports into this folder, as a tap spools them")
 	cmd.Flags().StringVar(&to, "to", "", "deliver the reports: node")
 	return cmd
 }

@@ -68,6 +68,8 @@ type File struct {
 	end     int64 // of the window, 0 before the first packet
 	cut     int64 // end of the window that the last batch closed, 0 is none
 	count   uint64
+	shown   int // frames that the handler has been shown and not been given
+	ahead   [maxExpect][]byte
 }
 
 var _ Source = (*File)(nil)
@@ -141,6 +143,7 @@ func (f *File) Name() string { return f.name }
 // Read implements Source. Of a file that is not replayed, wait is of no use.
 func (f *File) Read(h Handler, wait time.Duration) (int, error) {
 	f.cut = 0
+	expecter, _ := h.(Expecter)
 	for n := 0; n < fileBatch; {
 		if !f.pending {
 			if err := f.advance(); err != nil {
@@ -160,6 +163,9 @@ func (f *File) Read(h Handler, wait time.Duration) (int, error) {
 		f.count++
 		n++
 		h.Packet(f.rec.ts, f.rec.link, f.rec.data, f.rec.wire)
+		if expecter != nil {
+			f.expect(expecter)
+		}
 	}
 	return fileBatch, nil
 }

@@ -5,7 +5,12 @@ import (
 	"io"
 )
 
-const bufferSize = 4 << 20
+const (
+	// bufferSize is what a core's own cache holds: bytes that the kernel has
+	// just copied are still there when they are looked at.
+	bufferSize = 256 << 10
+	maxPeek    = 4 << 20 // the buffer grows up to here when one record needs it
+)
 
 // reader gives a view on the next bytes of a stream, through one buffer.
 type reader struct {
@@ -20,7 +25,7 @@ func newReader(src io.Reader) *reader { return &reader{src: src, buf: make([]byt
 
 // peek returns the next n bytes without taking them. At the end of the
 // stream it returns fewer, with io.EOF when there is none at all and
-// io.ErrUnexpectedEOF otherwise. n must not be over bufferSize.
+// io.ErrUnexpectedEOF otherwise. n must not be over maxPeek.
 func (r *reader) peek(n int) ([]byte, error) {
 	for empty := 0; r.hi-r.lo < n; {
 		if r.err != nil {
@@ -29,6 +34,9 @@ func (r *reader) peek(n int) ([]byte, error) {
 		if r.lo > 0 {
 			r.hi = copy(r.buf, r.buf[r.lo:r.hi])
 			r.lo = 0
+		}
+		if n > len(r.buf) {
+			r.buf = append(r.buf, make([]byte, min(max(n, 2*len(r.buf)), maxPeek)-len(r.buf))...)
 		}
 		var got int
 		got, r.err = r.src.Read(r.buf[r.hi:])

@@ -42,6 +42,7 @@ type Table struct {
 	stats  Stats
 	active int
 	prints prints
+	near   uint64 // what Expect touched, of no meaning
 }
 
 // New makes a table and reserves all of its memory.
@@ -58,11 +59,12 @@ func New(cfg Config) *Table {
 	for n < 2*cfg.MaxFlows {
 		n, shift = n*2, shift-1
 	}
-	return &Table{
-		cfg: cfg, hash: newHasher(), slots: make([]uint64, n), shift: shift,
-		slab: make([]Record, cfg.MaxFlows), free: make([]uint32, 0, cfg.MaxFlows),
-		ages: make([]int64, 0, evictWindow), prints: newPrints(),
+	t := &Table{
+		cfg: cfg, hash: newHasher(), shift: shift,
+		free: make([]uint32, 0, cfg.MaxFlows), ages: make([]int64, 0, evictWindow), prints: newPrints(),
 	}
+	t.slots, t.slab = reserve[uint64](t, n), reserve[Record](t, cfg.MaxFlows)
+	return t
 }
 
 // Stats returns the counters.

@@ -24,6 +24,7 @@ type ReadOptions struct {
 	Filter   string    // packets to take; see package filter
 	Speed    float64   // replay at so many times the file's own speed; 0 is as fast as possible
 	Deliver  *Config   // deliver the reports to this configuration's nodes
+	Spool    string    // write the reports, encoded as they travel, into this spool
 	Now      bool      // deliver as if each capture ended now; then reading it again counts it again
 	MaxFlows int
 	Seed     uint16
@@ -74,6 +75,8 @@ func newSink(opts ReadOptions) (sink, error) {
 	switch {
 	case opts.Deliver != nil:
 		return newDelivery(opts)
+	case opts.Spool != "":
+		return newSpooled(opts)
 	case opts.JSON:
 		return newJSONSink(opts), nil
 	}

@@ -17,6 +17,8 @@ import (
 
 	"github.com/rind-project/rind/internal/network"
 	"github.com/rind-project/rind/internal/network/packet/packettest"
+	"github.com/rind-project/rind/internal/network/report"
+	"github.com/rind-project/rind/internal/network/uplink"
 )
 
 // writePcap writes frames as a pcap file with microseconds, and returns its
@@ -258,5 +260,53 @@ func TestReadCorpus(t *testing.T) {
 				t.Errorf("%s: the ledger %+v does not add up", file, r.Interfaces)
 			}
 		}
+	}
+}
+
+// TestReadSpool shows that what is spooled is what would be delivered.
+func TestReadSpool(t *testing.T) {
+	t.Parallel()
+	path, wire := writePcap(t, "mix.pcap", spread(8, 5000))
+	dir := t.TempDir()
+	var out bytes.Buffer
+	if err := ReadFiles(t.Context(), []string{path}, ReadOptions{Out: &out, Spool: dir}); err != nil {
+		t.Fatal(err)
+	}
+	want, err := readJSON(t, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spool, err := uplink.OpenSpool(uplink.SpoolConfig{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer spool.Abandon()
+	if n := spool.Stats().Reports; n != uint64(len(want)) || !strings.Contains(out.String(), "5000 packets in 6 reports of ") {
+		t.Errorf("%d reports are spooled, want %d; it says %q", n, len(want), out.String())
+	}
+	var bytesOf uint64
+	for i := range want {
+		e, ok := spool.Oldest()
+		if !ok {
+			t.Fatalf("there are %d reports, want %d", i, len(want))
+		}
+		body, err := spool.Read(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := report.Decode(body, report.DefaultLimits())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(r.Flows) != len(want[i].Flows) || len(r.DNS) != len(want[i].DNS) {
+			t.Errorf("report %d differs", i)
+		}
+		bytesOf += r.Interfaces[0].Bytes
+		if err := spool.Remove(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if bytesOf != wire {
+		t.Errorf("%d bytes were counted, want %d", bytesOf, wire)
 	}
 }

@@ -167,7 +167,7 @@ func (p *Parser) keep(q *Question, answer *Message, at int64) {
 	if answer != nil {
 		d.Answered, d.RCode, d.Latency = true, answer.RCode, time.Duration(max(0, at-q.Time))
 		q.flags(&d, answer)
-		visit := func(text []byte) { d.Answers = append(d.Answers, out.Intern(text)) }
+		visit := func(text []byte) { d.Answers = out.Append(d.Answers, out.Intern(text)) }
 		if q.Via == NBNS {
 			answer.NetBIOS(visit)
 		} else {

@@ -86,7 +86,8 @@ type Out struct {
 	Flow    *uint32
 	MaxFlow uint32
 
-	text Interner
+	text   Interner
+	before [3]int // rows of DNS, TLS and HTTP in the report before
 }
 
 // NewOut makes an Out with bounds on the rows of each list and on the bytes of
@@ -108,6 +109,9 @@ func Add[T any](out *Out, list *[]T, row T) {
 		*out.Flow++
 	}
 	out.Rows++
+	if cap(*list) == 0 {
+		*list = make([]T, 0, out.room(list))
+	}
 	*list = append(*list, row)
 }
 
@@ -121,6 +125,10 @@ func (o *Out) Lower(b []byte) string { return o.text.text(b, true) }
 // Intern makes a string of bytes that are known to be clean.
 func (o *Out) Intern(b []byte) string { return o.text.intern(b) }
 
+// Append is the built-in append for a list of texts in a row, without an
+// allocation for each. The list begins as nil.
+func (o *Out) Append(list []string, s string) []string { return o.text.mem.append(list, s) }
+
 // Cut takes the records out and begins the next report.
 func (o *Out) Cut() network.Records {
 	r := o.Records
@@ -129,17 +137,21 @@ func (o *Out) Cut() network.Records {
 	return r
 }
 
-// CutInto moves all that was found into a report and begins the next, with
-// room for as many rows of the kinds that are frequent.
+// CutInto moves all that was found into a report and begins the next. The first
+// row of the next one of the kinds that are frequent reserves room for as many:
+// by then the report has mostly been encoded.
 func (o *Out) CutInto(r *network.Report) {
 	r.DNS, r.TLS = o.DNS, o.TLS
 	r.Records = o.Cut()
-	o.DNS, o.TLS, o.Records.HTTP = room(r.DNS), room(r.TLS), room(r.Records.HTTP)
+	o.before = [3]int{len(r.DNS), len(r.TLS), len(r.Records.HTTP)}
 }
 
-func room[T any](before []T) []T {
-	if len(before) < minRoom {
-		return nil
+// room is how many rows the first one of a list makes room for.
+func (o *Out) room(list any) int {
+	for i, frequent := range [...]any{&o.DNS, &o.TLS, &o.Records.HTTP} {
+		if n := o.before[i]; list == frequent && n >= minRoom {
+			return n + n/8
+		}
 	}
-	return make([]T, 0, len(before)+len(before)/8)
+	return 0
 }

@@ -20,6 +20,7 @@ type Interner struct {
 	max  int
 	over bool
 	buf  []byte
+	mem  arena
 }
 
 func newInterner(limit int) Interner {
@@ -29,6 +30,7 @@ func newInterner(limit int) Interner {
 // clear begins a new report. A map that an odd report made large is not kept.
 func (t *Interner) clear() {
 	t.left, t.over = t.max, false
+	t.mem.clear()
 	if len(t.seen) > maxKeptTexts {
 		t.seen = map[string]string{}
 		return
@@ -50,7 +52,7 @@ func (t *Interner) intern(b []byte) string {
 		t.over = true
 		return ""
 	}
-	s := string(b)
+	s := t.mem.string(b)
 	t.left -= len(b)
 	t.seen[s] = s
 	return s

@@ -132,10 +132,10 @@ func generalNames(out *parse.Out, row *network.TLSHello, b []byte) {
 		}
 		switch tag {
 		case 0x82: // dNSName
-			row.Names = append(row.Names, out.Lower(body))
+			row.Names = out.Append(row.Names, out.Lower(body))
 		case 0x87: // iPAddress
 			if a, ok := netip.AddrFromSlice(body); ok {
-				row.Names = append(row.Names, out.Intern([]byte(a.String())))
+				row.Names = out.Append(row.Names, out.Intern([]byte(a.String())))
 			}
 		}
 		b = rest

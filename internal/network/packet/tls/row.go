@@ -13,7 +13,7 @@ const maxVersions = 8
 func (p *Printer) Fill(out *parse.Out, row *network.TLSHello, h *Hello, transport byte) {
 	row.Version, row.SNI = h.Version, out.Lower(h.SNI)
 	for _, name := range h.ALPN[:h.NumALPN] {
-		row.ALPN = append(row.ALPN, out.Text(name))
+		row.ALPN = out.Append(row.ALPN, out.Text(name))
 	}
 	p.text = h.appendVersions(p.text[:0])
 	row.Offered = out.Intern(p.text)
