@@ -266,7 +266,7 @@ func TestConversion(t *testing.T) {
 			s := New(db, func() time.Time { return now })
 			old := reporttest.New(1, network.Identity{Tap: "a", Boot: reporttest.Boot(1), Sequence: 1}, now.Add(-2*day), reporttest.Size{Flows: 30, DNS: 30, TLS: 30, Records: 5})
 			err := db.Tx(t.Context(), func(tx *database.Tx) error {
-				b := batch{old, rowIDs(old.Identity), kindSums{}}
+				b := batch{old, rowIDs(old.Identity), kindSums{}, nil}
 				for _, w := range writers() {
 					if _, err := tx.Append(t.Context(), w.part.table, w.columns, w.count(old), func(i int, r *database.Row) { w.fill(&b, i, r) }); err != nil {
 						return err
