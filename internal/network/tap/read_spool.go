@@ -53,7 +53,7 @@ func (s *spooled) report(_ context.Context, r *network.Report) error {
 
 func (s *spooled) end(context.Context, error) error {
 	st := s.spool.Stats()
-	return tellSpooled(s.opts.Out, s.path, s.packets, st.Reports-s.before.Reports, uint64(st.Bytes-s.before.Bytes), s.opts.Spool)
+	return tellSpooled(s.opts.Out, s.path, s.packets, st.Reports-s.before.Reports, st.Bytes-s.before.Bytes, s.opts.Spool)
 }
 
 func tellSpooled(w io.Writer, path string, packets, reports, size uint64, dir string) error {
