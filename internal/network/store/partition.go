@@ -102,14 +102,16 @@ func (s *Store) create(ctx context.Context, tx *database.Tx, p part, from, to in
 }
 
 // createPostgres makes a table, moves what the rest holds of its range, and
-// attaches it. The rest is almost always empty. The indexes are the
+// attaches it. The table itself is locked first: a reader that had counted its
+// partitions already and waited for the rest alone would then look into the
+// rest, and miss what has moved. The rest is almost always empty. The indexes are the
 // partition's own, so that more can follow later.
 func (p part) createPostgres(n Partition) []string {
 	q := strings.NewReplacer("{name}", n.Name, "{table}", p.table, "{rest}", p.rest(), "{at}", p.column,
 		"{low}", fmt.Sprint(n.fromUS), "{high}", fmt.Sprint(n.toUS))
 	all := []string{
 		"CREATE TABLE {name} (LIKE {table} INCLUDING DEFAULTS)",
-		"LOCK TABLE {rest} IN ACCESS EXCLUSIVE MODE",
+		"LOCK TABLE ONLY {table}, ONLY {rest} IN ACCESS EXCLUSIVE MODE",
 		"WITH gone AS (DELETE FROM {rest} WHERE {at} >= {low} AND {at} < {high} RETURNING *) INSERT INTO {name} SELECT * FROM gone",
 		"CREATE INDEX " + indexName("{name}", "time") + " ON {name} USING brin ({at}) WITH (pages_per_range = 16, autosummarize = on)",
 	}
