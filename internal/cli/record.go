@@ -106,7 +106,7 @@ func (s *shell) listKinds(ctx context.Context) error {
 			if k.Oldest != nil {
 				oldest = render.Clock(s.opts.Now(), *k.Oldest)
 			}
-			t.Add(k.Kind, strconv.FormatInt(k.LastHour, 10), strconv.FormatInt(k.Rows, 10), render.Bytes(k.SizeBytes), oldest,
+			t.Add(k.Kind, lastHour(k.LastHour), strconv.FormatInt(k.Rows, 10), render.Bytes(k.SizeBytes), oldest,
 				render.Duration(time.Duration(k.Retention)), k.Doc)
 		}
 		return t
@@ -205,4 +205,12 @@ func endpointText(addr, port string) string {
 		return "[" + addr + "]:" + port
 	}
 	return addr + ":" + port
+}
+
+// lastHour is a count of rows, of which no more than so many are counted.
+func lastHour(n int64) string {
+	if n >= store.MaxCounted {
+		return strconv.FormatInt(n, 10) + "+"
+	}
+	return strconv.FormatInt(n, 10)
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	mathrand "math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -235,6 +236,24 @@ func bomb(t *testing.T) []byte {
 	return b.Bytes()
 }
 
+// large is a frame of more bytes than a report may have, none of which can be
+// left out.
+func large(t *testing.T) []byte {
+	t.Helper()
+	b := bytes.NewBufferString("RIND\x01")
+	z, err := zstd.NewWriter(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.CopyN(z, mathrand.NewChaCha8([32]byte{}), 9<<20); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
 // peak is the most memory that a process had, in KiB.
 func peak(t *testing.T, pid int) int {
 	t.Helper()
@@ -265,7 +284,7 @@ func TestBadReports(t *testing.T) {
 		"wrong token":              {"rindtap_edge_" + strings.Repeat("a", 52), good, 401, []string{"no tap has this token", "rind tap add"}},
 		"no token":                 {"", good, 401, []string{"needs a tap's token", "rind tap add"}},
 		"another tap's report":     {tok, aReport(t, "other"), 403, []string{"give each tap its own"}},
-		"larger than the limit":    {tok, make([]byte, 8<<20+1), 413, []string{"at most 8388608"}},
+		"larger than the limit":    {tok, large(t), 413, []string{"at most 8388608"}},
 		"expands without bound":    {tok, bomb(t), 413, []string{"decoding a report"}},
 		"truncated":                {tok, good[:len(good)/2], 400, []string{"decoding a report"}},
 		"truncated in its magic":   {tok, good[:3], 400, []string{"decoding a report"}},

@@ -141,7 +141,7 @@ func browseTraffic(t *testing.T, b *browser, url string) {
 		t.Errorf("the flow of %d bytes is shown as %q", datagramBytes, titles)
 	}
 	b.open(t, url+"/dns?addr="+loopAddr)
-	b.shows(t, "#rows", "first.browser.test A NOERROR", "second.browser.test A NOERROR", "absent.browser.test A NXDOMAIN")
+	b.shows(t, "#rows", "first.browser.test dns A NOERROR", "second.browser.test dns A NOERROR", "absent.browser.test dns A NXDOMAIN")
 	b.open(t, url+"/tls?name=.browser.test")
 	b.shows(t, "#rows", "shop.browser.test TLS 1.3")
 }

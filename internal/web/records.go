@@ -27,6 +27,7 @@ type kindsView struct {
 type kindRow struct {
 	Name, Doc, Path string
 	LastHour, Rows  int64
+	More            bool // there are more in the last hour than were counted
 	Bytes           int64
 	Oldest          time.Time
 	Keep            string
@@ -49,7 +50,7 @@ func (w *Web) records(rw http.ResponseWriter, r *http.Request) error {
 	v := kindsView{Empty: true, Bytes: all.Bytes, MaxBytes: all.MaxBytes, Database: all.Database}
 	for _, x := range infos {
 		row := kindRow{Name: x.Kind.Name, Doc: x.Kind.Doc, Path: x.Kind.Own, LastHour: x.LastHour, Rows: x.Rows, Bytes: x.Bytes, Oldest: x.Oldest, Keep: kept(x.Keep),
-			Seen: x.LastHour > 0, HasOldest: !x.Oldest.IsZero()}
+			Seen: x.LastHour > 0, More: x.LastHour >= store.MaxCounted, HasOldest: !x.Oldest.IsZero()}
 		if row.Path == "" {
 			row.Path = "/records/" + x.Kind.Name
 		}

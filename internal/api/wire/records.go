@@ -18,7 +18,7 @@ type KindOut struct {
 	Doc       string      `json:"doc" doc:"what it tells"`
 	List      string      `json:"list" doc:"path of the list of its rows"`
 	Rows      int64       `json:"rows" doc:"exact to a day"`
-	LastHour  int64       `json:"last_hour" doc:"rows of the last hour; 1000000 is that many or more"`
+	LastHour  int64       `json:"last_hour" doc:"rows of the last hour; 10000 is that many or more"`
 	SizeBytes int64       `json:"size_bytes" doc:"estimated"`
 	Oldest    *time.Time  `json:"oldest,omitempty"`
 	Newest    *time.Time  `json:"newest,omitempty"`
