@@ -89,16 +89,15 @@ func serverCommand(load *daemon.Loader) *cobra.Command {
 	return cmd
 }
 
-// gcPercent is how much the heap may grow before it is collected. A server
-// with many connections is mostly heap that stays (buffers of TLS and of the
-// bus), so that half of Go's default saves memory and costs little; GOGC in the
-// environment has the last word. The limit is the runtime's too, for it to
-// collect more often before the process is killed.
+// gcPercent is how much the heap of a server that only carries connections may
+// grow before it is collected. It is mostly heap that stays (buffers of TLS and
+// of the bus), so that half of Go's default saves memory and costs little. A
+// master or node makes garbage all the time, and would collect all the time.
+// GOGC in the environment has the last word.
 const gcPercent = 50
 
 func saveMemory(cfg Config) {
-	cfg.MemoryLimit.Set()
-	if os.Getenv("GOGC") == "" {
+	if !cfg.serves() && os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
 }
