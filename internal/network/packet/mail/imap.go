@@ -79,23 +79,9 @@ func (s *IMAP) Next(out *parse.Out, side int, b []byte) (n int, err error) {
 			n += s.take(out, side, b[n:])
 			continue
 		}
-		line, took, ok := s.sides[side].Cut(b[n:], maxLine)
+		took, err := s.line(out, side, b[n:], "imap", s)
 		n += took
-		if !ok {
-			if took == 0 {
-				return n, nil
-			}
-			continue
-		}
-		if err = s.count(out, "imap"); err != nil {
-			return n, err
-		}
-		if side == parse.Server {
-			err = s.reply(out, line)
-		} else {
-			err = s.command(out, line)
-		}
-		if err != nil {
+		if err != nil || took == 0 {
 			return n, err
 		}
 	}

@@ -39,6 +39,39 @@ func (s *session) count(out *parse.Out, service string) error {
 	return nil
 }
 
+// speaker is what a protocol does with the lines of the server and the client.
+type speaker interface {
+	reply(out *parse.Out, line []byte) error
+	command(out *parse.Out, line []byte) error
+}
+
+// line hands one line to the protocol. It takes nothing when the line goes on.
+func (s *session) line(out *parse.Out, side int, b []byte, service string, to speaker) (took int, err error) {
+	line, took, ok := s.sides[side].Cut(b, maxLine)
+	if !ok {
+		return took, nil
+	}
+	if err := s.count(out, service); err != nil {
+		return took, err
+	}
+	if side == parse.Server {
+		return took, to.reply(out, line)
+	}
+	return took, to.command(out, line)
+}
+
+// all hands lines to the protocol until one goes on.
+func (s *session) all(out *parse.Out, side int, b []byte, service string, to speaker) (n int, err error) {
+	for n < len(b) {
+		took, err := s.line(out, side, b[n:], service, to)
+		n += took
+		if err != nil || took == 0 {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
 // wrong is the error for a line that does not belong: before the first good
 // one the flow is something else.
 func (s *session) wrong() error {

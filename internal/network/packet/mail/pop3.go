@@ -48,29 +48,8 @@ func (s *POP3) Reset() { *s = POP3{} }
 func (s *POP3) End(out *parse.Out) { s.end(out) }
 
 // Next implements parse.Stream.
-func (s *POP3) Next(out *parse.Out, side int, b []byte) (n int, err error) {
-	for n < len(b) {
-		line, took, ok := s.sides[side].Cut(b[n:], maxLine)
-		n += took
-		if !ok {
-			if took == 0 {
-				return n, nil
-			}
-			continue
-		}
-		if err = s.count(out, "pop3"); err != nil {
-			return n, err
-		}
-		if side == parse.Server {
-			err = s.reply(out, line)
-		} else {
-			err = s.command(out, line)
-		}
-		if err != nil {
-			return n, err
-		}
-	}
-	return n, nil
+func (s *POP3) Next(out *parse.Out, side int, b []byte) (int, error) {
+	return s.all(out, side, b, "pop3", s)
 }
 
 // reply reads a line of the server (RFC 1939 section 3).
