@@ -1,5 +1,5 @@
 // Package disk replaces files so that a crash leaves the old one or the new
-// one, whole.
+// one, whole, and locks them.
 package disk
 
 import (

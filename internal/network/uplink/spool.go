@@ -8,6 +8,7 @@ package uplink
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -15,7 +16,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/rind-project/rind/internal/base/disk"
@@ -47,7 +47,7 @@ type Stats struct {
 // one process has it at a time.
 type Spool struct {
 	cfg  SpoolConfig
-	lock *os.File
+	lock *disk.Lock
 	wake chan struct{} // a report was appended
 
 	mu      sync.Mutex
@@ -78,7 +78,7 @@ func OpenSpool(cfg SpoolConfig) (*Spool, error) {
 		return nil, err
 	}
 	if err := s.load(); err != nil {
-		_ = s.lock.Close()
+		_ = s.lock.Release()
 		return nil, fmt.Errorf("opening the spool %s: %w", cfg.Name, err)
 	}
 	return s, nil
@@ -88,15 +88,14 @@ func (s *Spool) aside() string { return filepath.Join(s.cfg.Dir, "quarantine") }
 
 // seize takes the folder's lock, which ends with the process.
 func (s *Spool) seize() error {
-	f, err := os.OpenFile(filepath.Join(s.cfg.Dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	lock, err := disk.TakeLock(filepath.Join(s.cfg.Dir, "lock"))
+	if errors.Is(err, disk.ErrLocked) {
+		return errs.New(errs.Conflict, "the spool %s is in use by another tap: stop it, or change spool.dir", s.cfg.Name)
+	}
 	if err != nil {
 		return fmt.Errorf("locking the spool %s: %w: let the tap's user write there, or change spool.dir", s.cfg.Name, err)
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		_ = f.Close()
-		return errs.New(errs.Conflict, "the spool %s is in use by another tap: stop it, or change spool.dir", s.cfg.Name)
-	}
-	s.lock = f
+	s.lock = lock
 	return nil
 }
 
@@ -203,7 +202,7 @@ func (s *Spool) End() error {
 		s.state.Clean = true
 		err = s.state.write(s.cfg.Dir)
 	}
-	_ = s.lock.Close()
+	_ = s.lock.Release()
 	s.lock = nil
 	return err
 }
@@ -213,7 +212,7 @@ func (s *Spool) Abandon() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.lock != nil {
-		_ = s.lock.Close()
+		_ = s.lock.Release()
 		s.lock = nil
 	}
 }
