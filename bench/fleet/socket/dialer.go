@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -43,10 +44,7 @@ func New() *Dialer {
 // Dial is the peel.Dialer.
 func (d *Dialer) Dial(ctx context.Context, cfg bus.ConnConfig, on peel.SocketEvents) (peel.Socket, error) {
 	fill(&cfg)
-	s := &Socket{d: d, cfg: cfg, on: on, urls: slices.Clone(cfg.URLs), inbox: "_INBOX."}
-	if cfg.InboxPrefix != "" {
-		s.inbox = cfg.InboxPrefix + "."
-	}
+	s := &Socket{d: d, cfg: cfg, on: on, urls: slices.Clone(cfg.URLs), inbox: cfg.InboxPrefix + ".", mark: strconv.FormatUint(uint64(rand.Uint32()), 36) + "-"}
 	rand.Shuffle(len(s.urls), func(i, j int) { s.urls[i], s.urls[j] = s.urls[j], s.urls[i] })
 	for try := 0; ; try++ {
 		err := s.connect(s.urls[try%len(s.urls)])
@@ -71,7 +69,6 @@ func (d *Dialer) Dial(ctx context.Context, cfg bus.ConnConfig, on peel.SocketEve
 func fill(cfg *bus.ConnConfig) {
 	setDefault(&cfg.MaxReconnects, -1)
 	setDefault(&cfg.ReconnectWait, 2*time.Second)
-	setDefault(&cfg.PingInterval, 20*time.Second)
 	setDefault(&cfg.MaxPingsOut, 3)
 	setDefault(&cfg.DrainTimeout, 30*time.Second)
 	setDefault(&cfg.ConnectTimeout, 20*time.Second)

@@ -20,20 +20,15 @@ func (s *Socket) adopt(l *line) error {
 		return nats.ErrConnectionClosed
 	}
 	var say strings.Builder
-	fmt.Fprintf(&say, "SUB %s* %d\r\n", s.inbox, inboxSID)
 	for i, sub := range s.subs {
-		if sub.fn != nil {
-			fmt.Fprintf(&say, "SUB %s %d\r\n", sub.subject, inboxSID+1+i)
-		}
+		fmt.Fprintf(&say, "SUB %s %d\r\n", sub.subject, 1+i)
 	}
 	s.line, s.pongs = l, nil
-	if s.alive == nil {
-		s.alive = time.AfterFunc(s.cfg.PingInterval, s.ping)
-	} else {
-		s.alive.Reset(s.cfg.PingInterval)
-	}
 	s.mu.Unlock()
 	go s.read(l)
+	if say.Len() == 0 {
+		return nil
+	}
 	return s.write(say.String(), nil, "")
 }
 
@@ -91,8 +86,7 @@ func (s *Socket) handle(l *line, text string) error {
 }
 
 func (s *Socket) deliver(m message) {
-	if m.sid == inboxSID {
-		token := strings.TrimPrefix(m.subject, s.inbox)
+	if token, isAnswer := strings.CutPrefix(m.subject, s.inbox); isAnswer {
 		s.mu.Lock()
 		fn := s.waiting[token]
 		delete(s.waiting, token)
@@ -109,31 +103,12 @@ func (s *Socket) deliver(m message) {
 	}
 	s.mu.Lock()
 	var fn func(string, []byte)
-	if i := m.sid - inboxSID - 1; i >= 0 && i < len(s.subs) {
+	if i := m.sid - 1; i >= 0 && i < len(s.subs) {
 		fn = s.subs[i].fn
 	}
 	s.mu.Unlock()
 	if fn != nil {
 		fn(m.subject, m.data)
-	}
-}
-
-// ping tests the connection now and then.
-func (s *Socket) ping() {
-	s.mu.Lock()
-	l := s.line
-	late := len(s.pongs) >= s.cfg.MaxPingsOut
-	if l != nil && !late {
-		s.pongs = append(s.pongs, nil)
-		s.alive.Reset(s.cfg.PingInterval)
-	}
-	s.mu.Unlock()
-	switch {
-	case l == nil:
-	case late:
-		s.lost(l, nats.ErrStaleConnection)
-	default:
-		_ = s.write("PING\r\n", nil, "") // a broken line is noticed by its reader
 	}
 }
 
@@ -145,7 +120,6 @@ func (s *Socket) lost(l *line, why error) {
 		return
 	}
 	s.line = nil
-	s.alive.Stop()
 	waiting, closed := s.waiting, s.closed
 	s.waiting = nil
 	s.mu.Unlock()

@@ -16,9 +16,6 @@ import (
 	"github.com/rind-project/rind/internal/fleet/peel"
 )
 
-// inboxSID is the subscription of answers; those of the peel follow.
-const inboxSID = 1
-
 // Socket is one peel's connection. It connects again by itself, as the client
 // library does.
 type Socket struct {
@@ -26,17 +23,17 @@ type Socket struct {
 	cfg   bus.ConnConfig
 	on    peel.SocketEvents
 	inbox string // prefix of the answers' subjects, with the dot
+	mark  string // of this socket in them: during a renewal two share the inbox
 
 	out sync.Mutex // one write at a time
 
 	mu      sync.Mutex
 	line    *line // nil while it is away
 	urls    []string
-	subs    []subscription // by sid, from inboxSID+1 on
+	subs    []subscription // by sid, from 1 on
 	waiting map[string]func(Answer)
 	asked   uint64
 	pongs   []chan struct{} // of pings that are not answered; nil for those that test the connection
-	alive   *time.Timer
 	closed  bool
 }
 
@@ -51,14 +48,31 @@ type Answer struct {
 	Err  error // bus.ErrNoMaster when nobody listens
 }
 
+// Beat sends a message and a ping in one write.
+func (s *Socket) Beat(subject string, data []byte) {
+	s.mu.Lock()
+	l := s.line
+	late := len(s.pongs) >= s.cfg.MaxPingsOut
+	if l != nil && !late {
+		s.pongs = append(s.pongs, nil)
+	}
+	s.mu.Unlock()
+	switch {
+	case l == nil:
+	case late:
+		s.lost(l, nats.ErrStaleConnection)
+	default:
+		_ = s.write("PUB "+subject+" "+strconv.Itoa(len(data))+"\r\n", data, "\r\nPING\r\n") // a broken line is noticed by its reader
+	}
+}
+
 // Publish sends a message.
-func (s *Socket) Publish(subject string, data []byte) error { return s.publish(subject, "", data) }
+func (s *Socket) Publish(subject string, data []byte) error {
+	return s.write("PUB "+subject+" "+strconv.Itoa(len(data))+"\r\n", data, "\r\n")
+}
 
 func (s *Socket) publish(subject, reply string, data []byte) error {
-	if reply != "" {
-		reply += " "
-	}
-	return s.write("PUB "+subject+" "+reply+strconv.Itoa(len(data))+"\r\n", data, "\r\n")
+	return s.write("PUB "+subject+" "+reply+" "+strconv.Itoa(len(data))+"\r\n", data, "\r\n")
 }
 
 // Call publishes a message, and calls fn once, from the reading goroutine or
@@ -66,7 +80,7 @@ func (s *Socket) publish(subject, reply string, data []byte) error {
 func (s *Socket) Call(subject string, data []byte, fn func(Answer)) (cancel func(), err error) {
 	s.mu.Lock()
 	s.asked++
-	token := strconv.FormatUint(s.asked, 36)
+	token := s.mark + strconv.FormatUint(s.asked, 36)
 	if s.waiting == nil {
 		s.waiting = map[string]func(Answer){}
 	}
@@ -113,7 +127,7 @@ func (s *Socket) Subscribe(subjects []string, fn func(string, []byte)) error {
 	var say strings.Builder
 	for _, subject := range subjects {
 		s.subs = append(s.subs, subscription{subject, fn})
-		fmt.Fprintf(&say, "SUB %s %d\r\n", subject, inboxSID+len(s.subs))
+		fmt.Fprintf(&say, "SUB %s %d\r\n", subject, len(s.subs))
 	}
 	s.mu.Unlock()
 	if err := s.flush(say.String(), 10*time.Second); err != nil {
@@ -141,18 +155,13 @@ func (s *Socket) flush(say string, limit time.Duration) error {
 	}
 }
 
-// Unsubscribe ends all subscriptions but that of the answers.
+// Unsubscribe has nothing but answers heard.
 func (s *Socket) Unsubscribe() {
 	s.mu.Lock()
-	var say strings.Builder
+	defer s.mu.Unlock()
 	for i := range s.subs {
-		if s.subs[i].fn != nil {
-			s.subs[i].fn = nil
-			fmt.Fprintf(&say, "UNSUB %d\r\n", inboxSID+1+i)
-		}
+		s.subs[i].fn = nil
 	}
-	s.mu.Unlock()
-	_ = s.write(say.String(), nil, "") // fails where nothing comes anyway
 }
 
 // Connected reports whether it is up now.
@@ -162,17 +171,10 @@ func (s *Socket) Connected() bool {
 	return s.line != nil
 }
 
-// Drain ends the subscriptions and, when the answers that are waited for have
-// come, the connection.
+// Drain ends the connection when the answers that are waited for have come.
 func (s *Socket) Drain() {
 	go func() {
-		s.mu.Lock()
-		var say strings.Builder
-		for i := range s.subs {
-			fmt.Fprintf(&say, "UNSUB %d\r\n", inboxSID+1+i)
-		}
-		s.mu.Unlock()
-		_ = s.flush(say.String(), s.cfg.DrainTimeout) // what is on its way still comes
+		s.Unsubscribe()
 		for end := time.Now().Add(s.cfg.DrainTimeout); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 			s.mu.Lock()
 			n := len(s.waiting)

@@ -27,7 +27,7 @@ var (
 func spoken() map[string]string {
 	const p = fleet.PeelID("{peel}")
 	return map[string]string{
-		"JobAll": bus.JobAll, "NoticeAll": bus.NoticeAll,
+		"JobAll": bus.JobAll, "NoticeAll": bus.NoticeAll, "ToAll": bus.ToAll, "ToPeel": bus.ToPeel(p),
 		"AllReturns": bus.AllReturns, "AllFacts": bus.AllFacts, "AllHeartbeats": bus.AllHeartbeats, "AllEvents": bus.AllEvents, "AllAsks": bus.AllAsks, "AllCatchUps": bus.AllCatchUps, "JobEvents": bus.JobEvents, "StoredEvents": bus.StoredEvents, "ServersChanged": bus.ServersChanged,
 		"AllForwarded": bus.AllForwarded, "ForwardSubject": bus.ForwardSubject("j1", p, 0),
 		"JobSubject": bus.JobSubject(p), "NoticeSubject": bus.NoticeSubject(p), "HeartbeatSubject": bus.HeartbeatSubject(p),
@@ -40,7 +40,7 @@ func spoken() map[string]string {
 // What clients of NATS may ask JetStream and the server; {stream} is each
 // stream that there is.
 var natsSubjects = []string{
-	">", "*", "*.>", "job.>", "job.p.*", "notice.>", "blob.>", "blob.p.{peel}.x.y.0", "ret.*.*.*", "jobevt", "_INBOX.x", "_INBOX.>", "anything.else",
+	">", "*", "*.>", "to.>", "to.*.job", "from.>", "blob.>", "blob.p.{peel}.x.y.0", "from.*.ret.*.*", "jobevt", "_INBOX.x", "_INBOX.>", "anything.else",
 	"$KV.>", "$JS.>", "$JS.API.>", "$JS.EVENT.>", "$JS.EVENT.ADVISORY.STREAM.DELETED.{stream}", "$JS.ACK.>", "$JS.ACK.{stream}.c.1.1.1.1.1", "$JS.FC.{stream}.c.x",
 	"$JS.API.INFO", "$JS.API.ACCOUNT.PURGE.x", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.LIST",
 	"$JS.API.STREAM.CREATE.{stream}", "$JS.API.STREAM.UPDATE.{stream}", "$JS.API.STREAM.INFO.{stream}", "$JS.API.STREAM.DELETE.{stream}",

@@ -8,9 +8,9 @@ import (
 func TestParseAsk(t *testing.T) {
 	t.Parallel()
 	for subject, want := range map[string][2]string{
-		"ask.web-1.jobs":       {"web-1", "jobs"},
-		"ask.web-1.basket.get": {"web-1", "basket.get"},
-		"ask.web-1.":           {}, "ask.web-1": {}, "ask.*.jobs": {}, "ask..jobs": {}, "evt.web-1.jobs": {}, "": {}, "ask.WEB.jobs": {},
+		"from.web-1.ask.jobs":       {"web-1", "jobs"},
+		"from.web-1.ask.basket.get": {"web-1", "basket.get"},
+		"from.web-1.ask.":           {}, "from.web-1.ask": {}, "from.*.ask.jobs": {}, "from..ask.jobs": {}, "from.web-1.evt.jobs": {}, "": {}, "from.WEB.ask.jobs": {},
 	} {
 		id, what, ok := ParseAsk(subject)
 		if ok != (want[0] != "") || ok && (string(id) != want[0] || what != want[1]) {
@@ -20,7 +20,7 @@ func TestParseAsk(t *testing.T) {
 	if id, name, ok := ParseEvent(EventSubject("a", "disk.full")); !ok || id != "a" || name != "disk.full" {
 		t.Errorf("%q %q %v", id, name, ok)
 	}
-	for _, s := range []string{"evt.a", "evt.a.", "evt..x", "ask.a.x"} {
+	for _, s := range []string{"from.a.evt", "from.a.evt.", "from..evt.x", "from.a.ask.x"} {
 		if _, _, ok := ParseEvent(s); ok {
 			t.Errorf("%q is an event", s)
 		}

@@ -17,8 +17,8 @@ const (
 func PeelPermissions() jwt.UserPermissionLimits {
 	const me = "{{name()}}"
 	var p jwt.UserPermissionLimits
-	p.Pub.Allow = jwt.StringList{"ret.*." + me + ".*", "hb." + me, "facts." + me, "evt." + me + ".>", "ask." + me + ".>"}
-	p.Sub.Allow = jwt.StringList{JobAll, "job.p." + me, NoticeAll, "notice.p." + me, "_INBOX_" + me + ".>"}
+	p.Pub.Allow = jwt.StringList{"from." + me + ".>"}
+	p.Sub.Allow = jwt.StringList{ToAll, "to." + me + ".>"}
 	// nats-server does not enforce Data, so it says nothing here.
 	p.NatsLimits = jwt.NatsLimits{Subs: PeelMaxSubscriptions, Data: jwt.NoLimit, Payload: PeelMaxPayload}
 	p.AllowedConnectionTypes = jwt.StringList{jwt.ConnectionTypeStandard}

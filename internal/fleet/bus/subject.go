@@ -2,8 +2,12 @@
 // the buckets and streams, and what a peel may publish and read. It links the
 // client only, never the server.
 //
-// A subject says who speaks: the broker lets a peel publish under its own id
-// alone, so a reader takes the id from the subject and never from a payload.
+// A subject says who speaks: the broker lets a peel publish below from.ID alone,
+// so a reader takes the id from the subject and never from a payload. What is
+// for a peel comes below to.ID, or below all for everybody, so that two
+// subscriptions and one grant each way serve a peel: every one more would cost
+// each server of a cluster memory and time for each peel (docs/adr/0013).
+//
 // What the broker cannot promise is who sent a reply: whoever publishes may
 // name any subject as its reply, and what answers writes there with its own
 // rights. So no stream listens to what peels publish (it would acknowledge to
@@ -20,18 +24,19 @@ import (
 
 // The subjects that concern every peel at once.
 const (
-	JobAll    = "job.all"    // jobs for whoever they are addressed to
-	NoticeAll = "notice.all" // notices of new revisions, for everybody
+	JobAll    = "all.job"    // jobs for whoever they are addressed to
+	NoticeAll = "all.notice" // notices of new revisions, for everybody
+	ToAll     = "all.>"      // both of them
 )
 
 // Subjects that servers subscribe to.
 const (
-	AllReturns    = "ret.>"
-	AllFacts      = "facts.*"
-	AllHeartbeats = "hb.*"
-	AllEvents     = "evt.>"
-	AllAsks       = "ask.>"
-	AllCatchUps   = "ask.*." + CatchUpAsk
+	AllReturns    = "from.*.ret.>"
+	AllFacts      = "from.*.facts"
+	AllHeartbeats = "from.*.hb"
+	AllEvents     = "from.*.evt.>"
+	AllAsks       = "from.*.ask.>"
+	AllCatchUps   = "from.*.ask." + CatchUpAsk
 	JobEvents     = "jobevt.>" // the subjects of the stream job-events,
 	StoredEvents  = "event.>"  // which masters alone write
 
@@ -48,76 +53,135 @@ const (
 // missed. They come on its own job subject.
 const CatchUpAsk = "jobs"
 
+// ToPeel is all that is for one peel: jobs, notices and answers.
+func ToPeel(id fleet.PeelID) string { return "to." + string(id) + ".>" }
+
 // JobSubject is where one peel takes its jobs.
-func JobSubject(id fleet.PeelID) string { return "job.p." + string(id) }
+func JobSubject(id fleet.PeelID) string { return "to." + string(id) + ".job" }
 
 // NoticeSubject is where one peel is told that something of its own changed.
-func NoticeSubject(id fleet.PeelID) string { return "notice.p." + string(id) }
+func NoticeSubject(id fleet.PeelID) string { return "to." + string(id) + ".notice" }
+
+// InboxPrefix is the peel's own inbox; nobody else may read below it.
+func InboxPrefix(id fleet.PeelID) string { return "to." + string(id) + ".in" }
 
 // HeartbeatSubject is where a peel says that it lives; it is never persisted.
-func HeartbeatSubject(id fleet.PeelID) string { return "hb." + string(id) }
+func HeartbeatSubject(id fleet.PeelID) string { return from(id, "hb") }
 
 // EventSubject is where a peel publishes an event under a name of one or more
 // tokens.
-func EventSubject(id fleet.PeelID, name string) string { return "evt." + string(id) + "." + name }
+func EventSubject(id fleet.PeelID, name string) string { return from(id, "evt."+name) }
 
 // ReturnSubject is where a peel publishes part n of its return to a job. A
 // master stores it and answers.
 func ReturnSubject(jid string, id fleet.PeelID, n int) string {
-	return "ret." + jid + "." + string(id) + "." + strconv.Itoa(n)
-}
-
-// ForwardSubject is where a master passes on part n of a return.
-func ForwardSubject(jid string, id fleet.PeelID, n int) string {
-	return "master." + ReturnSubject(jid, id, n)
-}
-
-// ReturnKey is the key in the bucket job-returns under which it is stored.
-func ReturnKey(jid string, id fleet.PeelID, n int) string {
-	return strings.TrimPrefix(ReturnSubject(jid, id, n), "ret.")
+	return from(id, "ret."+jid+"."+strconv.Itoa(n))
 }
 
 // FactsSubject is where a peel publishes its facts. A master stores them and
 // answers.
-func FactsSubject(id fleet.PeelID) string { return "facts." + string(id) }
+func FactsSubject(id fleet.PeelID) string { return from(id, "facts") }
 
-// ParseFacts returns the peel that the subject of facts names.
-func ParseFacts(subject string) (fleet.PeelID, bool) {
-	rest, found := strings.CutPrefix(subject, "facts.")
-	id, err := fleet.ParsePeelID(rest)
-	return id, found && err == nil
+// AskSubject is where a peel asks a master for something, by a name of one or
+// more tokens such as basket.get.
+func AskSubject(id fleet.PeelID, what string) string { return from(id, "ask."+what) }
+
+func from(id fleet.PeelID, what string) string { return "from." + string(id) + "." + what }
+
+// ForwardSubject is where a master passes on part n of a return.
+func ForwardSubject(jid string, id fleet.PeelID, n int) string {
+	return "master.ret." + ReturnKey(jid, id, n)
+}
+
+// ReturnKey is the key in the bucket job-returns under which part n of a return
+// is stored.
+func ReturnKey(jid string, id fleet.PeelID, n int) string {
+	return jid + "." + string(id) + "." + strconv.Itoa(n)
 }
 
 // JobEventSubject is where masters record an event of a job.
 func JobEventSubject(jid string) string { return "jobevt." + jid }
 
-// InboxPrefix is the peel's own inbox; nobody else may read below it.
-func InboxPrefix(id fleet.PeelID) string { return "_INBOX_" + string(id) }
+// StoredEventSubject is where masters keep an event of a peel, or of ByPeople.
+func StoredEventSubject(id fleet.PeelID, name string) string {
+	return "event." + string(id) + "." + name
+}
 
-// ParseReturn takes a return's subject, or its key in the bucket, apart.
+// ParseFrom takes the subject of something that a peel says apart: who speaks,
+// and what comes behind.
+func ParseFrom(subject string) (id fleet.PeelID, what string, ok bool) {
+	rest, found := strings.CutPrefix(subject, "from.")
+	name, what, both := strings.Cut(rest, ".")
+	id, err := fleet.ParsePeelID(name)
+	return id, what, found && both && err == nil
+}
+
+// ParseFacts returns the peel that the subject of facts names.
+func ParseFacts(subject string) (fleet.PeelID, bool) {
+	id, what, ok := ParseFrom(subject)
+	return id, ok && what == "facts"
+}
+
+// ParseHeartbeat returns the peel that a heartbeat's subject names.
+func ParseHeartbeat(subject string) (fleet.PeelID, bool) {
+	id, what, ok := ParseFrom(subject)
+	return id, ok && what == "hb"
+}
+
+// ParseAsk returns who asks for what.
+func ParseAsk(subject string) (id fleet.PeelID, what string, ok bool) {
+	return parseNamed(subject, "ask.")
+}
+
+// ParseEvent returns the peel and the name in the subject of an event.
+func ParseEvent(subject string) (id fleet.PeelID, name string, ok bool) {
+	return parseNamed(subject, "evt.")
+}
+
+func parseNamed(subject, kind string) (id fleet.PeelID, name string, ok bool) {
+	id, what, ok := ParseFrom(subject)
+	name, found := strings.CutPrefix(what, kind)
+	return id, name, ok && found && name != ""
+}
+
+// ParseReturn takes a return's subject apart.
 func ParseReturn(subject string) (jid string, id fleet.PeelID, n int, ok bool) {
-	f := strings.Split(strings.TrimPrefix(subject, "ret."), ".")
-	if len(f) != 3 || !isJID(f[0]) {
+	id, rest, ok := parseNamed(subject, "ret.")
+	jid, part, both := strings.Cut(rest, ".")
+	if !ok || !both {
+		return "", "", 0, false
+	}
+	return checkReturn(jid, id, part)
+}
+
+// ParseReturnKey takes a return's key in the bucket apart.
+func ParseReturnKey(key string) (jid string, id fleet.PeelID, n int, ok bool) {
+	f := strings.Split(key, ".")
+	if len(f) != 3 {
 		return "", "", 0, false
 	}
 	id, err := fleet.ParsePeelID(f[1])
 	if err != nil {
 		return "", "", 0, false
 	}
-	n, err = strconv.Atoi(f[2])
-	if err != nil || n < 0 || strconv.Itoa(n) != f[2] {
-		return "", "", 0, false
-	}
-	return f[0], id, n, true
+	return checkReturn(f[0], id, f[2])
 }
 
 // ParseForwarded is ParseReturn for what a master passed on.
 func ParseForwarded(subject string) (jid string, id fleet.PeelID, n int, ok bool) {
-	rest, found := strings.CutPrefix(subject, "master.")
+	key, found := strings.CutPrefix(subject, "master.ret.")
 	if !found {
 		return "", "", 0, false
 	}
-	return ParseReturn(rest)
+	return ParseReturnKey(key)
+}
+
+func checkReturn(jid string, id fleet.PeelID, part string) (string, fleet.PeelID, int, bool) {
+	n, err := strconv.Atoi(part)
+	if err != nil || n < 0 || strconv.Itoa(n) != part || !isJID(jid) {
+		return "", "", 0, false
+	}
+	return jid, id, n, true
 }
 
 // isJID accepts what a job id is made of. A peel chooses that token itself, and
@@ -132,36 +196,4 @@ func isJID(s string) bool {
 		}
 	}
 	return true
-}
-
-// ParseHeartbeat returns the peel that a heartbeat's subject names.
-func ParseHeartbeat(subject string) (fleet.PeelID, bool) {
-	rest, found := strings.CutPrefix(subject, "hb.")
-	id, err := fleet.ParsePeelID(rest)
-	return id, found && err == nil
-}
-
-// AskSubject is where a peel asks a master for something, by a name of one or
-// more tokens such as basket.get.
-func AskSubject(id fleet.PeelID, what string) string { return "ask." + string(id) + "." + what }
-
-// ParseAsk returns who asks for what.
-func ParseAsk(subject string) (id fleet.PeelID, what string, ok bool) {
-	rest, found := strings.CutPrefix(subject, "ask.")
-	name, what, both := strings.Cut(rest, ".")
-	id, err := fleet.ParsePeelID(name)
-	return id, what, found && both && what != "" && err == nil
-}
-
-// ParseEvent returns the peel and the name in the subject of an event.
-func ParseEvent(subject string) (id fleet.PeelID, name string, ok bool) {
-	rest, found := strings.CutPrefix(subject, "evt.")
-	peel, name, both := strings.Cut(rest, ".")
-	id, err := fleet.ParsePeelID(peel)
-	return id, name, found && both && name != "" && err == nil
-}
-
-// StoredEventSubject is where masters keep an event of a peel, or of ByPeople.
-func StoredEventSubject(id fleet.PeelID, name string) string {
-	return "event." + string(id) + "." + name
 }

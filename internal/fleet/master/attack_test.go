@@ -61,7 +61,7 @@ func TestOwningTheBrokerIsNotOwningTheFleet(t *testing.T) {
 
 	// What the attacker sees pass by: a job for web, one for both, one for db.
 	seen := map[string]*nats.Msg{}
-	tap, err := w.nc.SubscribeSync("job.>")
+	tap, err := w.nc.SubscribeSync(">")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func TestOwningTheBrokerIsNotOwningTheFleet(t *testing.T) {
 		for _, subject := range []string{bus.JobSubject("web"), bus.JobAll} {
 			was := refusals(t, reg, a.reason)
 			for n, data := range a.messages {
-				if err := w.nc.PublishRequest(subject, "job.p.db", data); err != nil {
+				if err := w.nc.PublishRequest(subject, bus.JobSubject("db"), data); err != nil {
 					t.Fatal(err)
 				}
 				eventually(t, fmt.Sprintf("%s: message %d on %s is counted as %s", a.name, n, subject, a.reason), func() error {

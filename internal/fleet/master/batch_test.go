@@ -118,7 +118,7 @@ func TestABatchWithAReturnThatIsStored(t *testing.T) {
 	ids, _, accepted, other := w.fleetOf(40)
 	jid := job.NewJID()
 	var batch []*nats.Msg
-	sub, err := w.nc.SubscribeSync("ret.>")
+	sub, err := w.nc.SubscribeSync(bus.AllReturns)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,9 +2,10 @@ package master
 
 import (
 	"context"
-	"strings"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/rind-project/rind/internal/fleet/bus"
 )
 
 // TakeOver has a master take a job over as if the one that collects it were
@@ -30,7 +31,8 @@ func (m *Master) WriteReturns(msgs []*nats.Msg) {
 func wants(msgs []*nats.Msg) []*want {
 	var all []*want
 	for _, msg := range msgs {
-		all = append(all, &want{msg: msg, key: strings.TrimPrefix(msg.Subject, "ret."), once: true})
+		jid, id, n, _ := bus.ParseReturn(msg.Subject)
+		all = append(all, &want{msg: msg, key: bus.ReturnKey(jid, id, n), once: true})
 	}
 	return all
 }

@@ -2,7 +2,6 @@ package master
 
 import (
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -10,6 +9,7 @@ import (
 
 	"github.com/rind-project/rind/internal/base/config"
 	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/bus"
 )
 
 // FloodConfig says how much a peel may send. An honest one never comes near:
@@ -152,31 +152,11 @@ func (m *meter) shed(now time.Time) {
 	}
 }
 
-// Where the peel stands in a subject, counted in tokens from 0.
-const (
-	peelFirst  = 1 // facts.ID, hb.ID, evt.ID.…, ask.ID.…
-	peelSecond = 2 // ret.JID.ID.N
-)
-
-// speaker returns the peel that a subject names.
-func speaker(subject string, token int) (fleet.PeelID, bool) {
-	for range token {
-		_, rest, ok := strings.Cut(subject, ".")
-		if !ok {
-			return "", false
-		}
-		subject = rest
-	}
-	name, _, _ := strings.Cut(subject, ".")
-	id, err := fleet.ParsePeelID(name)
-	return id, err == nil
-}
-
 // metered lets through to next what the peel's pace allows. What comes to two
 // subscriptions of this master is counted at one of them.
-func (m *Master) metered(l *live, token int, counted bool, next nats.MsgHandler) nats.MsgHandler {
+func (m *Master) metered(l *live, counted bool, next nats.MsgHandler) nats.MsgHandler {
 	return func(msg *nats.Msg) {
-		id, ok := speaker(msg.Subject, token)
+		id, _, ok := bus.ParseFrom(msg.Subject)
 		if !ok {
 			next(msg) // it counts what is malformed
 			return

@@ -246,18 +246,6 @@ func TestFloodConfigRefuses(t *testing.T) {
 	}
 }
 
-func TestSpeaker(t *testing.T) {
-	t.Parallel()
-	for subject, want := range map[string]string{"hb.web": "web", "facts.web": "web", "evt.web.disk.full": "web", "evt": "", "evt.*.x": "", "hb.": ""} {
-		if got, ok := speaker(subject, peelFirst); string(got) != want || ok != (want != "") {
-			t.Errorf("%s: %q", subject, got)
-		}
-	}
-	if got, ok := speaker("ret.j1.web.0", peelSecond); got != "web" || !ok {
-		t.Errorf("a return: %q", got)
-	}
-}
-
 func TestMark(t *testing.T) {
 	t.Parallel()
 	a, b := bus.NewMark(), bus.NewMark()

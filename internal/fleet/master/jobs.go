@@ -218,7 +218,7 @@ func (w *watcher) elsewhere(jid string) {
 
 // sendStored shows a return that is whole. One in parts is shown at the end.
 func (w *watcher) sendStored(jid string, e jetstream.KeyValueEntry) bool {
-	_, id, n, ok := bus.ParseReturn(e.Key())
+	_, id, n, ok := bus.ParseReturnKey(e.Key())
 	if !ok {
 		return true
 	}

@@ -160,7 +160,7 @@ func (m *Master) listen(l *live) error {
 	if err := l.subscribe(l.nc, bus.AllForwarded, anyNumber, func(msg *nats.Msg) { m.onForwarded(l, msg) }); err != nil {
 		return err
 	}
-	if err := l.subscribe(l.nc, bus.AllHeartbeats, mostWaiting, m.metered(l, peelFirst, true, func(msg *nats.Msg) { m.onBeat(l, msg) })); err != nil {
+	if err := l.subscribe(l.nc, bus.AllHeartbeats, mostWaiting, m.metered(l, true, func(msg *nats.Msg) { m.onBeat(l, msg) })); err != nil {
 		return err
 	}
 	if err := m.listenForReturning(l); err != nil {

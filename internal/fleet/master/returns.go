@@ -62,7 +62,7 @@ func (m *Master) eachReturn(ctx context.Context, l *live, jid string, fn func(fl
 				return m.joinAll(ctx, l, jid, parts, whole, fn)
 			}
 			quiet.Reset(silence)
-			_, id, n, ok := bus.ParseReturn(e.Key())
+			_, id, n, ok := bus.ParseReturnKey(e.Key())
 			if !ok {
 				continue
 			}

@@ -188,7 +188,7 @@ func TestMessagesThatNoMasterSent(t *testing.T) {
 		t.Fatal(err)
 	}
 	good := batch.Message(0)
-	sub, err := w.nc.SubscribeSync("ret.>")
+	sub, err := w.nc.SubscribeSync(bus.AllReturns)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ func TestMessagesThatNoMasterSent(t *testing.T) {
 	}
 	// Returns for a job that was never sent, and some that cannot be read.
 	for subject, data := range map[string]string{
-		bus.ReturnSubject(job.NewJID(), "web", 0): `{"ok":true}`, "ret.x": "", "ret.a.b.c.d": "{", "ret..web.0": "{}", "ret.j.web.-1": "{}",
+		bus.ReturnSubject(job.NewJID(), "web", 0): `{"ok":true}`, "from.web.ret.x": "", "from.web.ret.a.b.c": "{", "from.web.ret..0": "{}", "from.web.ret.j.-1": "{}",
 	} {
 		if err := w.nc.PublishRequest(subject, bus.InboxPrefix("web")+".x", []byte(data)); err != nil {
 			t.Fatal(err)

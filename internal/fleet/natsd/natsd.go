@@ -20,10 +20,14 @@ import (
 	"github.com/rind-project/rind/internal/base/errs"
 )
 
-// pingInterval is how often the server asks a client whether it lives. Two
-// answers may be missing; as it asks only a client that was silent for that
-// long, a connection that is cut ends within four of them: a minute.
-const pingInterval = 14 * time.Second
+// Once every pingInterval the server asks each client that was silent for that
+// long whether it lives. A peel's heartbeats come a little oftener, so that a
+// fleet in health is not asked at all. One answer may be missing: a connection
+// that is cut ends within three intervals, a minute.
+const (
+	pingInterval = 19 * time.Second
+	pingsOut     = 1
+)
 
 // Deps are what the bus needs.
 type Deps struct {

@@ -99,8 +99,11 @@ func (s *Server) options(ctx context.Context, size storage, dir string) (*server
 		MaxPayload:    int32(s.cfg.MaxPayload),
 		MaxSubs:       1 << 16,
 		WriteDeadline: s.cfg.WriteDeadline,
-		PingInterval:  pingInterval, MaxPingsOut: 2,
-		TLS: true, TLSConfig: s.clientTLS(),
+		PingInterval:  pingInterval, MaxPingsOut: pingsOut,
+		// Nearly every subject is spoken on by one peel alone, so that a
+		// cache of who listens is missed, and written to under a lock.
+		NoSublistCache: true,
+		TLS:            true, TLSConfig: s.clientTLS(),
 		// A whole fleet that comes back at once keeps the processors busy for
 		// a while; the handshake of the last one must not time out.
 		TLSTimeout: 30, AuthTimeout: 60,

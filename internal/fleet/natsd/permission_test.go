@@ -60,22 +60,25 @@ func TestPeelPermissionMatrix(t *testing.T) {
 		{"subscription", bus.NoticeAll, true},
 		{"subscription", bus.NoticeSubject(a), true},
 		{"subscription", bus.InboxPrefix(a) + ".>", true},
+		{"subscription", bus.ToAll, true},
+		{"subscription", bus.ToPeel(a), true},
+		{"subscription", bus.ToPeel(other), false},
 		{"subscription", bus.JobSubject(other), false},
 		{"subscription", bus.NoticeSubject(other), false},
 		{"subscription", bus.InboxPrefix(other) + ".>", false},
-		{"subscription", bus.InboxPrefix(a), false},
+		{"subscription", "to." + string(a), false},
 		{"subscription", ">", false},
 		{"subscription", "*", false},
 		{"subscription", "*.>", false},
-		{"subscription", "job.>", false},
-		{"subscription", "job.*", false},
-		{"subscription", "job.p.*", false},
-		{"subscription", "notice.>", false},
+		{"subscription", "to.>", false},
+		{"subscription", "to.*.job", false},
+		{"subscription", "to.*.>", false},
+		{"subscription", "from.>", false},
 		{"subscription", "_INBOX.>", false},
-		{"subscription", "ret.>", false},
+		{"subscription", bus.AllReturns, false},
 		{"subscription", bus.ReturnSubject("j1", a, 0), false},
-		{"subscription", "hb.*", false},
-		{"subscription", "evt.>", false},
+		{"subscription", bus.AllHeartbeats, false},
+		{"subscription", bus.AllEvents, false},
 		{"subscription", "jobevt.>", false},
 		{"subscription", "$KV.>", false},
 		{"subscription", bus.FactsSubject(a), false},
@@ -87,17 +90,16 @@ func TestPeelPermissionMatrix(t *testing.T) {
 		{"publish", bus.FactsSubject(a), true},
 		{"publish", bus.EventSubject(a, "disk.full"), true},
 		{"publish", bus.ReturnSubject("j1", other, 0), false},
-		{"publish", "ret.j1." + string(a), false},
-		{"publish", "ret.j1.x." + string(a) + ".0", false},
+		{"publish", "from." + string(a), false},
+		{"publish", "from.*.hb", false},
 		{"publish", "$KV.job-returns.j1." + string(a) + ".0", false},
 		{"publish", bus.HeartbeatSubject(other), false},
 		{"publish", bus.FactsSubject(other), false},
-		{"publish", bus.FactsSubject(a) + ".more", false},
 		{"publish", "$KV.facts." + string(a), false},
 		{"publish", "$KV.enrollments." + string(a), false},
 		{"publish", "$KV.jobs.j1", false},
 		{"publish", bus.EventSubject(other, "disk.full"), false},
-		{"publish", "evt." + string(a), false},
+		{"publish", bus.EventSubject(other, "x") + ".from." + string(a), false},
 		{"publish", bus.JobAll, false},
 		{"publish", bus.JobSubject(a), false},
 		{"publish", bus.JobSubject(other), false},
@@ -328,11 +330,11 @@ func TestWildcardInAPublishReachesNobodyElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := make(chan string, 16)
-	if _, err := b.master().Subscribe("ret.j1.>", func(m *nats.Msg) { got <- m.Subject }); err != nil {
+	if _, err := b.master().Subscribe("from.*.ret.j1.>", func(m *nats.Msg) { got <- m.Subject }); err != nil {
 		t.Fatal(err)
 	}
 	evil := b.peel("evil")
-	for _, subject := range []string{"ret.*.evil.0", "ret.j1.*.0", "ret.j1.>", "hb.*", "$KV.facts.*", "evt.*.x"} {
+	for _, subject := range []string{"from.evil.ret.*.0", "from.*.ret.j1.0", "from.evil.>", "from.*.hb", "$KV.facts.*", "from.*.evt.x"} {
 		_ = evil.Publish(subject, []byte("wild"))
 	}
 	if err := evil.Flush(); err != nil {
@@ -344,7 +346,7 @@ func TestWildcardInAPublishReachesNobodyElse(t *testing.T) {
 	}
 	select {
 	case subject := <-got:
-		t.Errorf("a subscriber of ret.j1.> was given %s", subject)
+		t.Errorf("a subscriber of from.*.ret.j1.> was given %s", subject)
 	default:
 	}
 }

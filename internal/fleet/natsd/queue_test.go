@@ -33,7 +33,7 @@ func TestAPeelJoinsNoQueueGroupOfOthers(t *testing.T) {
 	evil := b.peel("evil")
 	seen := watchViolations(evil)
 	denied := []string{bus.AllFacts, bus.AllReturns, bus.AllAsks, bus.AllHeartbeats, bus.AllEvents, bus.FactsSubject(victim), bus.JobSubject(victim),
-		bus.NoticeSubject(victim), bus.InboxPrefix(victim) + ".>", "job.p.*", ">", "$JS.API.>", "$KV.>"}
+		bus.NoticeSubject(victim), bus.InboxPrefix(victim) + ".>", "to.*.job", ">", "$JS.API.>", "$KV.>"}
 	var stolen atomic.Int64
 	for _, subject := range denied {
 		for _, group := range []string{"masters", string(victim), "*"} {

@@ -92,8 +92,8 @@ func TestClassify(t *testing.T) {
 	for line, want := range map[string]string{
 		`10.0.0.1:3 - cid:5 - TLS handshake error: tls: first record does not look like a TLS handshake`: "tls",
 		`10.0.0.1:3 - cid:5 - authentication error`:                                                      "auth",
-		`10.0.0.1:3 - cid:5 - Publish Violation - User "x", Subject "job.all"`:                           "permission",
-		`cid:5 - "Permissions Violation for Publish to \"job.all\""`:                                     "permission",
+		`10.0.0.1:3 - cid:5 - Publish Violation - User "x", Subject "all.job"`:                           "permission",
+		`cid:5 - "Permissions Violation for Publish to \"all.job\""`:                                     "permission",
 		`Filestore [KV_facts] could not write: no space left on device`:                                  "",
 		`JetStream resource limits exceeded for account "A"`:                                             "",
 	} {

@@ -26,10 +26,9 @@ type Config struct {
 	MaxReconnects    int           `yaml:"max_reconnects" help:"reconnects before giving up; -1 never gives up"`
 	ReconnectWait    time.Duration `yaml:"reconnect_wait" help:"wait between reconnects, jittered"`
 	ReconnectBufSize config.Size   `yaml:"reconnect_buf_size" help:"how much is kept for sending while disconnected"`
-	PingInterval     time.Duration `yaml:"ping_interval" help:"how often the connection is tested"`
-	MaxPingsOut      int           `yaml:"max_pings_out" help:"tests that may stay unanswered"`
+	MaxPingsOut      int           `yaml:"max_pings_out" help:"heartbeats that may stay unanswered before the connection is given up"`
 	DrainTimeout     time.Duration `yaml:"drain_timeout" help:"how long the end of a connection may take"`
-	Heartbeat        time.Duration `yaml:"heartbeat" help:"how often the peel says that it lives"`
+	Heartbeat        time.Duration `yaml:"heartbeat" help:"how often at most the peel says that it lives and tests the connection; from 19s on the server asks by itself"`
 	Workers          int           `yaml:"workers" help:"jobs that change something and run at the same time"`
 	Facts            FactsConfig   `yaml:"facts"`
 	Basket           BasketConfig  `yaml:"basket"`
@@ -46,8 +45,8 @@ type FactsConfig struct {
 func DefaultConfig() Config {
 	return Config{
 		MaxReconnects: -1, ReconnectWait: 2 * time.Second, ReconnectBufSize: 8 * config.MiB,
-		PingInterval: 20 * time.Second, MaxPingsOut: 3, DrainTimeout: 30 * time.Second,
-		Heartbeat: 25 * time.Second, Workers: 4,
+		MaxPingsOut: 3, DrainTimeout: 30 * time.Second,
+		Heartbeat: 18 * time.Second, Workers: 4,
 		Facts: FactsConfig{Interval: 5 * time.Minute}, Basket: BasketConfig{Interval: 5 * time.Minute},
 		Settings: SettingsConfig{Interval: time.Hour, Jitter: 30 * time.Second},
 	}

@@ -18,7 +18,9 @@ const (
 	renewRetry   = 30 * time.Second // after a renewal that failed, jittered
 	cutTolerated = 5 * time.Minute  // without a connection before the permission is suspected, though no server said so
 	cutRenew     = 5 * time.Minute  // between renewals on suspicion, jittered
-	lookEvery    = 10 * time.Second // at the connection, while no renewal is due
+	lookEvery    = time.Minute      // at the connection, while no renewal is due
+	lookSoon     = 10 * time.Second // when the bus did not take the permission, jittered
+	libraryPing  = 5 * time.Minute  // between pings of the client library: heartbeats test the connection
 )
 
 // link holds the connection to the bus. A renewal replaces it by a second one
@@ -85,7 +87,7 @@ func (l *link) connect(ctx context.Context, once bool) error {
 	if err != nil {
 		return err
 	}
-	if err := sock.Subscribe([]string{bus.JobAll, bus.JobSubject(l.p.id), bus.NoticeAll, bus.NoticeSubject(l.p.id)}, l.heard); err != nil {
+	if err := sock.Subscribe([]string{bus.ToAll, bus.ToPeel(l.p.id)}, l.heard); err != nil {
 		sock.Close()
 		return fmt.Errorf("%w: %w", errNotHeard, err)
 	}
@@ -110,7 +112,7 @@ func (l *link) heard(subject string, data []byte) {
 	switch subject {
 	case bus.JobAll, bus.JobSubject(l.p.id):
 		l.p.onJob(l.r, data)
-	default:
+	case bus.NoticeAll, bus.NoticeSubject(l.p.id):
 		l.r.settings.asking.onNotice(data)
 	}
 }
@@ -129,9 +131,13 @@ func (l *link) config() (bus.ConnConfig, error) {
 	}
 	c := l.p.cfg
 	cfg.Name = bus.ConnName(l.p.id, l.p.mark)
-	cfg.OnRefused = func(error) { l.refused.Store(true) }
+	cfg.OnRefused = func(error) {
+		if !l.refused.Swap(true) {
+			l.lookIn(lookSoon/2 + rand.N(lookSoon/2))
+		}
+	}
 	cfg.MaxReconnects, cfg.ReconnectWait, cfg.ReconnectBufSize = c.MaxReconnects, c.ReconnectWait, int(c.ReconnectBufSize)
-	cfg.PingInterval, cfg.MaxPingsOut, cfg.DrainTimeout = c.PingInterval, c.MaxPingsOut, c.DrainTimeout
+	cfg.PingInterval, cfg.MaxPingsOut, cfg.DrainTimeout = libraryPing, c.MaxPingsOut, c.DrainTimeout
 	return cfg, nil
 }
 
@@ -180,10 +186,14 @@ type renewal struct {
 // renewSoon renews the permission before its time.
 func (l *link) renewSoon() {
 	l.ordered.Store(true)
+	l.lookIn(0)
+}
+
+func (l *link) lookIn(d time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.look != nil {
-		l.look.Reset(0)
+		l.look.Reset(d)
 	}
 }
 

@@ -2,11 +2,7 @@ package peel
 
 import (
 	"context"
-	"fmt"
-	"sync"
 	"time"
-
-	"github.com/nats-io/nats.go"
 
 	"github.com/rind-project/rind/internal/fleet/bus"
 )
@@ -14,14 +10,17 @@ import (
 // Socket is a connection to the bus that heals itself, as much of it as a peel
 // needs. Any implementation passes the suite peeltest.
 type Socket interface {
-	// Publish sends a message and does not wait for it to arrive.
-	Publish(subject string, data []byte) error
+	// Beat sends a message, does not wait for it to arrive, and tests the
+	// connection by it: when several ones in a row were not answered, the
+	// connection is given up for another.
+	Beat(subject string, data []byte)
 	// Ask asks the masters, as bus.Ask does.
 	Ask(ctx context.Context, subject string, data []byte, limit time.Duration) ([]byte, error)
 	// Subscribe calls fn for each message on a subject, one at a time, and
-	// returns when the server knows of it. The data is fn's to keep.
+	// returns when the server knows of it. The data is fn's to keep. Answers
+	// come by one of these subjects, see bus.ToPeel, and are not for fn.
 	Subscribe(subjects []string, fn func(subject string, data []byte)) error
-	// Unsubscribe ends all subscriptions. Answers still come.
+	// Unsubscribe has fn called no more. Answers still come.
 	Unsubscribe()
 	// Connected reports whether the connection is up now.
 	Connected() bool
@@ -42,72 +41,3 @@ type SocketEvents struct {
 // Dialer opens a connection to the bus, and tries until the context ends, or
 // once when the configuration says so. It sets the configuration's own events.
 type Dialer func(context.Context, bus.ConnConfig, SocketEvents) (Socket, error)
-
-// Limits of what waits to be handled in one subscription.
-const (
-	maxPendingMsgs  = 1024
-	maxPendingBytes = 16 << 20
-)
-
-// natsSocket is the socket of a peel that has its process for itself.
-type natsSocket struct {
-	nc *nats.Conn
-
-	mu   sync.Mutex
-	subs []*nats.Subscription
-}
-
-// dialNATS is the Dialer of the client library.
-func dialNATS(ctx context.Context, cfg bus.ConnConfig, on SocketEvents) (Socket, error) {
-	s := &natsSocket{}
-	cfg.OnConnect = func(*nats.Conn) { on.Up(s) }
-	cfg.OnDisconnect = func(*nats.Conn, error) { on.Down(s) }
-	cfg.OnClosed = func(nc *nats.Conn) { on.Closed(s, nc.LastError()) }
-	nc, err := bus.Connect(ctx, cfg)
-	if err != nil {
-		return nil, err
-	}
-	s.nc = nc
-	return s, nil
-}
-
-func (s *natsSocket) Publish(subject string, data []byte) error { return s.nc.Publish(subject, data) }
-
-func (s *natsSocket) Ask(ctx context.Context, subject string, data []byte, limit time.Duration) ([]byte, error) {
-	return bus.Ask(ctx, s.nc, subject, data, limit)
-}
-
-func (s *natsSocket) Subscribe(subjects []string, fn func(string, []byte)) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, subject := range subjects {
-		sub, err := s.nc.Subscribe(subject, func(m *nats.Msg) { fn(m.Subject, m.Data) })
-		if err != nil {
-			return fmt.Errorf("subscribing to %s: %w", subject, err)
-		}
-		s.subs = append(s.subs, sub)
-		if err := sub.SetPendingLimits(maxPendingMsgs, maxPendingBytes); err != nil {
-			return fmt.Errorf("subscribing to %s: %w", subject, err)
-		}
-	}
-	if err := s.nc.FlushTimeout(10 * time.Second); err != nil {
-		return fmt.Errorf("subscribing to %s: %w", subjects, err)
-	}
-	return nil
-}
-
-func (s *natsSocket) Unsubscribe() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, sub := range s.subs {
-		_ = sub.Unsubscribe() // fails on a closed connection, where nothing comes anyway
-	}
-	s.subs = nil
-}
-
-func (s *natsSocket) Connected() bool { return s.nc.IsConnected() }
-
-// Drain ends within drain_timeout in any case.
-func (s *natsSocket) Drain() { _ = s.nc.Drain() }
-
-func (s *natsSocket) Close() { s.nc.Close() }

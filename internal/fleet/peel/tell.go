@@ -46,9 +46,9 @@ func (p *Peel) speak(r *running) {
 	}
 	r.again(0, func() time.Duration {
 		if s := r.link.current(); s.Connected() {
-			_ = s.Publish(bus.HeartbeatSubject(p.id), data) // the next one follows
+			s.Beat(bus.HeartbeatSubject(p.id), data)
 		}
-		return p.cfg.Heartbeat*9/10 + rand.N(p.cfg.Heartbeat/5+1)
+		return p.cfg.Heartbeat*9/10 + rand.N(p.cfg.Heartbeat/10+1)
 	})
 }
 

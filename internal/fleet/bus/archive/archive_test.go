@@ -141,7 +141,7 @@ func TestHostileContent(t *testing.T) {
 		"an empty token":       {value(bus.Facts, Value{Key: "a..b"}), "which is none"},
 		"a long key":           {value(bus.Facts, Value{Key: strings.Repeat("a", maxKey+1)}), "which is none"},
 		"a foreign event":      {value(bus.EventsStream, Value{Key: "$JS.API.STREAM.DELETE.KV_facts"}), "not one of its own"},
-		"another's subject":    {value(bus.EventsStream, Value{Key: "job.all"}), "not one of its own"},
+		"another's subject":    {value(bus.EventsStream, Value{Key: "all.job"}), "not one of its own"},
 		"a huge value":         {value(bus.Facts, Value{Key: "a", Data: make([]byte, 256<<10+1)}), "takes 262144"},
 		"an unknown operation": {value(bus.Facts, Value{Key: "a", Op: 3}), "operation 3"},
 		"an unknown bucket":    {func(w *Writer) { must(t, w.Begin(KindBucket, "passwords"), w.End(0, "", nil)) }, "does not keep"},

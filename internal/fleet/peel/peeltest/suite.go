@@ -81,16 +81,16 @@ func testSpeaks(t *testing.T, w *world) {
 	eventually(t, "heartbeat and facts", func() error {
 		w.heard.mu.Lock()
 		defer w.heard.mu.Unlock()
-		if len(w.heard.beats) == 0 || w.heard.beats[0] != `hb.suite-1 {"v":"suite"}` {
+		if len(w.heard.beats) == 0 || w.heard.beats[0] != `from.suite-1.hb {"v":"suite"}` {
 			return fmt.Errorf("heartbeats %q", w.heard.beats)
 		}
-		if len(w.heard.facts) != 1 || !strings.HasPrefix(w.heard.facts[0], `facts.suite-1 {"id":"suite-1","hostname":"suite"`) {
+		if len(w.heard.facts) != 1 || !strings.HasPrefix(w.heard.facts[0], `from.suite-1.facts {"id":"suite-1","hostname":"suite"`) {
 			return fmt.Errorf("facts %q", w.heard.facts)
 		}
 		if n := count(t, reg, "facts_published_total", ""); n != 1 {
 			return fmt.Errorf("%v acknowledged", n)
 		}
-		if len(w.heard.asks) != 1 || w.heard.asks[0] != "ask.suite-1."+bus.CatchUpAsk {
+		if len(w.heard.asks) != 1 || w.heard.asks[0] != bus.AskSubject("suite-1", bus.CatchUpAsk) {
 			return fmt.Errorf("questions %q, want one for what was missed", w.heard.asks)
 		}
 		return nil

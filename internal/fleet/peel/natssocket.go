@@ -1,0 +1,181 @@
+package peel
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/rind-project/rind/internal/fleet/bus"
+)
+
+// Limits of a socket.
+const (
+	maxPendingMsgs  = 1024 // that wait to be handled in one subscription
+	maxPendingBytes = 16 << 20
+	subscribeWait   = 10 * time.Second
+	beatWait        = 10 * time.Second      // for the answer to a test of the connection
+	drainLook       = 50 * time.Millisecond // at the answers that are waited for
+)
+
+// natsSocket is the socket of a peel that has its process for itself.
+type natsSocket struct {
+	cfg   bus.ConnConfig
+	nc    *nats.Conn
+	inbox string // prefix of the answers' subjects, with the dot
+	mark  string // of this socket in them: during a renewal two share the inbox
+
+	mu      sync.Mutex
+	subs    []*nats.Subscription
+	quiet   bool // only answers are heard
+	waiting map[string]chan *nats.Msg
+	asked   uint64
+	testing bool // a test of the connection is not answered yet
+	missed  int  // tests in a row
+}
+
+// dialNATS is the Dialer of the client library.
+func dialNATS(ctx context.Context, cfg bus.ConnConfig, on SocketEvents) (Socket, error) {
+	s := &natsSocket{inbox: cfg.InboxPrefix + ".", mark: strconv.FormatUint(rand.Uint64(), 36), waiting: map[string]chan *nats.Msg{}}
+	cfg.OnConnect = func(*nats.Conn) { on.Up(s) }
+	cfg.OnDisconnect = func(*nats.Conn, error) { on.Down(s) }
+	cfg.OnClosed = func(nc *nats.Conn) { on.Closed(s, nc.LastError()) }
+	s.cfg = cfg
+	nc, err := bus.Connect(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	s.nc = nc
+	return s, nil
+}
+
+// Beat has the server answer a ping right behind the message. One test at a
+// time: one that waits stands for those that were due meanwhile.
+func (s *natsSocket) Beat(subject string, data []byte) {
+	if s.nc.Publish(subject, data) != nil {
+		return // the connection is gone, and heals itself
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.testing {
+		s.testing = true
+		go s.test()
+	}
+}
+
+func (s *natsSocket) test() {
+	err := s.nc.FlushTimeout(beatWait)
+	s.mu.Lock()
+	s.testing = false
+	if s.missed++; err == nil {
+		s.missed = 0
+	}
+	dead := s.missed >= max(1, s.cfg.MaxPingsOut)
+	if dead {
+		s.missed = 0
+	}
+	s.mu.Unlock()
+	if dead && s.nc.IsConnected() {
+		_ = s.nc.ForceReconnect() // fails on a connection that was closed meanwhile
+	}
+}
+
+func (s *natsSocket) Ask(ctx context.Context, subject string, data []byte, limit time.Duration) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	got := make(chan *nats.Msg, 1)
+	s.mu.Lock()
+	s.asked++
+	token := s.mark + "-" + strconv.FormatUint(s.asked, 36)
+	s.waiting[token] = got
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.waiting, token)
+	}()
+	if err := s.nc.PublishRequest(subject, s.inbox+token, data); err != nil {
+		return nil, err
+	}
+	select {
+	case m := <-got:
+		if len(m.Data) == 0 && m.Header.Get("Status") == noResponders {
+			return nil, bus.ErrNoMaster
+		}
+		return bus.ReadAnswer(m.Data)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// noResponders is the status with which the server answers for nobody.
+const noResponders = "503"
+
+func (s *natsSocket) Subscribe(subjects []string, fn func(string, []byte)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, subject := range subjects {
+		sub, err := s.nc.Subscribe(subject, func(m *nats.Msg) { s.heard(m, fn) })
+		if err != nil {
+			return fmt.Errorf("subscribing to %s: %w", subject, err)
+		}
+		s.subs = append(s.subs, sub)
+		if err := sub.SetPendingLimits(maxPendingMsgs, maxPendingBytes); err != nil {
+			return fmt.Errorf("subscribing to %s: %w", subject, err)
+		}
+	}
+	if err := s.nc.FlushTimeout(subscribeWait); err != nil {
+		return fmt.Errorf("subscribing to %s: %w", subjects, err)
+	}
+	return nil
+}
+
+// heard gives an answer to whom it is for, and anything else to fn.
+func (s *natsSocket) heard(m *nats.Msg, fn func(string, []byte)) {
+	token, isAnswer := strings.CutPrefix(m.Subject, s.inbox)
+	s.mu.Lock()
+	got, quiet := s.waiting[token], s.quiet
+	s.mu.Unlock()
+	switch {
+	case !isAnswer && !quiet:
+		fn(m.Subject, m.Data)
+	case isAnswer && got != nil:
+		select {
+		case got <- m:
+		default: // a second answer
+		}
+	}
+}
+
+func (s *natsSocket) Unsubscribe() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.quiet = true
+}
+
+func (s *natsSocket) Connected() bool { return s.nc.IsConnected() }
+
+// Drain ends within twice drain_timeout in any case.
+func (s *natsSocket) Drain() {
+	go func() {
+		s.Unsubscribe()
+		for end := time.Now().Add(s.cfg.DrainTimeout); time.Now().Before(end) && s.Connected() && s.awaits(); {
+			time.Sleep(drainLook)
+		}
+		_ = s.nc.Drain() // fails on a connection that is gone
+	}()
+}
+
+// awaits reports whether an answer is waited for.
+func (s *natsSocket) awaits() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.waiting) > 0
+}
+
+func (s *natsSocket) Close() { s.nc.Close() }
