@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,6 +33,13 @@ func (b *bench) enroll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if b.enrolled() {
+		b.say("%d peels of an earlier run", b.n)
+		_, err := lab.Every(ctx, b.workers, func(w *lab.Worker) sim.Order {
+			return sim.Order{Do: "load", Server: b.servers[0].URL(), Pin: pin, First: w.First, File: w.File, Buses: b.buses()}
+		})
+		return err
+	}
 	reports, err := lab.Every(ctx, b.workers, func(w *lab.Worker) sim.Order {
 		return sim.Order{Do: "enroll", Server: b.servers[0].URL(), Pin: pin, Socket: b.servers[0].Socket,
 			First: w.First, Count: w.Count, AtOnce: max(4, enrollParallel/len(b.workers)), File: w.File, Buses: b.buses(), Limit: 30 * time.Minute}
@@ -50,6 +58,14 @@ func (b *bench) enroll(ctx context.Context) error {
 	b.say("%d tokens in %.1f s (%.0f/s), %d enrolled in %.1f s", b.n, tokens, float64(b.n)/tokens, b.n, enrolled)
 	b.add("enroll-interval", enrolled/float64(b.n)*1e3, 1e3/enrollRate, "ms", "%.0f enrollments a second: begin, answer, poll over HTTPS; tokens %.0f a second before", float64(b.n)/enrolled, float64(b.n)/tokens)
 	return nil
+}
+
+// enrolled reports whether an earlier run has left the peels of all workers.
+func (b *bench) enrolled() bool {
+	return !slices.ContainsFunc(b.workers, func(w *lab.Worker) bool {
+		_, err := os.Stat(w.File)
+		return err != nil
+	})
 }
 
 // connect connects a tenth first and then all, and waits until the master

@@ -38,7 +38,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 7, "how often each round is measured; the median counts")
 	flag.DurationVar(&o.idle, "idle", time.Minute, "how long the idle fleet is watched")
 	flag.DurationVar(&o.limit, "limit", 3*time.Minute, "how long a job may take")
-	flag.StringVar(&o.dir, "dir", "", "folder for the servers' data, a temporary one without it")
+	flag.StringVar(&o.dir, "dir", "", "folder for the servers' data, a temporary one without it; one that a run has filled is gone on with: nobody enrolls again")
 	only := flag.String("only", "", "figures to measure, separated by commas; all without it: "+strings.Join(names(), ", "))
 	flag.Parse()
 	if *only != "" {

@@ -67,6 +67,9 @@ nats:
 // does who makes it part of the same fleet.
 func (s *Server) Join(other *Server) error {
 	for _, folder := range []string{"keys", "pki"} {
+		if _, err := os.Stat(filepath.Join(s.Dir, folder)); err == nil {
+			continue // it is, since an earlier run
+		}
 		if err := os.CopyFS(filepath.Join(s.Dir, folder), os.DirFS(filepath.Join(other.Dir, folder))); err != nil {
 			return fmt.Errorf("making %s part of the fleet: %w", s.Name, err)
 		}

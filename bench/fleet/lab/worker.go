@@ -28,6 +28,10 @@ type Worker struct {
 	waiting map[int]chan sim.Report
 }
 
+// niceness of simulated peels: the processors of hosts are not a server's, so
+// that what peels do may not keep servers from their work.
+const niceness = "10"
+
 // StartWorker starts this program again as a worker.
 func StartWorker(args []string, env ...string) (*Worker, error) {
 	w := &Worker{waiting: map[int]chan sim.Report{}, ended: make(chan struct{})}
@@ -35,7 +39,7 @@ func StartWorker(args []string, env ...string) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.cmd = exec.CommandContext(context.Background(), self, args...)
+	w.cmd = exec.CommandContext(context.Background(), "nice", append([]string{"-n", niceness, self}, args...)...)
 	w.cmd.Env = append(os.Environ(), env...)
 	if os.Getenv("GOGC") == "" {
 		w.cmd.Env = append(w.cmd.Env, "GOGC=50") // as the server sets it for itself

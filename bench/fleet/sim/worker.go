@@ -193,6 +193,9 @@ func (f *Fleet) load(o Order) error {
 		return err
 	}
 	ids, err := load(o.File, c)
+	if len(ids) > 0 && len(o.Buses) > 0 {
+		ids[0].all.URLs = o.Buses // all have it in common
+	}
 	for i, id := range ids {
 		f.add(o.First+i, id)
 	}
