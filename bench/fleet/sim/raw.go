@@ -61,9 +61,9 @@ func (r *raw) onMessage(id fleet.PeelID, s *socket.Socket, data []byte) {
 		}
 		return
 	}
-	_, err := s.Call(RawStored+string(id), r.reply, func(a socket.Answer) {
+	s.Request(RawStored+string(id), r.reply, rawLimit, func(data []byte, err error) {
 		// A stream acknowledges with its name and the sequence.
-		if a.Err != nil || len(a.Data) == 0 || a.Data[0] != '{' || string(a.Data[:min(len(a.Data), 9)]) == `{"error":` {
+		if err != nil || len(data) == 0 || data[0] != '{' || string(data[:min(len(data), 9)]) == `{"error":` {
 			r.failed.Add(1)
 			return
 		}
@@ -73,7 +73,7 @@ func (r *raw) onMessage(id fleet.PeelID, s *socket.Socket, data []byte) {
 		r.mu.Unlock()
 		r.acked.Add(1)
 	})
-	if err != nil {
-		r.failed.Add(1)
-	}
 }
+
+// rawLimit is how long a stream may take to acknowledge.
+const rawLimit = 2 * time.Minute

@@ -12,7 +12,6 @@ import (
 	"net"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -44,7 +43,7 @@ func New() *Dialer {
 // Dial is the peel.Dialer.
 func (d *Dialer) Dial(ctx context.Context, cfg bus.ConnConfig, on peel.SocketEvents) (peel.Socket, error) {
 	fill(&cfg)
-	s := &Socket{d: d, cfg: cfg, on: on, urls: slices.Clone(cfg.URLs), inbox: cfg.InboxPrefix + ".", mark: strconv.FormatUint(uint64(rand.Uint32()), 36) + "-"}
+	s := &Socket{d: d, cfg: cfg, on: on, urls: slices.Clone(cfg.URLs), inbox: cfg.InboxPrefix + "."}
 	rand.Shuffle(len(s.urls), func(i, j int) { s.urls[i], s.urls[j] = s.urls[j], s.urls[i] })
 	for try := 0; ; try++ {
 		err := s.connect(s.urls[try%len(s.urls)])

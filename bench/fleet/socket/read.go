@@ -87,18 +87,11 @@ func (s *Socket) handle(l *line, text string) error {
 
 func (s *Socket) deliver(m message) {
 	if token, isAnswer := strings.CutPrefix(m.subject, s.inbox); isAnswer {
-		s.mu.Lock()
-		fn := s.waiting[token]
-		delete(s.waiting, token)
-		s.mu.Unlock()
-		if fn == nil {
-			return
-		}
 		if m.status == "503" {
-			fn(Answer{Err: bus.ErrNoMaster})
+			s.calls.Settle(token, nil, bus.ErrNoMaster)
 			return
 		}
-		fn(Answer{Data: m.data})
+		s.calls.Settle(token, m.data, nil)
 		return
 	}
 	s.mu.Lock()
@@ -120,13 +113,10 @@ func (s *Socket) lost(l *line, why error) {
 		return
 	}
 	s.line = nil
-	waiting, closed := s.waiting, s.closed
-	s.waiting = nil
+	closed := s.closed
 	s.mu.Unlock()
 	l.conn.Close()
-	for _, fn := range waiting {
-		fn(Answer{Err: nats.ErrConnectionClosed})
-	}
+	s.calls.Fail(nats.ErrConnectionClosed)
 	if closed {
 		return
 	}

@@ -1,7 +1,6 @@
 package socket
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -23,29 +22,21 @@ type Socket struct {
 	cfg   bus.ConnConfig
 	on    peel.SocketEvents
 	inbox string // prefix of the answers' subjects, with the dot
-	mark  string // of this socket in them: during a renewal two share the inbox
+	calls peel.Calls
 
 	out sync.Mutex // one write at a time
 
-	mu      sync.Mutex
-	line    *line // nil while it is away
-	urls    []string
-	subs    []subscription // by sid, from 1 on
-	waiting map[string]func(Answer)
-	asked   uint64
-	pongs   []chan struct{} // of pings that are not answered; nil for those that test the connection
-	closed  bool
+	mu     sync.Mutex
+	line   *line // nil while it is away
+	urls   []string
+	subs   []subscription  // by sid, from 1 on
+	pongs  []chan struct{} // of pings that are not answered; nil for those that test the connection
+	closed bool
 }
 
 type subscription struct {
 	subject string
 	fn      func(string, []byte) // nil: not any more
-}
-
-// Answer is what came back to a Call.
-type Answer struct {
-	Data []byte
-	Err  error // bus.ErrNoMaster when nobody listens
 }
 
 // Beat sends a message and a ping in one write.
@@ -75,50 +66,23 @@ func (s *Socket) publish(subject, reply string, data []byte) error {
 	return s.write("PUB "+subject+" "+reply+" "+strconv.Itoa(len(data))+"\r\n", data, "\r\n")
 }
 
-// Call publishes a message, and calls fn once, from the reading goroutine or
-// when the connection is lost, unless cancel is called before.
-func (s *Socket) Call(subject string, data []byte, fn func(Answer)) (cancel func(), err error) {
-	s.mu.Lock()
-	s.asked++
-	token := s.mark + strconv.FormatUint(s.asked, 36)
-	if s.waiting == nil {
-		s.waiting = map[string]func(Answer){}
-	}
-	s.waiting[token] = fn
-	s.mu.Unlock()
-	cancel = func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.waiting, token)
-	}
-	if err := s.publish(subject, s.inbox+token, data); err != nil {
-		cancel()
-		return nil, err
-	}
-	return cancel, nil
+// Call asks the masters.
+func (s *Socket) Call(subject string, data []byte, limit time.Duration, done func([]byte, error)) (forget func()) {
+	return s.Request(subject, data, limit, func(data []byte, err error) {
+		if err == nil {
+			data, err = bus.ReadAnswer(data)
+		}
+		done(data, err)
+	})
 }
 
-// Ask asks the masters.
-func (s *Socket) Ask(ctx context.Context, subject string, data []byte, limit time.Duration) ([]byte, error) {
-	got := make(chan Answer, 1)
-	cancel, err := s.Call(subject, data, func(a Answer) { got <- a })
-	if err != nil {
-		return nil, err
+// Request is Call for an answer of any form.
+func (s *Socket) Request(subject string, data []byte, limit time.Duration, done func([]byte, error)) (forget func()) {
+	token := s.calls.Open(limit, done)
+	if err := s.publish(subject, s.inbox+token, data); err != nil {
+		s.calls.Settle(token, nil, err)
 	}
-	defer cancel()
-	t := time.NewTimer(limit)
-	defer t.Stop()
-	select {
-	case a := <-got:
-		if a.Err != nil {
-			return nil, a.Err
-		}
-		return bus.ReadAnswer(a.Data)
-	case <-t.C:
-		return nil, context.DeadlineExceeded
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
+	return func() { s.calls.Forget(token) }
 }
 
 // Subscribe calls fn for each message, on the reading goroutine.
@@ -175,13 +139,8 @@ func (s *Socket) Connected() bool {
 func (s *Socket) Drain() {
 	go func() {
 		s.Unsubscribe()
-		for end := time.Now().Add(s.cfg.DrainTimeout); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-			s.mu.Lock()
-			n := len(s.waiting)
-			s.mu.Unlock()
-			if n == 0 {
-				break
-			}
+		for end := time.Now().Add(s.cfg.DrainTimeout); time.Now().Before(end) && s.calls.Waiting() > 0; {
+			time.Sleep(50 * time.Millisecond)
 		}
 		s.Close()
 	}()

@@ -55,11 +55,29 @@ func (p *Peel) ask(ctx context.Context, subject string, data []byte) ([]byte, er
 	}
 }
 
-// ask sends a question once.
-func (l *link) ask(ctx context.Context, subject string, data []byte, limit time.Duration) ([]byte, error) {
+// call sends a question once, and does not wait for what becomes of it.
+func (l *link) call(subject string, data []byte, limit time.Duration, done func([]byte, error)) (forget func()) {
 	s := l.current()
 	if s == nil || !s.Connected() {
-		return nil, nats.ErrConnectionClosed
+		done(nil, nats.ErrConnectionClosed)
+		return func() {}
 	}
-	return s.Ask(ctx, subject, data, limit)
+	return s.Call(subject, data, limit, done)
+}
+
+// ask sends a question once, and waits.
+func (l *link) ask(ctx context.Context, subject string, data []byte, limit time.Duration) ([]byte, error) {
+	type answer struct {
+		data []byte
+		err  error
+	}
+	got := make(chan answer, 1)
+	forget := l.call(subject, data, limit, func(data []byte, err error) { got <- answer{data, err} })
+	select {
+	case a := <-got:
+		return a.data, a.err
+	case <-ctx.Done():
+		forget()
+		return nil, ctx.Err()
+	}
 }

@@ -41,41 +41,88 @@ func newCourier(p *Peel, r *running) *courier {
 // resume delivers what an earlier process has left.
 func (c *courier) resume() {
 	for _, jid := range c.r.spool.Jobs() {
-		c.deliver(jid)
+		c.p.metrics.spooled.Inc()
+		c.insist(jid, firstRetry, ackWait)
 	}
 }
 
-// deliver brings a spooled return to the bus in the background.
-func (c *courier) deliver(jid string) {
+// deliver brings a return that was spooled to the bus in the background. The
+// first try of one that fits into a message takes no goroutine: there is
+// nothing to do but wait for the answer.
+func (c *courier) deliver(ret fleet.Return) {
 	c.p.metrics.spooled.Inc()
-	c.r.begin(func() {
-		defer c.p.metrics.spooled.Dec()
-		wait, patience := firstRetry, ackWait
-		for first := true; ; first = false {
-			done, err := c.try(jid, patience)
-			if done {
-				return
-			}
-			if errors.Is(err, context.DeadlineExceeded) {
-				patience = min(2*patience, lastAckWait)
-			}
-			if !errors.Is(err, nats.ErrConnectionClosed) {
-				c.p.metrics.retries.Inc()
-				if !first {
-					c.p.log.Warn("a return is not acknowledged yet", "jid", jid, "error", err)
-				}
-				wait = min(2*wait, lastRetry)
-				if errors.Is(err, bus.ErrNoMaster) { // the broker says so at once, and asking costs little
-					wait = min(wait, noMasterRetry)
-				}
-			} else {
-				wait = waitForConns
-			}
-			if !c.r.sleep(wait/2 + rand.N(wait)) {
-				return
-			}
+	parts, err := job.Split(ret)
+	if err != nil || len(parts) > 1 || !c.take() {
+		c.insist(ret.JID, firstRetry, ackWait)
+		return
+	}
+	c.r.link.call(bus.ReturnSubject(ret.JID, c.p.id, 0), parts[0], ackWait, func(_ []byte, err error) {
+		<-c.slot
+		if done, err := c.settle(ret.JID, err); done {
+			c.p.metrics.spooled.Dec()
+		} else {
+			wait, patience := c.pace(ret.JID, err, firstRetry, ackWait, true)
+			c.later(ret.JID, wait, patience)
 		}
 	})
+}
+
+// take takes a place among the deliveries, if one is free.
+func (c *courier) take() bool {
+	select {
+	case c.slot <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+// later goes on with insist after a pause.
+func (c *courier) later(jid string, wait, patience time.Duration) {
+	c.r.begin(func() {
+		if c.r.sleep(wait/2 + rand.N(wait)) {
+			c.untilDone(jid, wait, patience)
+		}
+	})
+}
+
+func (c *courier) insist(jid string, wait, patience time.Duration) {
+	c.r.begin(func() { c.untilDone(jid, wait, patience) })
+}
+
+// untilDone tries until there is nothing more to do for a return.
+func (c *courier) untilDone(jid string, wait, patience time.Duration) {
+	defer c.p.metrics.spooled.Dec()
+	for first := true; ; first = false {
+		done, err := c.try(jid, patience)
+		if done {
+			return
+		}
+		wait, patience = c.pace(jid, err, wait, patience, first)
+		if !c.r.sleep(wait/2 + rand.N(wait)) {
+			return
+		}
+	}
+}
+
+// pace says how long to wait after a try that failed, and how long the next
+// one may take.
+func (c *courier) pace(jid string, err error, wait, patience time.Duration, first bool) (time.Duration, time.Duration) {
+	if errors.Is(err, context.DeadlineExceeded) {
+		patience = min(2*patience, lastAckWait)
+	}
+	if errors.Is(err, nats.ErrConnectionClosed) {
+		return waitForConns, patience
+	}
+	c.p.metrics.retries.Inc()
+	if !first {
+		c.p.log.Warn("a return is not acknowledged yet", "jid", jid, "error", err)
+	}
+	wait = min(2*wait, lastRetry)
+	if errors.Is(err, bus.ErrNoMaster) { // the broker says so at once, and asking costs little
+		wait = min(wait, noMasterRetry)
+	}
+	return wait, patience
 }
 
 // try publishes all parts of a return. It is done when they are acknowledged,
@@ -100,7 +147,11 @@ func (c *courier) try(jid string, patience time.Duration) (bool, error) {
 		c.p.metrics.lost.Inc()
 		return true, c.r.spool.Remove(jid)
 	}
-	err = c.publish(ret, patience)
+	return c.settle(jid, c.publish(ret, patience))
+}
+
+// settle takes what became of a try.
+func (c *courier) settle(jid string, err error) (bool, error) {
 	if errors.Is(err, bus.ErrRefused) {
 		c.p.log.Error("a return is not taken, and is given up", "jid", jid, "error", err)
 		c.p.metrics.lost.Inc()

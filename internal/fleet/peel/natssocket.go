@@ -3,8 +3,6 @@ package peel
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -28,22 +26,23 @@ type natsSocket struct {
 	cfg   bus.ConnConfig
 	nc    *nats.Conn
 	inbox string // prefix of the answers' subjects, with the dot
-	mark  string // of this socket in them: during a renewal two share the inbox
+	calls Calls
 
 	mu      sync.Mutex
 	subs    []*nats.Subscription
 	quiet   bool // only answers are heard
-	waiting map[string]chan *nats.Msg
-	asked   uint64
 	testing bool // a test of the connection is not answered yet
 	missed  int  // tests in a row
 }
 
 // dialNATS is the Dialer of the client library.
 func dialNATS(ctx context.Context, cfg bus.ConnConfig, on SocketEvents) (Socket, error) {
-	s := &natsSocket{inbox: cfg.InboxPrefix + ".", mark: strconv.FormatUint(rand.Uint64(), 36), waiting: map[string]chan *nats.Msg{}}
+	s := &natsSocket{inbox: cfg.InboxPrefix + "."}
 	cfg.OnConnect = func(*nats.Conn) { on.Up(s) }
-	cfg.OnDisconnect = func(*nats.Conn, error) { on.Down(s) }
+	cfg.OnDisconnect = func(*nats.Conn, error) {
+		s.calls.Fail(nats.ErrConnectionClosed)
+		on.Down(s)
+	}
 	cfg.OnClosed = func(nc *nats.Conn) { on.Closed(s, nc.LastError()) }
 	s.cfg = cfg
 	nc, err := bus.Connect(ctx, cfg)
@@ -85,32 +84,12 @@ func (s *natsSocket) test() {
 	}
 }
 
-func (s *natsSocket) Ask(ctx context.Context, subject string, data []byte, limit time.Duration) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	got := make(chan *nats.Msg, 1)
-	s.mu.Lock()
-	s.asked++
-	token := s.mark + "-" + strconv.FormatUint(s.asked, 36)
-	s.waiting[token] = got
-	s.mu.Unlock()
-	defer func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.waiting, token)
-	}()
+func (s *natsSocket) Call(subject string, data []byte, limit time.Duration, done func([]byte, error)) (forget func()) {
+	token := s.calls.Open(limit, done)
 	if err := s.nc.PublishRequest(subject, s.inbox+token, data); err != nil {
-		return nil, err
+		s.calls.Settle(token, nil, err)
 	}
-	select {
-	case m := <-got:
-		if len(m.Data) == 0 && m.Header.Get("Status") == noResponders {
-			return nil, bus.ErrNoMaster
-		}
-		return bus.ReadAnswer(m.Data)
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
+	return func() { s.calls.Forget(token) }
 }
 
 // noResponders is the status with which the server answers for nobody.
@@ -137,18 +116,20 @@ func (s *natsSocket) Subscribe(subjects []string, fn func(string, []byte)) error
 
 // heard gives an answer to whom it is for, and anything else to fn.
 func (s *natsSocket) heard(m *nats.Msg, fn func(string, []byte)) {
-	token, isAnswer := strings.CutPrefix(m.Subject, s.inbox)
-	s.mu.Lock()
-	got, quiet := s.waiting[token], s.quiet
-	s.mu.Unlock()
-	switch {
-	case !isAnswer && !quiet:
-		fn(m.Subject, m.Data)
-	case isAnswer && got != nil:
-		select {
-		case got <- m:
-		default: // a second answer
+	if token, isAnswer := strings.CutPrefix(m.Subject, s.inbox); isAnswer {
+		if len(m.Data) == 0 && m.Header.Get("Status") == noResponders {
+			s.calls.Settle(token, nil, bus.ErrNoMaster)
+			return
 		}
+		answer, err := bus.ReadAnswer(m.Data)
+		s.calls.Settle(token, answer, err)
+		return
+	}
+	s.mu.Lock()
+	quiet := s.quiet
+	s.mu.Unlock()
+	if !quiet {
+		fn(m.Subject, m.Data)
 	}
 }
 
@@ -164,18 +145,11 @@ func (s *natsSocket) Connected() bool { return s.nc.IsConnected() }
 func (s *natsSocket) Drain() {
 	go func() {
 		s.Unsubscribe()
-		for end := time.Now().Add(s.cfg.DrainTimeout); time.Now().Before(end) && s.Connected() && s.awaits(); {
+		for end := time.Now().Add(s.cfg.DrainTimeout); time.Now().Before(end) && s.Connected() && s.calls.Waiting() > 0; {
 			time.Sleep(drainLook)
 		}
 		_ = s.nc.Drain() // fails on a connection that is gone
 	}()
-}
-
-// awaits reports whether an answer is waited for.
-func (s *natsSocket) awaits() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.waiting) > 0
 }
 
 func (s *natsSocket) Close() { s.nc.Close() }

@@ -14,8 +14,12 @@ type Socket interface {
 	// connection by it: when several ones in a row were not answered, the
 	// connection is given up for another.
 	Beat(subject string, data []byte)
-	// Ask asks the masters, as bus.Ask does.
-	Ask(ctx context.Context, subject string, data []byte, limit time.Duration) ([]byte, error)
+	// Call asks the masters. Done is called once, in whose goroutine soever, so
+	// that it must not wait: with what bus.ReadAnswer reads of the answer, with
+	// bus.ErrNoMaster when nobody listens, with context.DeadlineExceeded at the
+	// end of the time, or with an error when the connection is lost, unless
+	// forget is called before.
+	Call(subject string, data []byte, limit time.Duration, done func([]byte, error)) (forget func())
 	// Subscribe calls fn for each message on a subject, one at a time, and
 	// returns when the server knows of it. The data is fn's to keep. Answers
 	// come by one of these subjects, see bus.ToPeel, and are not for fn.

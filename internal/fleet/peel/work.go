@@ -129,7 +129,7 @@ func (p *Peel) keep(r *running, ret fleet.Return, sync bool) {
 	if err := r.seen.Answered(ret.JID, time.Now()); err != nil {
 		p.log.Error("cannot note a job as answered", "jid", ret.JID, "error", err)
 	}
-	r.courier.deliver(ret.JID)
+	r.courier.deliver(ret)
 }
 
 func short(s string) string {
