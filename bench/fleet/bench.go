@@ -25,6 +25,10 @@ const (
 	atOnce         = 256 // connections that are made at the same time, by all workers
 )
 
+// oneProcessor is set for each of several processes that share the processors:
+// a runtime that counts on all of them spends its time waking threads.
+var oneProcessor = []string{"GOMAXPROCS=1"}
+
 // perWorker is how many of them one worker makes.
 func (b *bench) perWorker() int { return min(128, max(16, atOnce/max(1, len(b.workers)))) }
 
@@ -122,7 +126,11 @@ func (b *bench) begin(ctx context.Context) error {
 		return err
 	}
 	for first := 0; first < b.n; first += peelsPerWorker {
-		w, err := lab.StartWorker(b.worker, b.env...)
+		env := b.env
+		if len(b.servers) > 1 {
+			env = slices.Concat(env, oneProcessor)
+		}
+		w, err := lab.StartWorker(b.worker, env...)
 		if err != nil {
 			return err
 		}
@@ -178,6 +186,7 @@ func (b *bench) startServer(ctx context.Context, name string, roles []string, mo
 		if err := s.Join(b.servers[0]); err != nil {
 			return err
 		}
+		s.Env = oneProcessor
 	}
 	b.servers = append(b.servers, s)
 	if err := s.Start(); err != nil {

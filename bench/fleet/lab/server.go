@@ -26,6 +26,7 @@ type Server struct {
 	HTTPS  string // address
 	Bus    string // address
 	Socket string
+	Env    []string // beside that of this process
 
 	bin    string
 	config string
@@ -114,6 +115,7 @@ func (s *Server) Start() error {
 		return err
 	}
 	s.cmd = exec.CommandContext(context.Background(), s.bin, "server", "--config", s.config)
+	s.cmd.Env = append(os.Environ(), s.Env...)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	if err := s.cmd.Start(); err != nil {
 		return fmt.Errorf("starting %s: %w", s.Name, err)

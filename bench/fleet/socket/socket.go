@@ -39,8 +39,8 @@ type subscription struct {
 	fn      func(string, []byte) // nil: not any more
 }
 
-// Beat sends a message and a ping in one write.
-func (s *Socket) Beat(subject string, data []byte) {
+// Test sends a ping, unless too many are not answered.
+func (s *Socket) Test() {
 	s.mu.Lock()
 	l := s.line
 	late := len(s.pongs) >= s.cfg.MaxPingsOut
@@ -53,7 +53,7 @@ func (s *Socket) Beat(subject string, data []byte) {
 	case late:
 		s.lost(l, nats.ErrStaleConnection)
 	default:
-		_ = s.write("PUB "+subject+" "+strconv.Itoa(len(data))+"\r\n", data, "\r\nPING\r\n") // a broken line is noticed by its reader
+		_ = s.write("PING\r\n", nil, "") // a broken line is noticed by its reader
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 )
 
 // beatLife is how long a heartbeat counts as presence when nothing better is
-// known: three of them.
+// known: two of them.
 const beatLife = 75 * time.Second
 
 // conn is one connection on one server.
@@ -24,6 +24,8 @@ type presence struct {
 
 	mu    sync.Mutex
 	peels map[fleet.PeelID]*sighting
+	on    map[string]int     // connections by their server
+	up    int                // peels that have one
 	gone  map[conn]time.Time // connections that ended lately, against a list that is older than their end
 }
 
@@ -37,7 +39,7 @@ type sighting struct {
 }
 
 func newPresence(system bool) *presence {
-	return &presence{system: system, peels: map[fleet.PeelID]*sighting{}, gone: map[conn]time.Time{}}
+	return &presence{system: system, peels: map[fleet.PeelID]*sighting{}, on: map[string]int{}, gone: map[conn]time.Time{}}
 }
 
 func (p *presence) get(id fleet.PeelID) *sighting {
@@ -64,9 +66,11 @@ func (p *presence) add(id fleet.PeelID, c conn, address string, since, at time.T
 	if came {
 		s.since = since
 		s.conns = map[conn]time.Time{}
+		p.up++
 	}
 	if _, known := s.conns[c]; !known {
 		s.conns[c] = at
+		p.on[c.server]++
 	}
 	if at.After(s.last) {
 		s.last = at
@@ -93,6 +97,7 @@ func (p *presence) drop(id fleet.PeelID, c conn, at time.Time) bool {
 		return false
 	}
 	delete(s.conns, c)
+	p.left(c.server)
 	if at.After(s.last) {
 		s.last = at
 	}
@@ -100,7 +105,15 @@ func (p *presence) drop(id fleet.PeelID, c conn, at time.Time) bool {
 		return false
 	}
 	s.conns, s.since = nil, at
+	p.up--
 	return true
+}
+
+// left notes that a server has a connection less.
+func (p *presence) left(server string) {
+	if p.on[server]--; p.on[server] <= 0 {
+		delete(p.on, server)
+	}
 }
 
 // listed is a connection in a server's list.
@@ -153,7 +166,13 @@ func (p *presence) reconcile(server string, list []listed, began time.Time) bool
 func (p *presence) lost(servers map[string]bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	changed := false
+	changed, all := false, true
+	for server := range p.on {
+		all = all && servers[server]
+	}
+	if all {
+		return false
+	}
 	for id, s := range p.peels {
 		for c := range s.conns {
 			if !servers[c.server] {
@@ -169,10 +188,8 @@ func (p *presence) servers() map[string]bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	out := map[string]bool{}
-	for _, s := range p.peels {
-		for c := range s.conns {
-			out[c.server] = true
-		}
+	for server := range p.on {
+		out[server] = true
 	}
 	return out
 }
@@ -194,6 +211,12 @@ func (p *presence) beat(id fleet.PeelID, version string, at time.Time) bool {
 func (p *presence) forget(id fleet.PeelID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if s := p.peels[id]; s != nil && len(s.conns) > 0 {
+		p.up--
+		for c := range s.conns {
+			p.left(c.server)
+		}
+	}
 	delete(p.peels, id)
 }
 
@@ -221,9 +244,12 @@ func (p *presence) fill(out *fleet.Peel, now time.Time) {
 func (p *presence) count(now time.Time) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.system {
+		return p.up
+	}
 	n := 0
 	for _, s := range p.peels {
-		if len(s.conns) > 0 || !p.system && now.Sub(s.last) <= beatLife {
+		if len(s.conns) > 0 || now.Sub(s.last) <= beatLife {
 			n++
 		}
 	}

@@ -26,9 +26,9 @@ type Config struct {
 	MaxReconnects    int           `yaml:"max_reconnects" help:"reconnects before giving up; -1 never gives up"`
 	ReconnectWait    time.Duration `yaml:"reconnect_wait" help:"wait between reconnects, jittered"`
 	ReconnectBufSize config.Size   `yaml:"reconnect_buf_size" help:"how much is kept for sending while disconnected"`
-	MaxPingsOut      int           `yaml:"max_pings_out" help:"heartbeats that may stay unanswered before the connection is given up"`
+	MaxPingsOut      int           `yaml:"max_pings_out" help:"pings that may stay unanswered before the connection is given up"`
 	DrainTimeout     time.Duration `yaml:"drain_timeout" help:"how long the end of a connection may take"`
-	Heartbeat        time.Duration `yaml:"heartbeat" help:"how often at most the peel says that it lives and tests the connection; from 19s on the server asks by itself"`
+	Heartbeat        time.Duration `yaml:"heartbeat" help:"how long the peel is silent at most: it says that it lives and pings the server in turns; from 19s on the server asks by itself"`
 	Workers          int           `yaml:"workers" help:"jobs that change something and run at the same time"`
 	Facts            FactsConfig   `yaml:"facts"`
 	Basket           BasketConfig  `yaml:"basket"`

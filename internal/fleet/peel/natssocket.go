@@ -17,7 +17,7 @@ const (
 	maxPendingMsgs  = 1024 // that wait to be handled in one subscription
 	maxPendingBytes = 16 << 20
 	subscribeWait   = 10 * time.Second
-	beatWait        = 10 * time.Second      // for the answer to a test of the connection
+	pongWait        = 10 * time.Second      // for the answer to a ping
 	drainLook       = 50 * time.Millisecond // at the answers that are waited for
 )
 
@@ -31,8 +31,7 @@ type natsSocket struct {
 	mu      sync.Mutex
 	subs    []*nats.Subscription
 	quiet   bool // only answers are heard
-	testing bool // a test of the connection is not answered yet
-	missed  int  // tests in a row
+	testing bool // a ping is not answered yet
 }
 
 // dialNATS is the Dialer of the client library.
@@ -53,12 +52,10 @@ func dialNATS(ctx context.Context, cfg bus.ConnConfig, on SocketEvents) (Socket,
 	return s, nil
 }
 
-// Beat has the server answer a ping right behind the message. One test at a
-// time: one that waits stands for those that were due meanwhile.
-func (s *natsSocket) Beat(subject string, data []byte) {
-	if s.nc.Publish(subject, data) != nil {
-		return // the connection is gone, and heals itself
-	}
+func (s *natsSocket) Publish(subject string, data []byte) error { return s.nc.Publish(subject, data) }
+
+// Test tests once at a time.
+func (s *natsSocket) Test() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.testing {
@@ -68,20 +65,16 @@ func (s *natsSocket) Beat(subject string, data []byte) {
 }
 
 func (s *natsSocket) test() {
-	err := s.nc.FlushTimeout(beatWait)
-	s.mu.Lock()
-	s.testing = false
-	if s.missed++; err == nil {
-		s.missed = 0
+	err := s.nc.FlushTimeout(pongWait)
+	for n := 1; err != nil && n < s.cfg.MaxPingsOut && s.nc.IsConnected(); n++ {
+		err = s.nc.FlushTimeout(pongWait)
 	}
-	dead := s.missed >= max(1, s.cfg.MaxPingsOut)
-	if dead {
-		s.missed = 0
-	}
-	s.mu.Unlock()
-	if dead && s.nc.IsConnected() {
+	if err != nil && s.nc.IsConnected() {
 		_ = s.nc.ForceReconnect() // fails on a connection that was closed meanwhile
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.testing = false
 }
 
 func (s *natsSocket) Call(subject string, data []byte, limit time.Duration, done func([]byte, error)) (forget func()) {

@@ -10,10 +10,11 @@ import (
 // Socket is a connection to the bus that heals itself, as much of it as a peel
 // needs. Any implementation passes the suite peeltest.
 type Socket interface {
-	// Beat sends a message, does not wait for it to arrive, and tests the
-	// connection by it: when several ones in a row were not answered, the
-	// connection is given up for another.
-	Beat(subject string, data []byte)
+	// Publish sends a message and does not wait for it to arrive.
+	Publish(subject string, data []byte) error
+	// Test pings the server in the background. When several pings in a row are
+	// not answered, the connection is given up for another.
+	Test()
 	// Call asks the masters. Done is called once, in whose goroutine soever, so
 	// that it must not wait: with what bus.ReadAnswer reads of the answer, with
 	// bus.ErrNoMaster when nobody listens, with context.DeadlineExceeded at the

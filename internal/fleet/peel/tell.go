@@ -44,10 +44,17 @@ func (p *Peel) speak(r *running) {
 		p.log.Error("cannot encode the heartbeat", "error", err)
 		return
 	}
+	// The server hears from the peel by a heartbeat, which masters take, and by
+	// a ping, which the server answers, in turns: each wakes the other side of
+	// the other, and a fleet sends them all day.
+	beats := true
 	r.again(0, func() time.Duration {
-		if s := r.link.current(); s.Connected() {
-			s.Beat(bus.HeartbeatSubject(p.id), data)
+		if s := r.link.current(); s.Connected() && beats {
+			_ = s.Publish(bus.HeartbeatSubject(p.id), data) // the next one follows
+		} else {
+			s.Test()
 		}
+		beats = !beats
 		return p.cfg.Heartbeat*9/10 + rand.N(p.cfg.Heartbeat/10+1)
 	})
 }
