@@ -216,7 +216,7 @@ func (j *join) apply(ctx context.Context) error {
 
 // accept keeps what an approved peel was given.
 func (j *join) accept(g Grant) (*Identity, error) {
-	if err := j.st.take(g); err != nil {
+	if err := j.st.take(g, j.st.Server); err != nil {
 		return nil, err
 	}
 	if err := j.st.write(j.cfg.Dir); err != nil {

@@ -5,8 +5,10 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
+	"math/rand/v2"
 	"net"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/nats-io/jwt/v2"
@@ -19,10 +21,73 @@ import (
 // errRejected is what a peel gets whose enrollment was rejected.
 var errRejected = errors.New("rejected")
 
+// Bounds of a renewal.
+const (
+	maxServers = 4 // that are asked
+	serverWait = 20 * time.Second
+)
+
 // Renew proves possession of the enrolled key and takes a new permission for
-// the bus. A revoked peel gets an error of the kind Gone.
+// the bus: at the server of the enrollment or, when that is not reached, at
+// another one of the fleet. A revoked peel gets an error of the kind Gone.
 func (i *Identity) Renew(ctx context.Context) error {
-	c, err := newClient(i.Server, (&stored{Pin: i.Pin, TLSPin: i.tlsPin}).handshakePin(), i.caFile)
+	var first error
+	for _, server := range i.servers() {
+		err := i.renewAt(ctx, server)
+		if err == nil {
+			return nil
+		}
+		if first == nil {
+			first = err
+		}
+		if !elsewhere(err) {
+			return err
+		}
+	}
+	return first
+}
+
+// elsewhere reports whether another server may do what this one did not.
+func elsewhere(err error) bool {
+	for _, final := range []errs.Kind{errs.Gone, errs.Forbidden, errs.Conflict, errs.Invalid} {
+		if errs.Is(err, final) {
+			return false
+		}
+	}
+	return true
+}
+
+// servers are where to ask: where it enrolled, and on the hosts of the buses
+// that it was told of, by chance, at the same port. Whoever answers there has to
+// show the fleet's CA, as the first one did.
+func (i *Identity) servers() []string {
+	all := []string{i.Server}
+	home, err := url.Parse(i.Server)
+	if err != nil {
+		return all
+	}
+	i.mu.Lock()
+	buses := slices.Clone(i.urls)
+	i.mu.Unlock()
+	rand.Shuffle(len(buses), func(a, b int) { buses[a], buses[b] = buses[b], buses[a] })
+	for _, b := range buses {
+		u, err := url.Parse(b)
+		if err != nil {
+			continue
+		}
+		other := *home
+		other.Host = net.JoinHostPort(u.Hostname(), home.Port())
+		if s := other.String(); !slices.Contains(all, s) && len(all) < maxServers {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+func (i *Identity) renewAt(ctx context.Context, server string) error {
+	ctx, cancel := context.WithTimeout(ctx, serverWait)
+	defer cancel()
+	c, err := newClient(server, (&stored{Pin: i.Pin, TLSPin: i.tlsPin}).handshakePin(), i.caFile)
 	if err != nil {
 		return err
 	}
@@ -39,7 +104,7 @@ func (i *Identity) Renew(ctx context.Context) error {
 	if err := c.post(ctx, "renew", req, &grant); err != nil {
 		return err
 	}
-	return i.take(grant)
+	return i.take(grant, server)
 }
 
 // handshakePin is the pin to check in the TLS handshake: none where a CA
@@ -51,13 +116,13 @@ func (st *stored) handshakePin() string {
 	return ""
 }
 
-// take keeps a renewed permission.
-func (i *Identity) take(g Grant) error {
+// take keeps a renewed permission that a server gave.
+func (i *Identity) take(g Grant, server string) error {
 	st, err := readStored(i.dir)
 	if err != nil {
 		return err
 	}
-	if err := st.take(g); err != nil {
+	if err := st.take(g, server); err != nil {
 		return err
 	}
 	if err := st.write(i.dir); err != nil {
@@ -69,9 +134,9 @@ func (i *Identity) take(g Grant) error {
 	return nil
 }
 
-// take checks what the server gave and puts it into the identity. The fleet's
+// take checks what a server gave and puts it into the identity. The fleet's
 // root key is believed once.
-func (st *stored) take(g Grant) error {
+func (st *stored) take(g Grant, server string) error {
 	if err := g.verdict(); err != nil {
 		return err
 	}
@@ -88,7 +153,7 @@ func (st *stored) take(g Grant) error {
 	if st.FleetRoot != nil && !bytes.Equal(st.FleetRoot, g.FleetRoot) {
 		return errs.New(errs.Conflict, "the server shows another root key of the fleet than at enrollment; if it was made anew, move this peel's folder away and enroll again")
 	}
-	urls, err := busURLs(g.BusURLs, st.Server)
+	urls, err := busURLs(g.BusURLs, server)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -191,6 +192,58 @@ func TestRenew(t *testing.T) {
 		t.Error("the permission is the same")
 	}
 	w.connect(id)
+}
+
+// TestRenewElsewhere: the server of the enrollment is gone for good, and another
+// one of the fleet is on the host of a bus, at the same port.
+func TestRenewElsewhere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.buses = []string{"tls://127.0.0.2:4222"}
+	id := w.join(w.host("web-01", w.token(true)))
+	before, _ := id.UserJWT()
+	_, port, err := net.SplitHostPort(strings.TrimPrefix(w.url, "https://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.web.Close()
+	refused(t, id.Renew(t.Context()), errs.Unavailable, "cannot reach https://127.0.0.1:"+port)
+
+	l, err := net.Listen("tcp", "127.0.0.2:"+port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger, err := pki.OpenCA(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	strange, err := stranger.ServerTLS([]string{"127.0.0.2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fake := w.serve(l, strange)
+	refused(t, id.Renew(t.Context()), errs.Unavailable, "cannot reach https://127.0.0.1:"+port)
+	fake.Close()
+
+	if l, err = net.Listen("tcp", "127.0.0.2:"+port); err != nil {
+		t.Fatal(err)
+	}
+	serverTLS, err := w.ca.ServerTLS([]string{"127.0.0.2", pki.BusName})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.serve(l, serverTLS)
+	time.Sleep(1100 * time.Millisecond) // permissions carry whole seconds
+	if err := id.Renew(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if after, _ := id.UserJWT(); before == after {
+		t.Error("the permission is the same")
+	}
+	if err := w.Revoke(t.Context(), "web-01", "admin"); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, id.Renew(t.Context()), errs.Gone, "revoked")
 }
 
 func TestIDsAreCheckedOnBothHalves(t *testing.T) {

@@ -37,12 +37,14 @@ type world struct {
 	bus *natsd.Server
 	ca  *pki.CA
 	url string
+	web *http.Server // at url
 	cfg registrar.Config
 	dep registrar.Deps
 	js  jetstream.JetStream
 
 	mu       sync.Mutex
 	ahead    time.Duration // of the server's clock
+	buses    []string      // that peels are told of beside this one
 	forgot   []fleet.PeelID
 	forgetIt func(fleet.PeelID) error
 }
@@ -93,7 +95,11 @@ func newWorldWith(t *testing.T, cfg registrar.Config, db *database.DB) *world {
 		BusURLs: w.busURLs, Forget: w.forget, Log: slog.New(slog.DiscardHandler), Now: w.now,
 	}
 	w.Registrar = w.registrar(w.dep)
-	w.serve(serverTLS)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.url, w.web = "https://"+l.Addr().String(), w.serve(l, serverTLS)
 	return w
 }
 
@@ -146,19 +152,16 @@ func (w *world) busURLs(string) []string {
 	if err != nil {
 		w.t.Error(err)
 	}
-	return []string{"tls://:" + port}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]string{"tls://:" + port}, w.buses...)
 }
 
-func (w *world) serve(serverTLS *tls.Config) {
-	w.t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		w.t.Fatal(err)
-	}
+func (w *world) serve(l net.Listener, serverTLS *tls.Config) *http.Server {
 	srv := &http.Server{Handler: w.mux(), TLSConfig: serverTLS, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)}
 	go srv.ServeTLS(l, "", "")
 	w.t.Cleanup(func() { srv.Close() })
-	w.url = "https://" + l.Addr().String()
+	return srv
 }
 
 func (w *world) mux() *http.ServeMux {
