@@ -159,19 +159,20 @@ func (b *bench) ping(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var ours, accepted, raw, fast, cpuOurs, cpuRaw durations
+	var ours, accepted, raw, fast durations
+	var used [4]durations // of servers and peels, in ours and in the raw round that verifies
 	for n := range b.counted() {
-		idle := b.cpu()
+		idleServers, idlePeels := b.cpu()
 		v, err := r.echo(ctx, sim.RawEcho)
 		if err != nil {
 			return err
 		}
-		between := b.cpu()
+		betweenServers, betweenPeels := b.cpu()
 		o, _, err := b.op.Run(ctx, b.n, "test.ping")
 		if err != nil {
 			return err
 		}
-		used := b.cpu()
+		endServers, endPeels := b.cpu()
 		f, err := r.echo(ctx, sim.RawEchoFast)
 		if err != nil {
 			return err
@@ -179,28 +180,29 @@ func (b *bench) ping(ctx context.Context) error {
 		if n >= warmups {
 			ours, raw, fast = append(ours, o), append(raw, v), append(fast, f)
 			accepted = append(accepted, b.op.Accepted)
-			cpuRaw, cpuOurs = append(cpuRaw, between-idle), append(cpuOurs, used-between)
+			for i, d := range []time.Duration{endServers - betweenServers, endPeels - betweenPeels, betweenServers - idleServers, betweenPeels - idlePeels} {
+				used[i] = append(used[i], d)
+			}
 		}
 		if err := b.quiet(ctx); err != nil {
 			return err
 		}
 	}
 	b.say("ours                      %s\n  of it until accepted    %s\nraw, verifying            %s\nraw, not verifying        %s", ours, accepted, raw, fast)
-	b.say("processor time of servers and peels: ours %s, raw, verifying %s", cpuOurs, cpuRaw)
+	b.say("processor time         ours, servers %s\n                         ours, peels %s\n               raw verifying, servers %s\n                 raw verifying, peels %s", used[0], used[1], used[2], used[3])
 	b.compare("ping", ours, raw, fast)
 	return b.syncMode()
 }
 
 // cpu is the processor time that the servers and the peels have used so far.
-func (b *bench) cpu() time.Duration {
-	total := time.Duration(0)
+func (b *bench) cpu() (servers, peels time.Duration) {
 	for _, s := range b.servers {
-		total += sim.CPU(s.PID())
+		servers += sim.CPU(s.PID())
 	}
 	for _, w := range b.workers {
-		total += sim.CPU(w.PID())
+		peels += sim.CPU(w.PID())
 	}
-	return total
+	return servers, peels
 }
 
 // returns holds recorded returns against raw acknowledged publishes: until the
