@@ -25,9 +25,10 @@ const (
 	atOnce         = 256 // connections that are made at the same time, by all workers
 )
 
-// oneProcessor is set for each of several processes that share the processors:
-// a runtime that counts on all of them spends its time waking threads.
-var oneProcessor = []string{"GOMAXPROCS=1"}
+// sharing is set for each of several processes that share the processors: a
+// runtime that counts on all of them spends its time waking threads, and one
+// that saves memory collects for a tenth of it.
+var sharing = []string{"GOMAXPROCS=1", "GOGC=100"}
 
 // perWorker is how many of them one worker makes.
 func (b *bench) perWorker() int { return min(128, max(16, atOnce/max(1, len(b.workers)))) }
@@ -128,7 +129,7 @@ func (b *bench) begin(ctx context.Context) error {
 	for first := 0; first < b.n; first += peelsPerWorker {
 		env := b.env
 		if len(b.servers) > 1 {
-			env = slices.Concat(env, oneProcessor)
+			env = slices.Concat(env, sharing)
 		}
 		w, err := lab.StartWorker(b.worker, env...)
 		if err != nil {
@@ -186,7 +187,7 @@ func (b *bench) startServer(ctx context.Context, name string, roles []string, mo
 		if err := s.Join(b.servers[0]); err != nil {
 			return err
 		}
-		s.Env = oneProcessor
+		s.Env = sharing
 	}
 	b.servers = append(b.servers, s)
 	if err := s.Start(); err != nil {

@@ -41,9 +41,6 @@ func StartWorker(args []string, env ...string) (*Worker, error) {
 	}
 	w.cmd = exec.CommandContext(context.Background(), "nice", append([]string{"-n", niceness, self}, args...)...)
 	w.cmd.Env = append(os.Environ(), env...)
-	if os.Getenv("GOGC") == "" {
-		w.cmd.Env = append(w.cmd.Env, "GOGC=50") // as the server sets it for itself
-	}
 	w.cmd.Stderr = os.Stderr
 	if w.in, err = w.cmd.StdinPipe(); err != nil {
 		return nil, err

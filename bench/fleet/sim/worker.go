@@ -56,7 +56,6 @@ type Report struct {
 
 // Work takes orders until the input ends.
 func Work(in io.Reader, out io.Writer) error {
-	debug.SetGCPercent(50) // thousands of peels: memory is dearer than time
 	f, err := New()
 	if err != nil {
 		return err

@@ -160,10 +160,19 @@ func (w *bucketWriter) write(batch []*want) {
 		return
 	}
 	if len(batch) >= leastBatch {
-		if err := w.commit(batch); err == nil {
+		err := w.commit(batch)
+		switch {
+		case err == nil:
 			w.in.m.metrics.batches.Inc()
 			for _, v := range batch {
 				v.each(bus.Accept)
+			}
+			return
+		case errors.Is(err, context.DeadlineExceeded):
+			// The bus has too much to do, and has stored it perhaps: to say it
+			// all again, one by one, would be the last straw.
+			for _, v := range batch {
+				w.later(v, "the bus does not acknowledge")
 			}
 			return
 		}
@@ -229,7 +238,7 @@ func isStored(err error) bool {
 
 // commit publishes a batch, all of it or nothing.
 func (w *bucketWriter) commit(batch []*want) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.in.l.ctx), storeWait)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.in.l.ctx), commitWait)
 	defer cancel()
 	id := rand.Text()
 	for n, v := range batch {
@@ -303,5 +312,8 @@ func (w *bucketWriter) wait(v *want) {
 	}
 }
 
-// storeWait is how long the bus may take to acknowledge a write.
-const storeWait = 5 * time.Second
+// How long the bus may take to acknowledge a write, and a batch of them.
+const (
+	storeWait  = 5 * time.Second
+	commitWait = 10 * time.Second
+)
