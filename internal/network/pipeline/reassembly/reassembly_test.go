@@ -150,6 +150,25 @@ func TestFirstCopyWins(t *testing.T) {
 	}
 }
 
+// TestFarAway sends segments from half of all sequence numbers away, where
+// ahead and behind are the same: nothing of them is shown.
+func TestFarAway(t *testing.T) {
+	t.Parallel()
+	for _, off := range []uint32{1 << 31, 1<<31 - 1, 1<<31 + 1} {
+		s, r := newTest(Config{})
+		c := s.Open(r, 0)
+		var k taker
+		for _, seg := range []Segment{{Seq: 9, Data: []byte{0, 0}}, {Seq: 11 + off, Data: []byte{0, 0}}, {Seq: 11 + off, Missing: 4}, {Seq: 11, Data: []byte{0}}} {
+			if err := s.Add(c, 0, 0, seg, &k); err != nil && !errors.Is(err, ErrGap) {
+				t.Fatal(err)
+			}
+			if len(k.got[0]) > 3 {
+				t.Fatalf("%d away: %d bytes were shown", off, len(k.got[0]))
+			}
+		}
+	}
+}
+
 // TestSkip passes over what the reader does not want: it is not held, and
 // what of it is missing is no gap.
 func TestSkip(t *testing.T) {

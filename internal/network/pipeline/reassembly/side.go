@@ -62,8 +62,9 @@ func (s *Store) add(c *Conn, at int, seg Segment, r Reader) error {
 		d.pass(uint32(ahead))
 	}
 	for {
-		if seen := int32(d.next - seq); seen > 0 {
-			n := min(int(seen), len(b))
+		// What is as far behind as it is ahead, 2³¹, is behind: it must be taken for one of them.
+		if seen := -int(int32(seq - d.next)); seen > 0 {
+			n := min(seen, len(b))
 			b, seq = b[n:], seq+uint32(n)
 		}
 		if len(d.ahead) > 0 {
@@ -109,7 +110,7 @@ func (s *Store) turn(c *Conn, at int, b []byte, r Reader) (bool, error) {
 		return true, nil
 	}
 	var err error
-	if seen := int(-gap); seen < len(first.b) {
+	if seen := -int(gap); seen < len(first.b) {
 		err = s.show(c, at, first.b[seen:], r)
 	}
 	d.waiting -= len(first.b)
