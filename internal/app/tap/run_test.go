@@ -181,7 +181,7 @@ func checkShown(t *testing.T, r *running, metrics string) {
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	for _, want := range []string{"tap            t1, ", "walls          user 65534, sockets from the opener, no capability, no new privileges, system calls filtered", "clock          the node's minus this host's: ", "INTERFACE", "LEDGER", "DROPPED (KERNEL)", "PARSER", "64.0 MiB", "delivery       to http://" + "127.0.0.1"} {
+	for _, want := range []string{"tap            t1, ", "walls          user 65534, sockets from the opener, no capability, no new privileges, system calls filtered", "clock          the node's minus this host's: ", "INTERFACE", "LEDGER", "FRAGMENTS", "GIVEN UP", "DROPPED (KERNEL)", "PARSER", "64.0 MiB", "delivery       to http://" + "127.0.0.1"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in:\n%s", want, out)
 		}
@@ -198,7 +198,7 @@ func checkShown(t *testing.T, r *running, metrics string) {
 	for _, want := range []string{
 		`rind_tap_packets_total{interface="lo",term="received"}`, `term="dropped_kernel"`, `rind_tap_ring_bytes{interface="lo"} 6.7108864e+07`,
 		`rind_tap_ring_used_bytes{interface="lo",worker="0"}`, "rind_tap_ring_full_total", "rind_tap_worker_busy_ratio", "rind_tap_flows_max 262144", "rind_tap_spool_reports",
-		"rind_tap_spool_age_seconds", "rind_tap_clock_skew_seconds", `rind_tap_reports_total{result="committed"}`, "rind_tap_parser_events_total", `rind_tap_configurations_total{result="refused"} 0`,
+		"rind_tap_spool_age_seconds", "rind_tap_clock_skew_seconds", `rind_tap_reports_total{result="committed"}`, "rind_tap_parser_events_total", `rind_tap_fragment_bytes{interface="lo",worker="0"}`, `event="datagram_given_up"`, `rind_tap_configurations_total{result="refused"} 0`,
 	} {
 		if !strings.Contains(string(body), want) {
 			t.Errorf("the metrics lack %s", want)

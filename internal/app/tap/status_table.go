@@ -30,7 +30,7 @@ func (s *Status) table(out io.Writer, now time.Time) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	for _, part := range []func(io.Writer){s.interfaces, s.ledgers, s.parsers} {
+	for _, part := range []func(io.Writer){s.interfaces, s.ledgers, s.fragments, s.parsers} {
 		fmt.Fprintln(out)
 		w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 		part(w)
@@ -101,6 +101,14 @@ func (s *Status) ledgers(w io.Writer) {
 	for _, i := range s.Interfaces {
 		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n", i.Interface, i.Received, i.Summarised, i.DroppedKernel, i.DroppedPipeline,
 			i.Malformed, i.HeldFragments, i.ReleasedFragments, i.Bytes)
+	}
+}
+
+func (s *Status) fragments(w io.Writer) {
+	fmt.Fprintln(w, "FRAGMENTS\tSEEN\tDATAGRAMS\tOVERLAPS\tGIVEN UP\tSKIPPED\tHELD")
+	for _, i := range s.Interfaces {
+		f := i.Fragments
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%s\n", i.Interface, f.Seen, f.Whole, f.Overlaps, f.GivenUp, f.Skipped, bytesText(f.HeldBytes))
 	}
 }
 

@@ -23,15 +23,21 @@ type FragmentLimits struct {
 	Wait      time.Duration // for the parts of one, by the packets' times (30 s)
 }
 
+// DefaultFragmentLimits returns the defaults.
+func DefaultFragmentLimits() FragmentLimits {
+	return FragmentLimits{Datagrams: 1024, Bytes: 16 << 20, Wait: 30 * time.Second}
+}
+
 func (l FragmentLimits) orDefaults() FragmentLimits {
+	def := DefaultFragmentLimits()
 	if l.Datagrams <= 0 {
-		l.Datagrams = 1024
+		l.Datagrams = def.Datagrams
 	}
 	if l.Bytes <= 0 {
-		l.Bytes = 16 << 20
+		l.Bytes = def.Bytes
 	}
 	if l.Wait <= 0 {
-		l.Wait = 30 * time.Second
+		l.Wait = def.Wait
 	}
 	l.Datagrams = max(datagramOf, l.Datagrams&^(datagramOf-1))
 	l.Bytes = min(max(l.Bytes, maxPacket), (1<<16-1)*partBlock)

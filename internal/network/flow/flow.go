@@ -26,17 +26,23 @@ type Timeouts struct {
 	Active time.Duration
 }
 
+// DefaultTimeouts returns the defaults.
+func DefaultTimeouts() Timeouts {
+	return Timeouts{TCP: 5 * time.Minute, Closed: 5 * time.Second, UDP: time.Minute, Other: 30 * time.Second, Active: 30 * time.Minute}
+}
+
 func (t Timeouts) orDefaults() Timeouts {
+	def := DefaultTimeouts()
 	set := func(d *time.Duration, def time.Duration) {
 		if *d <= 0 {
 			*d = def
 		}
 	}
-	set(&t.TCP, 5*time.Minute)
-	set(&t.Closed, 5*time.Second)
-	set(&t.UDP, time.Minute)
-	set(&t.Other, 30*time.Second)
-	set(&t.Active, 30*time.Minute)
+	set(&t.TCP, def.TCP)
+	set(&t.Closed, def.Closed)
+	set(&t.UDP, def.UDP)
+	set(&t.Other, def.Other)
+	set(&t.Active, def.Active)
 	return t
 }
 

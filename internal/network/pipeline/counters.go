@@ -20,6 +20,7 @@ type Counters struct {
 	OtherTypes uint64                     // the same, of types that found the map full
 	WiFi       WiFiCounters               // of 802.11 link types
 	Fragments  uint64                     // IP fragments, all summarised
+	Datagrams  flow.FragmentStats         // what became of them
 	Flows      flow.Stats
 
 	Parsers   []ParserCounters // by name
@@ -50,6 +51,7 @@ func (c *Counters) frame(typ uint16) {
 func (p *Pipeline) publish() {
 	c := p.counters
 	c.EtherTypes = maps.Clone(c.EtherTypes)
+	c.Datagrams = p.frags.Stats()
 	c.Flows = p.table.Stats()
 	c.Parsers = p.parserCounters()
 	c.Streams, c.HeldBytes = p.streams.Stats()

@@ -31,9 +31,10 @@ type Config struct {
 	MaxStreams  int           // TCP connections followed at once (8,192); the one that was silent longest makes way
 	MaxHeld     int           // bytes of their segments held (16 MiB); likewise
 	Timeouts    flow.Timeouts // idle times
-	Settings    Settings      // at the beginning
-	Quarantine  *Quarantine   // takes the packets on which a parser panicked; nil keeps none
-	Log         *slog.Logger  // where a parser's panic is told, once
+	Fragments   flow.FragmentLimits
+	Settings    Settings     // at the beginning
+	Quarantine  *Quarantine  // takes the packets on which a parser panicked; nil keeps none
+	Log         *slog.Logger // where a parser's panic is told, once
 }
 
 func (c Config) orDefaults() Config {
@@ -100,7 +101,7 @@ func New(cfg Config) *Pipeline {
 // newPipeline makes one with other parsers, as tests do.
 func newPipeline(cfg Config, tcp, udp []protocol) *Pipeline {
 	cfg = cfg.orDefaults()
-	p := &Pipeline{cfg: cfg, frags: flow.NewFragments(), out: parse.NewOut(cfg.MaxRows, cfg.MaxText), report: 1}
+	p := &Pipeline{cfg: cfg, frags: flow.NewFragmentsWithin(cfg.Fragments), out: parse.NewOut(cfg.MaxRows, cfg.MaxText), report: 1}
 	p.out.MaxFlow = uint32(cfg.MaxFlowRows)
 	p.streams = reassembly.New(reassembly.Config{MaxConns: cfg.MaxStreams, MaxBytes: cfg.MaxHeld, Close: p.pushedOut})
 	p.table = flow.New(flow.Config{MaxFlows: cfg.MaxFlows, Timeouts: cfg.Timeouts, Release: p.release})

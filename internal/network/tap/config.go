@@ -60,12 +60,6 @@ type Report struct {
 	Interval time.Duration `yaml:"interval" help:"time that one report covers"`
 }
 
-// Flow bounds the flow table.
-type Flow struct {
-	MaxFlows int    `yaml:"max_flows" help:"flows held at once, per interface, shared by its workers"`
-	Seed     uint16 `yaml:"community_id_seed" help:"seed of the Community ID"`
-}
-
 // Metrics says where the tap's own metrics are served.
 type Metrics struct {
 	Listen string `yaml:"listen" help:"address of /metrics and /healthz; empty serves none"`
@@ -78,7 +72,7 @@ func DefaultConfig() Config {
 		Spool:      Spool{MaxBytes: 1 << 30, MaxAge: 7 * 24 * time.Hour},
 		Capture:    Capture{Workers: 1, RingBytes: 64 << 20, Promiscuous: true},
 		Report:     Report{Interval: 10 * time.Second},
-		Flow:       Flow{MaxFlows: 262_144},
+		Flow:       defaultFlow(),
 		Quarantine: Quarantine{MaxBytes: 16 << 20},
 	}
 }
@@ -88,12 +82,13 @@ func (c *Config) Validate() error {
 	switch {
 	case c.Report.Interval < 100*time.Millisecond || c.Report.Interval > 5*time.Minute:
 		return config.Bad("report.interval", "%w", errs.New(errs.Invalid, "report.interval is %s: choose between 100ms and 5m", c.Report.Interval))
-	case c.Flow.MaxFlows < 1024 || c.Flow.MaxFlows > 16<<20:
-		return config.Bad("flow.max_flows", "%w", errs.New(errs.Invalid, "flow.max_flows is %d: choose between 1024 and 16777216", c.Flow.MaxFlows))
 	case c.Spool.MaxBytes < 1<<20:
 		return config.Bad("spool.max_bytes", "%w", errs.New(errs.Invalid, "spool.max_bytes is less than 1MiB"))
 	case c.Node.Token != "" && c.Node.TokenFile != "":
 		return config.Bad("node.token", "%w", errs.New(errs.Invalid, "node.token and node.token_file are both set: choose one"))
+	}
+	if err := c.Flow.validate(); err != nil {
+		return err
 	}
 	if err := c.validateParsers(); err != nil {
 		return err

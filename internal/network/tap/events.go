@@ -19,6 +19,7 @@ var (
 	ringPeakDesc  = prometheus.NewDesc("rind_tap_ring_peak_bytes", "The most that was seen filled since the ring was made.", []string{"interface", "worker"}, nil)
 	ringFullDesc  = prometheus.NewDesc("rind_tap_ring_full_total", "Times that the kernel found no room in the worker's ring.", []string{"interface", "worker"}, nil)
 	busyDesc      = prometheus.NewDesc("rind_tap_worker_busy_ratio", "Share of the time that the worker worked since its ring was made; near 1 it is short of CPU.", []string{"interface", "worker"}, nil)
+	partsDesc     = prometheus.NewDesc("rind_tap_fragment_bytes", "Memory for IP fragments that wait for the others of their datagram, by interface, at the last report.", []string{"interface", "worker"}, nil)
 	eventDesc     = prometheus.NewDesc("rind_tap_pipeline_events_total", "What pipelines could not keep, read or take up, by interface, up to the last report.", []string{"interface", "event", "worker"}, nil)
 )
 
@@ -44,7 +45,7 @@ func (e *events) remove(iface string) {
 
 // Describe implements prometheus.Collector.
 func (e *events) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{joinedDesc, ringDesc, ringPeakDesc, ringFullDesc, busyDesc} {
+	for _, d := range []*prometheus.Desc{joinedDesc, ringDesc, ringPeakDesc, ringFullDesc, busyDesc, partsDesc} {
 		ch <- d
 	}
 	ch <- malformedDesc
@@ -84,6 +85,8 @@ func (w *worker) collect(ch chan<- prometheus.Metric, iface string) {
 	}
 	for event, n := range map[string]uint64{
 		"parser_panicked": c.Panicked, "flow_evicted": c.Flows.Evicted, "flow_refused": c.Flows.Refused,
+		"fragment": c.Fragments, "fragment_skipped": c.Datagrams.Skipped, "datagram_whole": c.Datagrams.Whole,
+		"datagram_overlap": c.Datagrams.Overlaps, "datagram_given_up": c.Datagrams.GivenUp,
 		"wifi_frame": c.WiFi.Frames, "wifi_malformed": c.WiFi.Malformed, "wifi_aggregated": c.WiFi.Aggregated,
 	} {
 		ch <- prometheus.MustNewConstMetric(eventDesc, prometheus.CounterValue, float64(n), iface, event, worker)
@@ -93,6 +96,7 @@ func (w *worker) collect(ch chan<- prometheus.Metric, iface string) {
 			ch <- prometheus.MustNewConstMetric(parserDesc, prometheus.CounterValue, float64(n), iface, c.Parsers[i].Name, event, worker)
 		}
 	}
-	ch <- prometheus.MustNewConstMetric(heldDesc, prometheus.GaugeValue, float64(c.HeldBytes), iface, worker)
-	ch <- prometheus.MustNewConstMetric(streamsDesc, prometheus.GaugeValue, float64(c.Streams), iface, worker)
+	gauge(partsDesc, float64(c.Datagrams.Bytes))
+	gauge(heldDesc, float64(c.HeldBytes))
+	gauge(streamsDesc, float64(c.Streams))
 }

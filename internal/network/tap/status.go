@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/rind-project/rind/internal/network"
+	"github.com/rind-project/rind/internal/network/pipeline"
 	"github.com/rind-project/rind/internal/network/uplink"
 )
 
@@ -42,6 +43,29 @@ type InterfaceStatus struct {
 	FlowsMax       uint64  `json:"flows_max"`
 	FlowsEvicted   uint64  `json:"flows_evicted"` // reported before their time, for want of room
 	Busy           float64 `json:"busy"`          // share of the time that its busiest worker worked, since it was opened
+
+	Fragments FragmentStatus `json:"fragments"`
+}
+
+// FragmentStatus is what became of IP fragments since the interface was opened.
+// Each is in its flow and in the ledger, whatever became of its datagram.
+type FragmentStatus struct {
+	Seen      uint64 `json:"seen"`
+	Whole     uint64 `json:"whole"`      // datagrams that were put together
+	Overlaps  uint64 `json:"overlaps"`   // datagrams whose parts overlap or contradict one another
+	GivenUp   uint64 `json:"given_up"`   // datagrams whose parts did not all come in time, or that had to make room
+	Skipped   uint64 `json:"skipped"`    // fragments that were not kept: cut by the capture, or of a refused datagram
+	HeldBytes uint64 `json:"held_bytes"` // that wait now
+}
+
+// add adds what one worker counted.
+func (s *FragmentStatus) add(c *pipeline.Counters) {
+	s.Seen += c.Fragments
+	s.Whole += c.Datagrams.Whole
+	s.Overlaps += c.Datagrams.Overlaps
+	s.GivenUp += c.Datagrams.GivenUp
+	s.Skipped += c.Datagrams.Skipped
+	s.HeldBytes += c.Datagrams.Bytes
 }
 
 // SpoolStatus is what waits for a node.
@@ -114,7 +138,9 @@ func (t *Tap) interfaceStatus(st *station) InterfaceStatus {
 		i.RingPeak += w.use.peak.Load()
 		i.RingFull += w.use.full.Load()
 		i.Joined += w.joined.Load()
-		i.FlowsEvicted += w.pipe.Counters().Flows.Evicted
+		c := w.pipe.Counters()
+		i.FlowsEvicted += c.Flows.Evicted
+		i.Fragments.add(&c)
 		i.Busy = max(i.Busy, w.use.busy())
 	}
 	return i

@@ -258,8 +258,8 @@ func checkEvents(t *testing.T, reg *prometheus.Registry, by map[string]network.L
 			t.Errorf("%s: %d packets are malformed for a reason, %d in the ledger", name, malformed[name], n)
 		}
 	}
-	if events != 12 {
-		t.Errorf("%d series of events, want 6 for each interface", events)
+	if events != 22 {
+		t.Errorf("%d series of events, want 11 for each interface", events)
 	}
 	if questions == 0 {
 		t.Error("no transaction of the DNS parser is counted")
@@ -398,6 +398,15 @@ func TestConfigRefuses(t *testing.T) {
 		"spool.max_bytes": func(c *Config) { c.Spool.MaxBytes = 0 },
 		"token_file":      func(c *Config) { c.Node.Token, c.Node.TokenFile = "x", "y" },
 		"capture.snaplen": func(c *Config) { c.Capture.Snaplen = -1 },
+
+		"flow.timeouts.tcp is 0s: choose between 1s and 24h":            func(c *Config) { c.Flow.Timeouts.TCP = 0 },
+		"flow.timeouts.closed":                                          func(c *Config) { c.Flow.Timeouts.Closed = -1 },
+		"flow.timeouts.udp":                                             func(c *Config) { c.Flow.Timeouts.UDP = 25 * time.Hour },
+		"flow.timeouts.other":                                           func(c *Config) { c.Flow.Timeouts.Other = time.Millisecond },
+		"flow.timeouts.active is 5s: choose between 10s":                func(c *Config) { c.Flow.Timeouts.Active = 5 * time.Second },
+		"flow.fragments.max_datagrams is 3: choose between 4 and 16384": func(c *Config) { c.Flow.Fragments.MaxDatagrams = 3 },
+		"flow.fragments.max_bytes is 256MiB: choose between 64KiB":      func(c *Config) { c.Flow.Fragments.MaxBytes = 256 << 20 },
+		"flow.fragments.timeout":                                        func(c *Config) { c.Flow.Fragments.Timeout = time.Hour },
 	}
 	for key, spoil := range tests {
 		cfg := DefaultConfig()

@@ -36,13 +36,10 @@ type worker struct {
 }
 
 func newWorker(n int, name string, cfg Capture, flows Flow, log *slog.Logger, due chan<- struct{}) *worker {
-	most := flows.MaxFlows
-	if cfg.Workers > 1 {
-		most = max(most/cfg.Workers, minFlows)
-	}
+	pipe := pipeline.Config{Interface: name, Log: log}
+	flows.into(&pipe, cfg.Workers)
 	w := &worker{
-		number: n, cpu: -1, log: log.With("worker", n), due: due,
-		pipe: pipeline.New(pipeline.Config{Interface: name, MaxFlows: most, Seed: flows.Seed, Log: log}),
+		number: n, cpu: -1, log: log.With("worker", n), due: due, pipe: pipeline.New(pipe),
 		cuts: make(chan cutRequest), last: make(chan network.Report, 1),
 	}
 	if len(cfg.CPUs) > 0 {
