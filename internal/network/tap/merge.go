@@ -7,8 +7,9 @@ import (
 	"github.com/rind-project/rind/internal/network/record"
 )
 
-// join puts reports over the same time into one. A report of no pipeline at
-// all is empty and still says that the tap lives.
+// join puts reports over the same time into one, with one row for what several
+// of them say alike. A report of no pipeline at all is empty and still says that
+// the tap lives.
 func join(parts []network.Report) *network.Report {
 	if len(parts) == 1 {
 		return &parts[0]
@@ -32,6 +33,7 @@ func join(parts []network.Report) *network.Report {
 		r.TLS = append(r.TLS, p.TLS...)
 		record.Append(&r.Records, &p.Records)
 	}
+	mergeRecords(&r.Records)
 	return r
 }
 

@@ -58,6 +58,38 @@ func TestMergeWorkers(t *testing.T) {
 	}
 }
 
+// TestMergeEqual: what several workers heard alike stands once, with the
+// earlier time and the sum of the counts, and what differs stays apart.
+func TestMergeEqual(t *testing.T) {
+	t.Parallel()
+	n := network.Neighbor{Time: at(20), MAC: network.MAC{1}, Addr: netip.MustParseAddr("fe80::1"), Source: "nd", Kind: "advertisement", Count: 3}
+	sooner, tagged, probe := n, n, n
+	sooner.Time, sooner.Count = at(10), 4
+	tagged.VLAN = 5
+	probe.Target = netip.MustParseAddr("fe80::2")
+	l := network.Link{Time: at(10), Protocol: "lldp", MAC: network.MAC{2}, Device: "switch", Port: "1"}
+	later, port := l, l
+	later.Time = at(30)
+	port.Port = "2"
+	part := func(n []network.Neighbor, l ...network.Link) network.Report {
+		return network.Report{Interfaces: []network.Ledger{{Interface: "eth0"}}, Records: network.Records{Neighbors: n, Links: l}}
+	}
+	got := mergeWorkers([]network.Report{
+		part([]network.Neighbor{n, tagged}, later), part([]network.Neighbor{probe, sooner}, port, l), part(nil, l),
+	})
+	both := n
+	both.Time, both.Count = at(10), 7
+	want := network.Records{Neighbors: []network.Neighbor{both, tagged, probe}, Links: []network.Link{l, port}}
+	if diff := cmp.Diff(want, got.Records, cmpopts.EquateComparable(netip.Addr{}), cmpopts.EquateEmpty()); diff != "" {
+		t.Error(diff)
+	}
+	// Several interfaces of one report, too.
+	all := join([]network.Report{got, part([]network.Neighbor{n})})
+	if len(all.Neighbors) != 3 || all.Neighbors[0].Count != 10 || len(all.Interfaces) != 2 {
+		t.Errorf("%+v", all)
+	}
+}
+
 // TestTurned: turning a flow twice changes nothing, and once changes every
 // field that has a side.
 func TestTurned(t *testing.T) {
