@@ -17,16 +17,20 @@ import (
 func readCommand(load *daemon.Loader) *cobra.Command {
 	var asJSON, now bool
 	var to, spool, expr, speed string
+	var parsers []string
 	cmd := &cobra.Command{
 		Use: "read FILE…", Short: "read capture files: show what is in them, or deliver it", Args: cobra.MinimumNArgs(1),
 		Long: "read summarises pcap and pcapng files. It needs no privilege. Without a flag it shows a\n" +
 			"summary and the ledger of each file; --json writes the reports, one a line; --to node\n" +
 			"delivers them to the node that this tap has joined; --spool DIR writes them, encoded as\n" +
 			"they travel, into a spool, from where a tap with spool.dir DIR delivers them.\n\n" +
+			"Parsers, limits and time-outs are those of the configuration (parsers, flow, quarantine),\n" +
+			"as for an interface; its filter is not: see --filter.\n\n" +
 			"A damaged file is read up to the damage; then the error is shown, the other files are\n" +
 			"read, and the command ends with 1.",
 		Example: "  rind-tap read trace.pcap\n  rind-tap read --json trace.pcapng | jq .flows\n  rind-tap read --to node *.pcap\n  rind-tap read --to node --now old.pcap\n  rind-tap read --spool /tmp/reports trace.pcap\n" +
-			"  rind-tap read --filter 'tcp port 443' trace.pcap\n  rind-tap read --speed 1 --json trace.pcap",
+			"  rind-tap read --filter 'tcp port 443' trace.pcap\n  rind-tap read --speed 1 --json trace.pcap\n" +
+			"  rind-tap read --parsers dns,tls,quic trace.pcap\n  rind-tap read --set parsers.disabled=sip,rtsp --quarantine /tmp/failed trace.pcap",
 		RunE: func(c *cobra.Command, files []string) error {
 			if to != "" && to != "node" {
 				return fmt.Errorf("--to %q: the only place is node", to)
@@ -45,13 +49,18 @@ func readCommand(load *daemon.Loader) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if c.Flags().Changed("parsers") {
+				if cfg.Parsers, err = tap.OnlyParsers(parsers...); err != nil {
+					return errs.New(errs.Invalid, "--parsers: %w", err)
+				}
+			}
 			logger, err := log.New(c.ErrOrStderr(), cfg.Log)
 			if err != nil {
 				return err
 			}
 			opts := tap.ReadOptions{
 				Out: c.OutOrStdout(), Progress: c.ErrOrStderr(), JSON: asJSON, Spool: spool, Filter: expr, Speed: times,
-				MaxFlows: cfg.Flow.MaxFlows, Seed: cfg.Flow.Seed, Version: version.Get().Version, Log: logger,
+				Flow: cfg.Flow, Parsers: cfg.Parsers, Keep: cfg.Quarantine, Version: version.Get().Version, Log: logger,
 			}
 			if to == "node" {
 				if len(cfg.Node.URLs) == 0 {
@@ -70,6 +79,8 @@ func readCommand(load *daemon.Loader) *cobra.Command {
 	cmd.Flags().BoolVar(&now, "now", false, "with --to node: deliver as if each capture ended now (else one older than the node keeps rows is refused)")
 	cmd.Flags().StringVarP(&expr, "filter", "f", "", "packets to take, as tcpdump writes it: \"tcp port 443 and not host 192.0.2.1\"")
 	cmd.Flags().StringVar(&speed, "speed", "max", "replay at the file's own speed: 1, 10 times as fast, or max")
+	cmd.Flags().StringSliceVar(&parsers, "parsers", nil, "look into payloads with these parsers alone, or with none; else with all but parsers.disabled")
+	load.BindKey(cmd, "quarantine", "quarantine.dir", "folder for packets on which a parser fails")
 	cmd.Flags().StringVar(&spool, "spool", "", "write the reports into this folder, as a tap spools them")
 	cmd.Flags().StringVar(&to, "to", "", "deliver the reports: node")
 	return cmd

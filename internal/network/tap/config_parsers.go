@@ -1,6 +1,8 @@
 package tap
 
 import (
+	"slices"
+
 	"github.com/rind-project/rind/internal/base/config"
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/network/pipeline"
@@ -29,10 +31,23 @@ func (c *Config) validateParsers() error {
 	return nil
 }
 
-// openQuarantine returns the folder of the configuration, or nil.
-func (c *Config) openQuarantine() (*pipeline.Quarantine, error) {
-	if c.Quarantine.Dir == "" {
+// open returns the folder, or nil.
+func (q Quarantine) open() (*pipeline.Quarantine, error) {
+	if q.Dir == "" {
 		return nil, nil
 	}
-	return pipeline.OpenQuarantine(c.Quarantine.Dir, int64(c.Quarantine.MaxBytes))
+	return pipeline.OpenQuarantine(q.Dir, int64(q.MaxBytes))
+}
+
+// OnlyParsers says that the named parsers look into payloads and no others;
+// "none" names none.
+func OnlyParsers(names ...string) (Parsers, error) {
+	if len(names) == 1 && names[0] == "none" {
+		names = nil
+	}
+	if err := (pipeline.Settings{Disabled: names}).Validate(); err != nil {
+		return Parsers{}, err
+	}
+	off := slices.DeleteFunc(pipeline.Parsers(), func(name string) bool { return slices.Contains(names, name) })
+	return Parsers{Disabled: off}, nil
 }

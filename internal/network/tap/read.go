@@ -26,10 +26,20 @@ type ReadOptions struct {
 	Deliver  *Config   // deliver the reports to this configuration's nodes
 	Spool    string    // write the reports, encoded as they travel, into this spool
 	Now      bool      // deliver as if each capture ended now; then reading it again counts it again
-	MaxFlows int
-	Seed     uint16
+	Flow     Flow      // zero values stand for the defaults
+	Parsers  Parsers
+	Keep     Quarantine // packets on which a parser failed
 	Version  string
 	Log      *slog.Logger
+
+	kept *pipeline.Quarantine // nil keeps none
+}
+
+// pipeline is how a file is summarised: as an interface is.
+func (o *ReadOptions) pipeline(path string) pipeline.Config {
+	cfg := pipeline.Config{Interface: path, Settings: pipeline.Settings{Disabled: o.Parsers.Disabled}, Quarantine: o.kept, Log: o.Log}
+	o.Flow.into(&cfg, 1)
+	return cfg
 }
 
 // sink takes the reports of files.
@@ -51,6 +61,13 @@ func ReadFiles(ctx context.Context, files []string, opts ReadOptions) error {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
+	if err := (pipeline.Settings{Disabled: opts.Parsers.Disabled}).Validate(); err != nil {
+		return err
+	}
+	var err error
+	if opts.kept, err = opts.Keep.open(); err != nil {
+		return err
+	}
 	out, err := newSink(opts)
 	if err != nil {
 		return err
@@ -67,6 +84,9 @@ func ReadFiles(ctx context.Context, files []string, opts ReadOptions) error {
 			}
 			break
 		}
+	}
+	if kept, refused := opts.kept.Counts(); kept+refused > 0 {
+		opts.Log.Warn("parsers failed on packets, which are kept", "folder", opts.Keep.Dir, "kept", kept, "without_room", refused)
 	}
 	return errors.Join(append(all, out.close())...)
 }
@@ -94,7 +114,7 @@ func readFile(ctx context.Context, path string, opts ReadOptions, out sink) erro
 	if err := out.begin(ctx, path); err != nil {
 		return err
 	}
-	pipe := pipeline.New(pipeline.Config{Interface: path, MaxFlows: opts.MaxFlows, Seed: opts.Seed, Log: opts.Log})
+	pipe := pipeline.New(opts.pipeline(path))
 	var taking error
 	failure := pipeline.ReadFile(ctx, f, pipe, func(r network.Report) error {
 		taking = out.report(ctx, &r)

@@ -158,7 +158,7 @@ func (t *Tap) open() (err error) {
 		return err
 	}
 	t.boot = newBoot(time.Now())
-	if t.quarantine, err = t.cfg.openQuarantine(); err != nil {
+	if t.quarantine, err = t.cfg.Quarantine.open(); err != nil {
 		return err
 	}
 	t.metrics.kept(t.deps.Metrics, t.quarantine)
