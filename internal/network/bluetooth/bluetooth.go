@@ -61,8 +61,9 @@ type Counters struct {
 
 // Watcher is the component. Rows are taken with Cut.
 type Watcher struct {
-	cfg Config
-	log *slog.Logger
+	cfg   Config
+	log   *slog.Logger
+	limit time.Duration // for an answer of the bus
 
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -77,7 +78,7 @@ type Watcher struct {
 
 // New makes a Watcher, which does nothing until Start.
 func New(cfg Config, log *slog.Logger) *Watcher {
-	return &Watcher{cfg: cfg, log: log, devices: map[dbus.ObjectPath]*device{}, drones: remoteid.NewTable(maxDrones)}
+	return &Watcher{cfg: cfg, log: log, limit: callTimeout, devices: map[dbus.ObjectPath]*device{}, drones: remoteid.NewTable(maxDrones)}
 }
 
 // Start begins to watch, when it is enabled, and returns at once: a bus or a
@@ -163,7 +164,7 @@ var errGone = errors.New("the connection to the bus ended")
 // watch connects, reads what BlueZ knows and follows its signals until the
 // connection ends.
 func (w *Watcher) watch(ctx context.Context) error {
-	conn, err := connect(ctx, w.cfg.Address)
+	conn, err := connect(ctx, w.cfg.Address, w.limit)
 	if err != nil {
 		return err
 	}
@@ -193,26 +194,15 @@ func (w *Watcher) watch(ctx context.Context) error {
 	}
 }
 
-// connect opens a connection to the bus.
-func connect(ctx context.Context, address string) (*dbus.Conn, error) {
-	if address == "" {
-		address = SystemBus
-	}
-	conn, err := dbus.Connect(address, dbus.WithContext(ctx))
-	if err != nil {
-		return nil, fmt.Errorf("connect to the bus at %s: %w; start D-Bus and BlueZ (bluetooth.service), or set bluetooth.enabled to false", address, err)
-	}
-	return conn, nil
-}
-
-func subscribe(ctx context.Context, conn *dbus.Conn) error {
+func subscribe(ctx context.Context, conn *bus) error {
 	for _, match := range [][]dbus.MatchOption{
 		{dbus.WithMatchSender(bluez), dbus.WithMatchInterface(objectManager)},
 		{dbus.WithMatchSender(bluez), dbus.WithMatchInterface(properties), dbus.WithMatchMember("PropertiesChanged")},
 		{dbus.WithMatchSender(busIface), dbus.WithMatchInterface(busIface), dbus.WithMatchMember("NameOwnerChanged"), dbus.WithMatchArg(0, bluez)},
 	} {
-		if err := conn.AddMatchSignalContext(ctx, match...); err != nil {
-			return fmt.Errorf("ask the bus for BlueZ's signals: %w", err)
+		add := func(ctx context.Context) error { return conn.AddMatchSignalContext(ctx, match...) }
+		if err := conn.ask(ctx, "ask the bus for BlueZ's signals", add); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -221,11 +211,11 @@ func subscribe(ctx context.Context, conn *dbus.Conn) error {
 type objects map[dbus.ObjectPath]map[string]map[string]dbus.Variant
 
 // managed asks BlueZ for its objects, without the bus starting it.
-func managed(ctx context.Context, conn *dbus.Conn) (objects, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
+func managed(ctx context.Context, conn *bus) (objects, error) {
 	var all objects
-	err := conn.Object(bluez, "/").CallWithContext(ctx, objectManager+".GetManagedObjects", dbus.FlagNoAutoStart).Store(&all)
+	err := conn.ask(ctx, "ask BlueZ for its devices", func(ctx context.Context) error {
+		return conn.Object(bluez, "/").CallWithContext(ctx, objectManager+".GetManagedObjects", dbus.FlagNoAutoStart).Store(&all)
+	})
 	var said dbus.Error
 	switch {
 	case errors.As(err, &said) && (said.Name == "org.freedesktop.DBus.Error.NameHasNoOwner" || said.Name == "org.freedesktop.DBus.Error.ServiceUnknown"):
@@ -233,22 +223,22 @@ func managed(ctx context.Context, conn *dbus.Conn) (objects, error) {
 	case errors.As(err, &said) && said.Name == "org.freedesktop.DBus.Error.AccessDenied":
 		return nil, fmt.Errorf("the bus does not let this user ask BlueZ: add it to the group bluetooth, "+
 			"or allow it in a policy under /etc/dbus-1/system.d: %w", err)
-	case err != nil:
-		return nil, fmt.Errorf("ask BlueZ for its devices: %w", err)
 	}
-	return all, nil
+	return all, err
 }
 
 // load reads what BlueZ knows now, and asks its adapters to look around when
 // that is configured.
-func (w *Watcher) load(ctx context.Context, conn *dbus.Conn) error {
+func (w *Watcher) load(ctx context.Context, conn *bus) error {
 	all, err := managed(ctx, conn)
 	if err != nil {
 		return err
 	}
 	var owner string
-	if err := conn.BusObject().CallWithContext(ctx, busIface+".GetNameOwner", 0, bluez).Store(&owner); err != nil {
-		return fmt.Errorf("ask the bus who BlueZ is: %w", err)
+	if err := conn.ask(ctx, "ask the bus who BlueZ is", func(ctx context.Context) error {
+		return conn.BusObject().CallWithContext(ctx, busIface+".GetNameOwner", 0, bluez).Store(&owner)
+	}); err != nil {
+		return err
 	}
 	w.mu.Lock()
 	w.owner = owner
@@ -271,18 +261,18 @@ func (w *Watcher) load(ctx context.Context, conn *dbus.Conn) error {
 	return nil
 }
 
-func (w *Watcher) discover(ctx context.Context, conn *dbus.Conn, path dbus.ObjectPath) {
+func (w *Watcher) discover(ctx context.Context, conn *bus, path dbus.ObjectPath) {
 	if !w.cfg.Discover {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
 	adapter := conn.Object(bluez, path)
 	filter := map[string]dbus.Variant{"DuplicateData": dbus.MakeVariant(true)}
-	err := adapter.CallWithContext(ctx, adapterIface+".SetDiscoveryFilter", 0, filter).Err
-	if err == nil {
-		err = adapter.CallWithContext(ctx, adapterIface+".StartDiscovery", 0).Err
-	}
+	err := conn.ask(ctx, "ask the adapter to look for devices", func(ctx context.Context) error {
+		if err := adapter.CallWithContext(ctx, adapterIface+".SetDiscoveryFilter", 0, filter).Err; err != nil {
+			return err
+		}
+		return adapter.CallWithContext(ctx, adapterIface+".StartDiscovery", 0).Err
+	})
 	if err != nil {
 		w.log.Warn("the adapter does not look for devices", "adapter", string(path), "error", err)
 	}

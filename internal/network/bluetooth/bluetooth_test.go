@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,9 +30,9 @@ const busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Con
 <policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/>%s</policy></busconfig>
 `
 
-// bus runs a real dbus-daemon of its own, with a policy, and returns its
+// dbusDaemon runs a real dbus-daemon of its own, with a policy, and returns its
 // address.
-func bus(t *testing.T, policy string) string {
+func dbusDaemon(t *testing.T, policy string) string {
 	t.Helper()
 	bin, err := exec.LookPath("dbus-daemon")
 	if err != nil {
@@ -177,7 +179,7 @@ const (
 // change and go, and BlueZ that restarts.
 func TestWatch(t *testing.T) {
 	t.Parallel()
-	address := bus(t, "")
+	address := dbusDaemon(t, "")
 	b := newBlueZ(t, address, objects{
 		"/": {}, hci0: adapter(true),
 		watch: dev("00:00:00:00:00:01", props{"AddressType": v("random"), "Name": v("Watch\x01"), "RSSI": v(int16(-60)), "Class": v(uint32(0x704)),
@@ -239,7 +241,7 @@ func TestWatch(t *testing.T) {
 // on when it comes.
 func TestWithout(t *testing.T) {
 	t.Parallel()
-	address := bus(t, "")
+	address := dbusDaemon(t, "")
 	w := watcher(t, Config{Address: address})
 	eventually(t, "a problem", func() bool { return w.Problem() != nil })
 	if err := w.Problem(); !strings.Contains(err.Error(), "BlueZ is not on the bus: install bluez") {
@@ -247,6 +249,74 @@ func TestWithout(t *testing.T) {
 	}
 	newBlueZ(t, address, objects{hci0: adapter(true)})
 	eventually(t, "BlueZ is watched", func() bool { return w.Problem() == nil && w.Counters().Connects > 0 })
+}
+
+// TestSilentBus connects to something that takes connections and never says a
+// word, and to a bus whose BlueZ never answers: both are given up, with a reason,
+// and the watcher can be stopped meanwhile.
+func TestSilentBus(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "bus")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	taken := make(chan net.Conn, 16)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			taken <- c
+		}
+	}()
+	address := "unix:path=" + path
+	if _, err := check(t.Context(), Config{Enabled: true, Address: address}, 50*time.Millisecond); err == nil || !strings.Contains(err.Error(), path+": nobody answered within 50ms; restart D-Bus") {
+		t.Errorf("a silent bus: %v", err)
+	}
+	c := <-taken // and what was opened is closed
+	_ = c.SetReadDeadline(time.Now().Add(time.Minute))
+	if _, err := io.Copy(io.Discard, c); err != nil {
+		t.Errorf("the connection stays open: %v", err)
+	}
+	c.Close()
+
+	w := New(Config{Enabled: true, Address: address}, slog.New(slog.DiscardHandler))
+	w.limit = 50 * time.Millisecond
+	if err := w.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the silence is told", func() bool { return w.Problem() != nil })
+	if err := w.Problem(); !strings.Contains(err.Error(), "nobody answered") {
+		t.Error(err)
+	}
+
+	if err := w.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSilentBlueZ: one that owns its name and does not answer is told too.
+func TestSilentBlueZ(t *testing.T) {
+	t.Parallel()
+	address := dbusDaemon(t, "")
+	conn, err := dbus.Connect(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.RequestName(bluez, dbus.NameFlagDoNotQueue); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.ExportMethodTable(map[string]any{"GetManagedObjects": func() (objects, *dbus.Error) { select {} }}, "/", objectManager); err != nil {
+		t.Fatal(err)
+	}
+	_, err = check(t.Context(), Config{Enabled: true, Address: address}, 500*time.Millisecond)
+	if err == nil || err.Error() != "ask BlueZ for its devices: no answer within 500ms; restart D-Bus and BlueZ (`systemctl restart dbus bluetooth`)" {
+		t.Errorf("%v", err)
+	}
 }
 
 // TestBound keeps 4096 devices and counts the others.
@@ -301,7 +371,7 @@ func TestCheck(t *testing.T) {
 	}
 	check(Config{}, "not watched: bluetooth.enabled is false | <nil>")
 	check(Config{Enabled: true, Address: "unix:path=/nonexistent/bus"}, "start D-Bus and BlueZ (bluetooth.service), or set bluetooth.enabled to false")
-	address := bus(t, "")
+	address := dbusDaemon(t, "")
 	cfg := Config{Enabled: true, Address: address}
 	check(cfg, "BlueZ is not on the bus")
 	b := newBlueZ(t, address, objects{"/": {}})
@@ -311,7 +381,7 @@ func TestCheck(t *testing.T) {
 	check(cfg, "no adapter is on (hci0 00:11:22:33:44:55 off not looking for devices; 0 devices known): `bluetoothctl power on`")
 	set(objects{hci0: adapter(true), watch: dev("00:00:00:00:00:01", nil)})
 	check(cfg, "hci0 00:11:22:33:44:55 on not looking for devices; 1 devices known | <nil>")
-	denied := bus(t, `<deny send_interface="`+objectManager+`"/>`)
+	denied := dbusDaemon(t, `<deny send_interface="`+objectManager+`"/>`)
 	newBlueZ(t, denied, objects{})
 	check(Config{Enabled: true, Address: denied}, "add it to the group bluetooth")
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/godbus/dbus/v5"
 )
@@ -16,9 +17,12 @@ func Check(ctx context.Context, cfg Config) (string, error) {
 	if !cfg.Enabled {
 		return "not watched: bluetooth.enabled is false", nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	conn, err := connect(ctx, cfg.Address)
+	return check(ctx, cfg, callTimeout)
+}
+
+// check is Check with the time that the bus has for an answer.
+func check(ctx context.Context, cfg Config, limit time.Duration) (string, error) {
+	conn, err := connect(ctx, cfg.Address, limit)
 	if err != nil {
 		return "", err
 	}
