@@ -51,6 +51,42 @@ func (k *talk) tcp(up bool, seq uint32, payload []byte) {
 	k.frame(f)
 }
 
+// TestHTTP2: a connection that begins with the preface of HTTP/2 is http2, on
+// whatever port and however it is cut; one that is upgraded began as http.
+func TestHTTP2(t *testing.T) {
+	t.Parallel()
+	preface := []byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+	for name, c := range map[string]struct {
+		port uint16
+		said [][]byte
+		app  string
+		rows int
+	}{
+		"port 80":       {80, [][]byte{preface}, "http2", 1},
+		"another port":  {9999, [][]byte{preface}, "http2", 1},
+		"cut early":     {8080, [][]byte{preface[:3], preface[3:]}, "http2", 1},
+		"cut late":      {9999, [][]byte{preface[:17], preface[17:]}, "http2", 1},
+		"HTTP/1.1":      {80, [][]byte{[]byte("GET / HTTP/1.1\r\nHost: h\r\n\r\n")}, "http", 1},
+		"another's PRI": {9999, [][]byte{[]byte("PRIVMSG #a :hello, this is no preface, and long enough to say so\r\n")}, "", 0},
+	} {
+		k := newTalk(Config{}, c.port)
+		seq := uint32(1)
+		for _, b := range c.said {
+			k.tcp(true, seq, b)
+			seq += uint32(len(b))
+		}
+		r := k.end(t)
+		if r.Flows[0].App != c.app || len(r.HTTP) != c.rows || c.app == "http2" && r.HTTP[0].Version != "2" {
+			t.Errorf("%s: application %q, %+v", name, r.Flows[0].App, r.HTTP)
+		}
+	}
+	k := newTalk(Config{Settings: Settings{Disabled: []string{"http"}}}, 9999)
+	k.tcp(true, 1, preface)
+	if r := k.end(t); r.Flows[0].App != "" || len(r.HTTP) != 0 {
+		t.Errorf("with http switched off: %q, %+v", r.Flows[0].App, r.HTTP)
+	}
+}
+
 // end finishes the pipeline and checks what every report must keep to.
 func (k *talk) end(t *testing.T) network.Report {
 	t.Helper()

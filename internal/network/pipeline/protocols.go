@@ -39,6 +39,7 @@ func protocols() (tcp, udp []protocol) {
 	tcp = []protocol{
 		{name: "tls", app: flow.AppTLS, ports: ports{443, 465, 853, 993, 995, 8443}, looks: looksTLS, stream: of[tls.Stream]()},
 		{name: "http", app: flow.AppHTTP, ports: ports{80, 8080, 8000, 3128}, looks: http.LooksLike, stream: http.New},
+		{name: "http", app: flow.AppHTTP2, looks: http.LooksLike2, stream: http.New},
 		{name: "ssh", app: flow.AppSSH, ports: ports{22}, looks: ssh.LooksLike, stream: of[ssh.Stream]()},
 		{name: "smtp", app: flow.AppSMTP, ports: ports{25, 587, 2525}, looks: mail.LooksLikeSMTP, greets: mail.GreetsSMTP, stream: mail.NewSMTP},
 		{name: "imap", app: flow.AppIMAP, ports: ports{143}, looks: mail.LooksLikeIMAP, stream: mail.NewIMAP},

@@ -26,16 +26,20 @@ const (
 // preface is what an HTTP/2 client sends first (RFC 9113 section 3.4).
 const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
-// LooksLike reports whether what a side sends first begins an HTTP message.
+// LooksLike2 reports whether what a side sends first is the preface of an HTTP/2
+// client, as far as it is there.
+func LooksLike2(side int, b []byte) bool {
+	n := min(len(b), len(preface))
+	return side == parse.Client && n >= 16 && string(b[:n]) == preface[:n]
+}
+
+// LooksLike reports whether what a side sends first begins a message of HTTP/1.
 func LooksLike(side int, b []byte) bool {
 	if side == parse.Server {
 		return len(b) >= 9 && string(b[:7]) == "HTTP/1." && (b[7] == '0' || b[7] == '1') && b[8] == ' '
 	}
 	if len(b) < 5 {
 		return false
-	}
-	if n := min(len(b), len(preface)); n >= 16 && string(b[:n]) == preface[:n] {
-		return true
 	}
 	for _, m := range [...]string{"GET ", "POST ", "HEAD ", "PUT ", "DELETE ", "OPTIONS ", "PATCH ", "CONNECT ", "TRACE ", "PROPFIND "} {
 		if b[0] == m[0] && len(b) > len(m) && string(b[:len(m)]) == m {

@@ -115,14 +115,27 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
+func TestLooksLike2(t *testing.T) {
+	t.Parallel()
+	preface := "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x12\x04"
+	for n := range len(preface) {
+		if got := http.LooksLike2(parse.Client, []byte(preface[:n])); got != (n >= 16) {
+			t.Errorf("%q: %v", preface[:n], got)
+		}
+	}
+	if http.LooksLike2(parse.Server, []byte(preface)) || http.LooksLike2(parse.Client, []byte("PRI * HTTP/2.0\r\n\r\nSN")) {
+		t.Error("a preface that is none is known")
+	}
+}
+
 func TestLooksLike(t *testing.T) {
 	t.Parallel()
-	for _, b := range []string{"GET / HTTP/1.1\r\n", "CONNECT h:1 HTTP/1.1\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "OPTIONS * HTTP/1.1", "POST http://h/ "} {
+	for _, b := range []string{"GET / HTTP/1.1\r\n", "CONNECT h:1 HTTP/1.1\r\n", "OPTIONS * HTTP/1.1", "POST http://h/ "} {
 		if !http.LooksLike(parse.Client, []byte(b)) {
 			t.Errorf("%q is not known", b)
 		}
 	}
-	for _, b := range []string{"", "G", "GET", "GET x", "OPTIONS rtsp://h RTSP/1.0", "OPTIONS * RTSP/1.0", "OPTIONS sip:h SIP/2.0", "HTTP/1.1 200"} {
+	for _, b := range []string{"", "G", "GET", "GET x", "OPTIONS rtsp://h RTSP/1.0", "OPTIONS * RTSP/1.0", "OPTIONS sip:h SIP/2.0", "HTTP/1.1 200", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"} {
 		if http.LooksLike(parse.Client, []byte(b)) {
 			t.Errorf("%q is taken for a request", b)
 		}
