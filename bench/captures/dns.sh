@@ -1,5 +1,5 @@
-# dig asks dnsmasq over UDP and TCP; avahi announces a service by mDNS; nmbd
-# answers nmblookup by NetBIOS.
+# dig asks dnsmasq over UDP and TCP; avahi announces a service by mDNS; llmnr-query
+# asks llmnrd by LLMNR; nmbd answers nmblookup by NetBIOS.
 need dig bind9-dnsutils
 need dnsmasq dnsmasq-base
 
@@ -50,6 +50,17 @@ server avahi-daemon --no-chroot --no-drop-root --no-rlimits --no-proc-title -f "
 sleep 3
 ip netns exec "$NS_SERVER" env DBUS_SYSTEM_BUS_ADDRESS="$DBUS_SYSTEM_BUS_ADDRESS" timeout 3 avahi-publish -s 'Test printer' _ipp._tcp 631 'rp=ipp/print' >/dev/null 2>&1 || true
 client dig @224.0.0.251 -p 5353 +tries=1 +time=2 printer.local A >/dev/null || true
+save
+
+need llmnrd llmnrd
+need llmnr-query llmnrd
+server llmnrd -6 -i eth0 -H printer
+wait_udp 5355
+record llmnr udp port 5355
+client llmnr-query -I eth0 -T A -d 7 printer >/dev/null
+client llmnr-query -I eth0 -d 8 printer >/dev/null
+client llmnr-query -I eth0 -6 -T AAAA -d 9 printer >/dev/null
+client llmnr-query -I eth0 -t 300 -d 10 nobody >/dev/null 2>&1 || true
 save
 
 need nmbd samba

@@ -1,5 +1,5 @@
 # OpenVPN over UDP, plain, with tls-auth and with tls-crypt, and over TCP; and
-# WireGuard, where the kernel or wireguard-go has it.
+# WireGuard, of the kernel, else of wireguard-go.
 need openvpn openvpn
 need openssl openssl
 
@@ -26,20 +26,29 @@ tunnel openvpn-crypt udp 1196 --tls-crypt "$WORK/ta.key"
 tunnel openvpn-tcp tcp 1197
 
 need wg wireguard-tools
-wg genkey >"$WORK/a.key"
-wg genkey >"$WORK/b.key"
-if ! ip -n "$NS_CLIENT" link add wg0 type wireguard 2>/dev/null; then
-	echo "captures: $PART: the kernel has no WireGuard: its capture stays as it is" >&2
-	exit 0
+(umask 077 && wg genkey >"$WORK/a.key" && wg genkey >"$WORK/b.key")
+# The names differ: wireguard-go has its sockets by name in /var/run/wireguard.
+a=wgc$$ b=wgs$$
+if ip -n "$NS_CLIENT" link add "$a" type wireguard 2>/dev/null; then
+	ip -n "$NS_SERVER" link add "$b" type wireguard
+else
+	need wireguard-go wireguard-go
+	export WG_PROCESS_FOREGROUND=1 LOG_LEVEL=error
+	server wireguard-go -f "$b"
+	ip netns exec "$NS_CLIENT" wireguard-go -f "$a" >>"$WORK/server.log" 2>&1 </dev/null &
+	PIDS+=($!)
+	for _ in $(seq 100); do
+		if client wg show "$a" >/dev/null 2>&1 && ip netns exec "$NS_SERVER" wg show "$b" >/dev/null 2>&1; then break; fi
+		sleep 0.1
+	done
 fi
-ip -n "$NS_SERVER" link add wg0 type wireguard
-server wg set wg0 listen-port 51820 private-key "$WORK/b.key" peer "$(wg pubkey <"$WORK/a.key")" allowed-ips 10.9.0.1/32
-client wg set wg0 private-key "$WORK/a.key" peer "$(wg pubkey <"$WORK/b.key")" allowed-ips 10.9.0.2/32 endpoint 192.0.2.2:51820
-ip -n "$NS_CLIENT" addr add 10.9.0.1/24 dev wg0
-ip -n "$NS_SERVER" addr add 10.9.0.2/24 dev wg0
-ip -n "$NS_CLIENT" link set wg0 up
-ip -n "$NS_SERVER" link set wg0 up
-wait_udp 51820
+ip netns exec "$NS_SERVER" wg set "$b" listen-port 51820 private-key "$WORK/b.key" peer "$(wg pubkey <"$WORK/a.key")" allowed-ips 10.9.0.1/32
+client wg set "$a" private-key "$WORK/a.key" peer "$(wg pubkey <"$WORK/b.key")" allowed-ips 10.9.0.2/32 endpoint 192.0.2.2:51820
+ip -n "$NS_CLIENT" addr add 10.9.0.1/24 dev "$a"
+ip -n "$NS_SERVER" addr add 10.9.0.2/24 dev "$b"
 record wireguard udp port 51820
-client ping -c 2 10.9.0.2 >/dev/null
+ip -n "$NS_SERVER" link set "$b" up
+ip -n "$NS_CLIENT" link set "$a" up
+wait_udp 51820
+client ping -c 2 -W 5 10.9.0.2 >/dev/null
 save

@@ -47,9 +47,10 @@ func TestCaptures(t *testing.T) {
 		port   uint16
 		protos []network.Proto
 	}{
-		"testdata/dig.pcap":  {53, []network.Proto{network.UDP, network.TCP}},
-		"testdata/mdns.pcap": {5353, []network.Proto{network.UDP}},
-		"testdata/nbns.pcap": {137, []network.Proto{network.UDP}},
+		"testdata/dig.pcap":   {53, []network.Proto{network.UDP, network.TCP}},
+		"testdata/llmnr.pcap": {5355, []network.Proto{network.UDP}},
+		"testdata/mdns.pcap":  {5353, []network.Proto{network.UDP}},
+		"testdata/nbns.pcap":  {137, []network.Proto{network.UDP}},
 	} {
 		b, err := json.MarshalIndent(rows(t, path, c.port, c.protos...), "", "  ")
 		if err != nil {
@@ -223,7 +224,7 @@ func FuzzDatagram(f *testing.F) {
 	for _, c := range []struct {
 		path string
 		port uint16
-	}{{"testdata/dig.pcap", 53}, {"testdata/mdns.pcap", 5353}, {"testdata/nbns.pcap", 137}} {
+	}{{"testdata/dig.pcap", 53}, {"testdata/llmnr.pcap", 5355}, {"testdata/mdns.pcap", 5353}, {"testdata/nbns.pcap", 137}} {
 		for _, c := range parsetest.Conversations(f, c.path, network.UDP, c.port) {
 			for _, chunk := range c.Chunks {
 				f.Add(chunk.Data, c.Session.ServerPort)

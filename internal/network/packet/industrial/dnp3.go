@@ -13,6 +13,7 @@ const (
 	minLink     = 5    // control and addresses
 	blockLen    = 16   // user data between checksums
 	firstBit    = 0x40 // FIR of the transport octet
+	confirm     = 0
 	response    = 129
 	unsolicited = 130
 	authResp    = 131
@@ -57,6 +58,7 @@ func (r *reader) frame(t *Table, out *parse.Out, b []byte) {
 		s.failed = bad(b)
 	case unsolicited:
 		s.response, s.unit, s.source = true, source, dest
+	case confirm: // of a response, maybe an unsolicited one, whose numbers are others
 	default:
 		r.asked[sequence] = function
 	}

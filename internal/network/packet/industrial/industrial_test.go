@@ -36,6 +36,7 @@ func dnp3() parse.Stream {
 func TestCaptures(t *testing.T) {
 	t.Parallel()
 	parsetest.Golden(t, "testdata/modbus.pcap", industrial.PortModbus, modbus)
+	parsetest.Golden(t, "testdata/dnp3.pcap", industrial.PortDNP3, dnp3)
 }
 
 func ask(unit, function byte) string {
@@ -127,10 +128,12 @@ func TestDNP3(t *testing.T) {
 	want := []network.Industrial{
 		{Unit: 10, Source: 1, Function: 1, Name: "read", Requests: 1, Responses: 1},
 		{Unit: 10, Source: 1, Function: 5, Name: "direct operate", Requests: 1, Responses: 1, Errors: 1},
+		{Unit: 10, Source: 1, Function: 0, Name: "confirm", Requests: 1},
 		{Unit: 10, Source: 1, Function: 130, Name: "unsolicited response", Responses: 1},
 	}
 	operate, unsolicited := link(10, 1, 0xc1, 0xc4, 5), link(1, 10, 0xc0, 0xf0, 130, 0, 0)
-	c := parsetest.Talk(industrial.PortDNP3, parsetest.C(read), parsetest.S(answered), parsetest.C(operate), parsetest.S(failed+unsolicited))
+	confirm := link(10, 1, 0xc2, 0xd4, 0) // of an unsolicited response, which has the number of the request by chance
+	c := parsetest.Talk(industrial.PortDNP3, parsetest.C(read), parsetest.S(answered), parsetest.C(operate+confirm), parsetest.S(failed+unsolicited))
 	out := parsetest.NewOut()
 	if err := parsetest.Run(dnp3(), out, c, nil); err != nil {
 		t.Fatal(err)
@@ -186,7 +189,8 @@ func FuzzModbus(f *testing.F) {
 }
 
 func FuzzDNP3(f *testing.F) {
-	parsetest.FuzzStream(f, dnp3, parsetest.Talk(20000, parsetest.C(link(10, 1, 0xc0, 0xc3, 1, 60, 2, 6)), parsetest.S(link(1, 10, 0xc0, 0xc3, 129, 0, 0))))
+	parsetest.FuzzStream(f, dnp3, append(parsetest.Conversations(f, "testdata/dnp3.pcap", network.TCP, industrial.PortDNP3),
+		parsetest.Talk(20000, parsetest.C(link(10, 1, 0xc0, 0xc3, 1, 60, 2, 6)), parsetest.S(link(1, 10, 0xc0, 0xc3, 129, 0, 0))))...)
 }
 
 func FuzzDNP3Datagram(f *testing.F) {

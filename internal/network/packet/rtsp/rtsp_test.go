@@ -15,6 +15,7 @@ import (
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	parsetest.Golden(t, "testdata/rtsp.pcap", 554, rtsp.New)
+	parsetest.Golden(t, "testdata/play.pcap", 8554, rtsp.New)
 }
 
 func TestConversations(t *testing.T) {
@@ -88,5 +89,6 @@ func TestLinear(t *testing.T) {
 }
 
 func FuzzStream(f *testing.F) {
-	parsetest.FuzzStream(f, rtsp.New, parsetest.Conversations(f, "testdata/rtsp.pcap", network.TCP, 554)...)
+	parsetest.FuzzStream(f, rtsp.New, append(parsetest.Conversations(f, "testdata/rtsp.pcap", network.TCP, 554),
+		parsetest.Conversations(f, "testdata/play.pcap", network.TCP, 8554)...)...)
 }

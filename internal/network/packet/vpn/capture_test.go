@@ -22,6 +22,7 @@ func TestCaptures(t *testing.T) {
 		"openvpn-auth":  {network.UDP, 1195, vpn.OpenVPN},
 		"openvpn-crypt": {network.UDP, 1196, vpn.OpenVPN},
 		"openvpn-tcp":   {network.TCP, 1197, vpn.OpenVPNStream},
+		"wireguard":     {network.UDP, 51820, vpn.WireGuard},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

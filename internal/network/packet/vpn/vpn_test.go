@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rind-project/rind/internal/network"
+	"github.com/rind-project/rind/internal/network/packet/parse/parsetest"
 	"github.com/rind-project/rind/internal/network/packet/vpn"
 )
 
@@ -84,6 +86,11 @@ func TestOpenVPN(t *testing.T) {
 func FuzzRecognise(f *testing.F) {
 	f.Add([]byte("\x38\x81\xf8\x6e\xa1\xe6\xe7\xdf\x41\x00\x00\x00\x00\x00"))
 	f.Add(append([]byte("\x01\x00\x00\x00\x01"), make([]byte, 143)...))
+	for _, conv := range parsetest.Conversations(f, "testdata/wireguard.pcap", network.UDP, 51820) {
+		for _, chunk := range conv.Chunks {
+			f.Add(chunk.Data)
+		}
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if vpn.WireGuard(0, b) && vpn.OpenVPN(0, b) {
 			t.Error("both")
