@@ -1,7 +1,11 @@
 package tap
 
 import (
+	"io/fs"
 	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -123,6 +127,83 @@ func TestSpoolIsFull(t *testing.T) {
 	})
 	if err := tap.Stop(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestWayIsSlow: the spool grows while reports are delivered and nothing fails,
+// because each takes longer than an interval.
+func TestWayIsSlow(t *testing.T) {
+	t.Parallel()
+	node := newFakeNode(t)
+	handler := node.Config.Handler
+	var fast atomic.Bool
+	node.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for end := time.Now().Add(time.Second); !fast.Load() && time.Now().Before(end); {
+			time.Sleep(10 * time.Millisecond)
+		}
+		handler.ServeHTTP(w, r)
+	})
+	tap := New(testConfig(t, node.URL), Deps{})
+	if err := tap.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the spool grows while reports are committed", func() bool {
+		s := tap.Status()
+		return s.Spool.Reports > 8 && s.Delivery.Committed > 1
+	})
+	if s := tap.Status(); s.Delivery.LastError != "" || s.Delivery.Retries != 0 || s.Spool.Dropped != 0 {
+		t.Errorf("the status is %+v, %+v", s.Spool, s.Delivery)
+	}
+	fast.Store(true)
+	eventually(t, "the spool is empty again", func() bool { return tap.Status().Spool.Reports < 2 })
+	if err := tap.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestTuningIsProvoked: each row of docs/tuning.md names tests, and those are
+// there.
+func TestTuningIsProvoked(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../../docs/tuning.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := map[string]bool{}
+	for _, dir := range []string{"..", "../../app/tap"} {
+		err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			for _, m := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllSubmatch(text, -1) {
+				there[string(m[1])] = true
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	rows := 0
+	for line := range strings.Lines(string(page)) {
+		if !strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "| what is seen") {
+			continue
+		}
+		rows++
+		cells := strings.Split(strings.TrimSpace(line), " | ")
+		names := regexp.MustCompile("`(Test\\w+)`").FindAllStringSubmatch(cells[len(cells)-1], -1)
+		if len(names) == 0 {
+			t.Errorf("no test provokes %s", cells[0])
+		}
+		for _, n := range names {
+			if !there[n[1]] {
+				t.Errorf("%s is named and not there", n[1])
+			}
+		}
+	}
+	if rows < 12 {
+		t.Errorf("%d rows", rows)
 	}
 }
 
