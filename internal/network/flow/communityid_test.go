@@ -7,8 +7,12 @@ import (
 	"github.com/rind-project/rind/internal/network/flow"
 )
 
-// TestCommunityID holds published test vectors of Community ID v1 (the
-// specification's baseline files), each in both directions.
+// TestCommunityID holds published test vectors of Community ID v1, each in both
+// directions: those of the specification (github.com/corelight/community-id-spec,
+// baseline/baseline_deflt.json and baseline_seed1.json, of tcp.pcap, udp.pcap,
+// icmp.pcap and sctp.pcap there), and of TCP and UDP over IPv6 what the
+// specification's author's implementation gives (pycommunityid 1.4), which gives
+// all others here too.
 func TestCommunityID(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -25,6 +29,10 @@ func TestCommunityID(t *testing.T) {
 		{"192.168.0.89", "192.168.0.1", 8, 0, 1, 0, "1:X0snYXpgwiv9TZtqg64sgzUn6Dk="},
 		{"192.168.0.89", "192.168.0.1", 8, 0, 1, 1, "1:03g6IloqVBdcZlPyX8r0hgoE7kA="},
 		{"192.168.170.8", "192.168.170.56", 7, 80, 132, 0, "1:jQgCxbku+pNGw8WPbEc/TS/uTpQ="},
+		{"2001:db8::1", "2001:db8::2", 49152, 443, 6, 0, "1:nVytkgXAOJHYvYPARNzqK3FosjA="},
+		{"2001:db8::1", "2001:db8::2", 49152, 443, 6, 65535, "1:Ey/MpXp9bF13duDgb8zlFq22/Oc="},
+		{"2001:db8::2", "2001:db8::1", 53, 49152, 17, 0, "1:uo6vkPEpI0aiJYgR4WG21uZruzE="},
+		{"2001:db8::2", "2001:db8::1", 53, 49152, 17, 65535, "1:L3J++Y38YJU68/2ummYV840vdWI="},
 	} {
 		s, d := netip.MustParseAddr(c.src), netip.MustParseAddr(c.dst)
 		if got := flow.CommunityID(s, d, c.sport, c.dport, c.proto, c.seed); got != c.want {
@@ -36,8 +44,9 @@ func TestCommunityID(t *testing.T) {
 	}
 }
 
-// TestCommunityIDOneWay holds the vectors of messages whose direction counts,
-// of pairs over IPv6, and of a protocol without ports.
+// TestCommunityIDOneWay holds the specification's vectors (icmp.pcap, icmp6.pcap
+// and the file with RSVP of its baseline) of messages whose direction counts, of
+// pairs over IPv6, and of a protocol without ports.
 func TestCommunityIDOneWay(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -35,8 +35,8 @@ func kex(lists ...string) string {
 	return string(head) + string(rune(pad)) + body + strings.Repeat("\x00", pad)
 }
 
-// What OpenSSH 7.6 offers by default, and its HASSH as the lists of HASSH
-// (https://github.com/salesforce/hassh) have it.
+// What a client of OpenSSH 7.6 offers by default, and its HASSH as the lists of
+// HASSH (https://github.com/salesforce/hassh) have it.
 var example = [...]string{
 	"curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521,diffie-hellman-group-exchange-sha256,diffie-hellman-group16-sha512,diffie-hellman-group18-sha512,diffie-hellman-group-exchange-sha1,diffie-hellman-group14-sha256,diffie-hellman-group14-sha1,ext-info-c",
 	"chacha20-poly1305@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr,aes128-gcm@openssh.com,aes256-gcm@openssh.com",
@@ -45,6 +45,22 @@ var example = [...]string{
 }
 
 const exampleHASSH = "06046964c022c6407d15a27b12a6a4fb"
+
+// TestHASSHServer has what a server of OpenSSH 7.6 offers by default, and its
+// HASSH as Suricata's manual has it for an example (SSH keywords,
+// ssh.hassh.server).
+func TestHASSHServer(t *testing.T) {
+	t.Parallel()
+	exchange := strings.TrimSuffix(strings.Replace(example[0], "diffie-hellman-group-exchange-sha1,", "", 1), ",ext-info-c")
+	s := kex(exchange, "ssh-rsa", "x", example[1], "y", example[2], "z", "none,zlib@openssh.com")
+	out := parsetest.NewOut()
+	if err := parsetest.Run(newStream(), out, parsetest.Talk(22, parsetest.S("SSH-2.0-OpenSSH_7.6p1 Ubuntu-4ubuntu0.3\r\n"+s)), nil); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := out.Records.SSH[0].HASSHServer, "b12d2871a1189eff20364cf5333619ee"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
 
 func TestStream(t *testing.T) {
 	t.Parallel()

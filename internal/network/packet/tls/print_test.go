@@ -54,7 +54,9 @@ func offer(ciphers, extensions, algorithms string, alpn ...string) []byte {
 
 // The lists of the example in FoxIO's description of JA4 (technical_details/
 // JA4.md at github.com/FoxIO-LLC/ja4), which has the fingerprint in its sorted
-// form; here they stand unsorted and with GREASE between.
+// form; here they stand unsorted and with GREASE between. The two hashes are those
+// of the published fingerprint, and the other rows follow the rules of that page
+// (transport, name, version, protocol, nothing to hash, more than 99).
 const (
 	foxCiphers    = "1a1a,1301,1302,1303,c02b,c02f,c02c,c030,cca9,cca8,c013,c014,009c,009d,002f,0035"
 	foxExtensions = "0a0a,001b,0000,0033,0010,4469,0017,002d,000d,0005,0023,0012,002b,ff01,000b,000a,0015,2a2a"
