@@ -31,7 +31,7 @@ type FileOptions struct {
 	Speed float64
 }
 
-// record is one packet of a file. data is valid until the next record is read.
+// record is one packet of a file. data is valid until the next ones are read.
 type record struct {
 	ts   int64
 	link packet.LinkType
@@ -42,7 +42,9 @@ type record struct {
 // format reads the records of one file format. The end of the file is io.EOF;
 // every other error is a *damage or comes from the operating system.
 type format interface {
-	next(rec *record) error
+	// next reads the next record, and as many of those behind it as are there
+	// without waiting and fit into the list.
+	next(list []record) (int, error)
 }
 
 // damage is a fault in a file; what says which, at its offset.
@@ -60,15 +62,19 @@ type File struct {
 	close   []io.Closer
 	format  format
 	opts    FileOptions
-	rec     record
-	pending bool // rec is read and not yet handed over
+	list    [maxExpect]record
+	read    int     // records in list
+	at      int     // of which so many were looked at
+	rec     *record // the one in hand
+	fresh   bool    // list was not shown yet
+	pending bool    // rec was not handed over yet
 	filter  fileFilter
 	pace    pace
 	err     error
+	failed  bool  // err says where
 	end     int64 // of the window, 0 before the first packet
 	cut     int64 // end of the window that the last batch closed, 0 is none
 	count   uint64
-	shown   int // frames that the handler has been shown and not been given
 	ahead   [maxExpect][]byte
 }
 
@@ -160,12 +166,12 @@ func (f *File) Read(h Handler, wait time.Duration) (int, error) {
 		if f.pending = f.crosses(); f.pending {
 			return n, nil
 		}
+		if f.fresh && expecter != nil {
+			f.expect(expecter)
+		}
 		f.count++
 		n++
 		h.Packet(f.rec.ts, f.rec.link, f.rec.data, f.rec.wire)
-		if expecter != nil {
-			f.expect(expecter)
-		}
 	}
 	return fileBatch, nil
 }
@@ -173,18 +179,22 @@ func (f *File) Read(h Handler, wait time.Duration) (int, error) {
 // advance reads the next record that the filter selects.
 func (f *File) advance() error {
 	for f.err == nil {
-		err := f.format.next(&f.rec)
-		selected := false
-		if err == nil {
-			selected, err = f.filter.selects(&f.rec)
+		if f.at == f.read {
+			f.at, f.fresh = 0, true
+			f.read, f.err = f.format.next(f.list[:])
+			if f.err != nil {
+				break
+			}
 		}
-		if selected {
+		f.rec = &f.list[f.at]
+		f.at++
+		var selected bool
+		if selected, f.err = f.filter.selects(f.rec); selected {
 			return nil
 		}
-		if err != nil && !errors.Is(err, io.EOF) {
-			err = f.fail(err)
-		}
-		f.err = err
+	}
+	if !errors.Is(f.err, io.EOF) && !f.failed {
+		f.err, f.failed = f.fail(f.err), true
 	}
 	return f.err
 }

@@ -19,9 +19,10 @@ const (
 type pcap struct {
 	in    *reader
 	order binary.ByteOrder
+	big   bool  // order is BigEndian
 	unit  int64 // nanoseconds of one tick
 	link  packet.LinkType
-	taken int // bytes of the record handed out last
+	taken int // bytes of the records handed out last
 }
 
 // pcapMagic recognises the four variants.
@@ -29,9 +30,9 @@ func pcapMagic(m [4]byte) (pcap, bool) {
 	for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
 		switch order.Uint32(m[:]) {
 		case 0xa1b2c3d4:
-			return pcap{order: order, unit: 1000}, true
+			return pcap{order: order, big: order == binary.BigEndian, unit: 1000}, true
 		case 0xa1b23c4d:
-			return pcap{order: order, unit: 1}, true
+			return pcap{order: order, big: order == binary.BigEndian, unit: 1}, true
 		}
 	}
 	return pcap{}, false
@@ -51,29 +52,48 @@ func newPcap(in *reader, p pcap) (*pcap, error) {
 	return &p, nil
 }
 
-func (p *pcap) next(rec *record) error {
+func (p *pcap) next(list []record) (int, error) {
 	p.in.skip(p.taken)
 	p.taken = 0
 	b, err := p.in.peek(pcapRecord)
 	if err != nil {
 		if errors.Is(err, io.EOF) {
-			return io.EOF
+			return 0, io.EOF
 		}
-		return short(p.in, err, len(b), pcapRecord, "record header")
+		return 0, short(p.in, err, len(b), pcapRecord, "record header")
 	}
-	sec, frac := p.order.Uint32(b), p.order.Uint32(b[4:])
-	size, wire := p.order.Uint32(b[8:]), p.order.Uint32(b[12:])
+	size := p.uint32(b[8:])
 	if size > maxRecord {
-		return &damage{p.in.off, fmt.Sprintf("a record says it has %d bytes; the limit is %d", size, maxRecord)}
+		return 0, &damage{p.in.off, fmt.Sprintf("a record says it has %d bytes; the limit is %d", size, maxRecord)}
 	}
-	all, err := p.in.peek(pcapRecord + int(size))
-	if err != nil {
-		return short(p.in, err, len(all)-pcapRecord, int(size), "record")
+	if b, err = p.in.peek(pcapRecord + int(size)); err != nil {
+		return 0, short(p.in, err, len(b)-pcapRecord, int(size), "record")
 	}
-	p.taken = len(all)
-	rec.ts = int64(sec)*1e9 + int64(frac)*p.unit
-	rec.link, rec.data, rec.wire = p.link, all[pcapRecord:], int(max(wire, size))
-	return nil
+	return p.whole(list, p.in.buf[p.in.lo:p.in.hi]), nil
+}
+
+// whole reads the records that lie whole in b, the first of which does.
+func (p *pcap) whole(list []record, b []byte) (n int) {
+	for n < len(list) && len(b) >= pcapRecord {
+		sec, frac, size, wire := p.uint32(b), p.uint32(b[4:]), p.uint32(b[8:]), p.uint32(b[12:])
+		if size > maxRecord || int(size) > len(b)-pcapRecord {
+			break
+		}
+		end := pcapRecord + int(size)
+		list[n] = record{int64(sec)*1e9 + int64(frac)*p.unit, p.link, b[pcapRecord:end:end], int(max(wire, size))}
+		n++
+		p.taken += end
+		b = b[end:]
+	}
+	return n
+}
+
+// uint32 is order.Uint32, which the compiler cannot see through.
+func (p *pcap) uint32(b []byte) uint32 {
+	if p.big {
+		return binary.BigEndian.Uint32(b)
+	}
+	return binary.LittleEndian.Uint32(b)
 }
 
 // short is the damage of a part that the file's end cut off. An error of the

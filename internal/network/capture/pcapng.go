@@ -52,20 +52,20 @@ func newPcapng(in *reader) (*pcapng, error) {
 	return p, p.block(typ, length, nil)
 }
 
-func (p *pcapng) next(rec *record) error {
+func (p *pcapng) next(list []record) (int, error) {
 	p.in.skip(p.taken)
 	p.taken = 0
-	for {
+	for rec := &list[0]; ; {
 		typ, length, err := p.head()
 		if err != nil {
-			return err
+			return 0, err
 		}
 		rec.data = nil
 		if err := p.block(typ, length, rec); err != nil {
-			return err
+			return 0, err
 		}
 		if rec.data != nil {
-			return nil
+			return 1, nil
 		}
 	}
 }
