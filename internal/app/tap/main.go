@@ -5,8 +5,6 @@ package tap
 import (
 	"fmt"
 	"io"
-	"os"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -15,15 +13,9 @@ import (
 	"github.com/rind-project/rind/internal/network/tap"
 )
 
-// gcPercent keeps a tap small: what it holds for long is in tables that the
-// collector does not look at, and a report's rows are few beside them.
-const gcPercent = 20
-
 // Main runs the command line and returns the exit code.
 func Main(args []string, out, errOut io.Writer) int {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
+	tuneCollector()
 	return daemon.Execute(command(), args, out, errOut)
 }
 
