@@ -114,6 +114,7 @@ func work(path string, p *pipeline.Pipeline, e *report.Encoder) error {
 				return err
 			}
 		}
+		p.Reuse(&r)
 		return nil
 	})
 }

@@ -85,9 +85,10 @@ type Pipeline struct {
 	ledger   network.Ledger
 	counters Counters
 	shown    atomic.Pointer[Counters]
-	start    time.Time // of this report; zero before the first packet
-	latest   int64     // the latest packet's time
-	flows    int       // in the last report
+	start    time.Time      // of this report; zero before the first packet
+	latest   int64          // the latest packet's time
+	flows    int            // in the last report
+	spare    []network.Flow // memory for the flows of the next one
 }
 
 var _ capture.Handler = (*Pipeline)(nil)
@@ -283,10 +284,11 @@ func (p *Pipeline) cut(end time.Time, last bool) network.Report {
 	if r.Start.IsZero() || r.Start.After(r.End) {
 		r.Start = r.End
 	}
-	keep := func(f *network.Flow) { r.Flows = append(r.Flows, *f) }
-	if p.flows > 0 {
-		r.Flows = make([]network.Flow, 0, p.flows+p.flows/8)
+	r.Flows, p.spare = p.spare, nil
+	if cap(r.Flows) == 0 {
+		r.Flows = make([]network.Flow, 0, p.room())
 	}
+	keep := func(f *network.Flow) { r.Flows = append(r.Flows, *f) }
 	if last {
 		p.table.Finish(keep)
 	} else {
@@ -306,6 +308,24 @@ func (p *Pipeline) cut(end time.Time, last bool) network.Report {
 	p.apply()
 	p.publish()
 	return r
+}
+
+// room is how many flows the next report makes room for: some more than the
+// last had, or, in the first, all that there are.
+func (p *Pipeline) room() int {
+	if p.flows > 0 {
+		return p.flows + p.flows/8
+	}
+	return int(p.table.Stats().Active)
+}
+
+// Reuse takes back the lists of a report that nobody reads any more: the next
+// ones are written into them, where otherwise each would be new memory, as
+// large as the tables. It is called by the pipeline's goroutine.
+func (p *Pipeline) Reuse(r *network.Report) {
+	p.spare = parse.Again(p.spare, r.Flows)
+	p.out.Reuse(r)
+	r.Flows, r.DNS, r.TLS, r.HTTP = nil, nil, nil, nil
 }
 
 // sums has the parsers that keep rows until a report is closed put them into

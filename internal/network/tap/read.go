@@ -46,7 +46,7 @@ func (o *ReadOptions) pipeline(path string) pipeline.Config {
 type sink interface {
 	// begin starts a file.
 	begin(ctx context.Context, path string) error
-	// report takes the next report of the file.
+	// report takes the next report of the file, and keeps no list of it.
 	report(ctx context.Context, r *network.Report) error
 	// end closes the file; failure says what broke it off, if anything.
 	end(ctx context.Context, failure error) error
@@ -118,6 +118,7 @@ func readFile(ctx context.Context, path string, opts ReadOptions, out sink) erro
 	var taking error
 	failure := pipeline.ReadFile(ctx, f, pipe, func(r network.Report) error {
 		taking = out.report(ctx, &r)
+		pipe.Reuse(&r) // a sink keeps no rows
 		return taking
 	})
 	if taking != nil {

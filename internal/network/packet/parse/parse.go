@@ -146,6 +146,22 @@ func (o *Out) CutInto(r *network.Report) {
 	o.before = [3]int{len(r.DNS), len(r.TLS), len(r.Records.HTTP)}
 }
 
+// Reuse takes back the lists of a report that nobody reads any more, of the
+// kinds that are frequent, for rows that are still to come.
+func (o *Out) Reuse(r *network.Report) {
+	o.DNS, o.TLS, o.Records.HTTP = Again(o.DNS, r.DNS), Again(o.TLS, r.TLS), Again(o.Records.HTTP, r.Records.HTTP)
+}
+
+// Again is list, or, when it has no memory yet, an empty list in the memory of
+// one that is not used any more. One that was far larger than its rows needed
+// is let go, so that an odd report holds no memory for ever.
+func Again[T any](list, used []T) []T {
+	if cap(list) > 0 || cap(used) > 4*max(len(used), minRoom) {
+		return list
+	}
+	return used[:0]
+}
+
 // room is how many rows the first one of a list makes room for.
 func (o *Out) room(list any) int {
 	for i, frequent := range [...]any{&o.DNS, &o.TLS, &o.Records.HTTP} {
