@@ -5,19 +5,29 @@ import "github.com/rind-project/rind/internal/network/packet"
 // MaxExpect is how many packets are expected at once.
 const MaxExpect = 16
 
-// Expect brings near what the packets that come next will touch. A packet
-// alone waits for memory twice, for its slot and for its record; of several
-// that are looked for at once all wait together.
-func (t *Table) Expect(list []packet.Glimpse) {
-	var found [MaxExpect]uint64
+// Near is where the flow of a packet that is to come was seen; the zero value
+// is not known. It may be out of date by then.
+type Near uint32
+
+// Expect brings near what the packets that come next will touch, and notes
+// where that is. A packet alone waits for memory twice, for its slot and for
+// its record; of several that are looked for at once all wait together. For
+// the sake of that nothing but memory is touched in the loops that wait.
+func (t *Table) Expect(list []packet.Glimpse, near *[MaxExpect]Near) {
+	var home [MaxExpect]uint32
 	list = list[:min(len(list), MaxExpect)]
 	for i := range list {
-		k := glimpsed(&list[i])
-		found[i] = t.slots[t.hash.sum(&k)>>32>>t.shift]
+		if g := &list[i]; g.Proto != 0 {
+			k := glimpsed(g)
+			home[i] = uint32(t.hash.sum(&k) >> 32 >> t.shift)
+		}
 	}
-	for _, s := range found[:len(list)] {
-		if s != 0 {
-			r := &t.slab[uint32(s)-1]
+	for i := range list {
+		near[i] = Near(t.slots[home[i]])
+	}
+	for i := range list {
+		if n := near[i]; n != 0 {
+			r := &t.slab[n-1]
 			t.near += r.key[0] + r.pkts[0]
 		}
 	}

@@ -4,6 +4,9 @@ import (
 	"net/netip"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rind-project/rind/internal/network"
 	"github.com/rind-project/rind/internal/network/packet"
 	"github.com/rind-project/rind/internal/network/packet/packettest"
 )
@@ -39,17 +42,60 @@ func TestGlimpsedKey(t *testing.T) {
 	}
 }
 
-// TestExpectChangesNothing: a table that is told what comes counts the same.
-func TestExpectChangesNothing(t *testing.T) {
+// TestExpected: a table that is told what comes, or wrongly told, counts the
+// same as one that is not.
+func TestExpected(t *testing.T) {
 	t.Parallel()
-	table := New(Config{MaxFlows: 1024})
-	var list []packet.Glimpse
-	for i := range 100 {
-		list = append(list, packet.Glimpse{SrcPort: uint16(i), Proto: 6})
+	plain, told, misled := New(Config{MaxFlows: 1024}), New(Config{MaxFlows: 1024}), New(Config{MaxFlows: 1024})
+	misled.hash, told.hash = plain.hash, plain.hash
+	var d packet.Decoder
+	var known [MaxExpect]Near
+	mix := packettest.Mix(5, 5000)
+	found := 0
+	for n, f := range mix {
+		if n%MaxExpect == 0 {
+			known = [MaxExpect]Near{}
+			var list [MaxExpect]packet.Glimpse
+			for i, next := range mix[n:min(n+MaxExpect, len(mix))] {
+				if !packet.Glance(next.Data, &list[i]) {
+					list[i].Proto = 0
+				}
+			}
+			told.Expect(list[:], &known)
+		}
+		var p packet.Packet
+		if d.Decode(packet.LinkEthernet, f.Data, len(f.Data), &p) != packet.IP {
+			continue
+		}
+		p.Time = f.Time
+		plain.Add(&p)
+		near := known[n%MaxExpect]
+		if near != 0 && told.slab[near-1].key == keyIn(&p) {
+			found++
+		}
+		told.AddNear(&p, near)
+		misled.AddNear(&p, Near(1+n%max(1, misled.high)))
 	}
-	table.Expect(nil)
-	table.Expect(list)
-	if s := table.Stats(); s.Active != 0 {
-		t.Errorf("%+v", s)
+	if found < 2000 {
+		t.Errorf("%d of %d packets were found where they were expected", found, len(mix))
 	}
+	want := flows(plain)
+	if len(want) < 100 {
+		t.Fatalf("%d flows", len(want))
+	}
+	for name, other := range map[string]*Table{"told": told, "misled": misled} {
+		if diff := cmp.Diff(want, flows(other), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+func keyIn(p *packet.Packet) key {
+	k, _ := keyOf(p)
+	return k
+}
+
+func flows(t *Table) (all []network.Flow) {
+	t.Finish(func(f *network.Flow) { all = append(all, *f) })
+	return all
 }

@@ -134,6 +134,11 @@ func (r *Record) proto() uint8 { return uint8(r.key[4] >> 24) }
 // wire, which no host should send, falls together with it.
 type key [6]uint64
 
+// equal is ==, which the compiler makes a call of.
+func (k *key) equal(o *key) bool {
+	return k[0] == o[0] && k[1] == o[1] && k[2] == o[2] && k[3] == o[3] && k[4] == o[4] && k[5] == o[5]
+}
+
 // keyOf returns the key of the packet's flow, lower endpoint first, and which
 // side sent the packet. One-way ICMP is not turned round, because type and
 // code are no endpoints.

@@ -83,14 +83,23 @@ func (t *Table) Due() bool { return len(t.spill) >= t.cfg.MaxSpill/2 }
 // side that sent the packet. The record stays valid until the next call. It
 // is nil when the table is full and the report has no room for what would
 // have to make way: then the packet is in no flow.
-func (t *Table) Add(p *packet.Packet) (r *Record, side int) {
+func (t *Table) Add(p *packet.Packet) (r *Record, side int) { return t.AddNear(p, 0) }
+
+// AddNear is Add for a packet that was expected.
+func (t *Table) AddNear(p *packet.Packet, near Near) (r *Record, side int) {
 	k, side := keyOf(p)
+	if near != 0 {
+		if r := &t.slab[near-1]; r.bits&used != 0 && r.key.equal(&k) && !reopened(r, p) {
+			t.count(r, p, side)
+			return r, side
+		}
+	}
 	tag := t.hash.sum(&k) >> 32
 	mask := uint64(len(t.slots) - 1)
 	i := tag >> t.shift
 	for ; t.slots[i] != 0; i = (i + 1) & mask {
 		if s := t.slots[i]; s>>32 == tag {
-			if r = &t.slab[uint32(s)-1]; r.key == k {
+			if r = &t.slab[uint32(s)-1]; r.key.equal(&k) {
 				if reopened(r, p) && t.spillOut(r) {
 					t.release(r)
 					r.open(k, p, side)

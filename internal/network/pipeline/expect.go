@@ -10,15 +10,24 @@ var _ capture.Expecter = (*Pipeline)(nil)
 
 // Expect brings near what the flows of frames that are to come need.
 func (p *Pipeline) Expect(link packet.LinkType, frames [][]byte) {
+	p.coming, p.came = 0, 0
 	if link != packet.LinkEthernet {
 		return
 	}
-	var list [flow.MaxExpect]packet.Glimpse
-	n := 0
-	for _, b := range frames[:min(len(frames), len(list))] {
-		if packet.Glance(b, &list[n]) {
-			n++
+	for _, b := range frames[:min(len(frames), len(p.glimpses))] {
+		if g := &p.glimpses[p.coming]; !packet.Glance(b, g) {
+			g.Proto = 0
 		}
+		p.coming++
 	}
-	p.table.Expect(list[:n])
+	p.table.Expect(p.glimpses[:p.coming], &p.near)
+}
+
+// nearby is where the flow of the packet in hand was seen when it was expected.
+func (p *Pipeline) nearby() flow.Near {
+	if p.came == p.coming {
+		return 0
+	}
+	p.came++
+	return p.near[p.came-1]
 }

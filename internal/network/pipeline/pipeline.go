@@ -82,6 +82,11 @@ type Pipeline struct {
 	rowsOf uint32    // which report those are of
 	report uint32    // number of this report, from 1, in 15 bits
 
+	glimpses     [flow.MaxExpect]packet.Glimpse
+	at           flow.Near                 // of the frame in hand
+	near         [flow.MaxExpect]flow.Near // by frame that is to come
+	coming, came int
+
 	ledger   network.Ledger
 	counters Counters
 	shown    atomic.Pointer[Counters]
@@ -132,6 +137,7 @@ func (p *Pipeline) Packet(ts int64, link packet.LinkType, data []byte, wireLen i
 		}
 	}
 	p.link, p.data, p.wire = link, data, wireLen
+	p.at = p.nearby()
 	if wifi.Link(link) && !p.parsers[p.frames.air].off {
 		p.radioFrame(ts, link, data, wireLen)
 		return
@@ -166,7 +172,7 @@ func (p *Pipeline) count() bool {
 		p.counters.Fragments++
 		p.frags.Assign(&p.pkt)
 	}
-	r, side := p.table.Add(&p.pkt)
+	r, side := p.table.AddNear(&p.pkt, p.at)
 	if r == nil {
 		return false
 	}
