@@ -37,7 +37,7 @@ type ports = []uint16
 func protocols() (tcp, udp []protocol) {
 	names, industry, calls := dns.New(), industrial.New(), sip.NewDatagrams()
 	tcp = []protocol{
-		{name: "tls", app: flow.AppTLS, ports: ports{443, 465, 853, 993, 995, 8443}, looks: looksTLS, stream: of[tls.Stream]()},
+		{name: "tls", app: flow.AppTLS, ports: ports{443, 465, 853, 993, 995, 8443}, looks: looksTLS, stream: tls.NewMemory().NewStream},
 		{name: "http", app: flow.AppHTTP, ports: ports{80, 8080, 8000, 3128}, looks: http.LooksLike, stream: http.New},
 		{name: "http", app: flow.AppHTTP2, looks: http.LooksLike2, stream: http.New},
 		{name: "ssh", app: flow.AppSSH, ports: ports{22}, looks: ssh.LooksLike, stream: of[ssh.Stream]()},

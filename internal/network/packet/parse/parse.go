@@ -87,6 +87,7 @@ type Out struct {
 	MaxFlow uint32
 
 	text   Interner
+	report uint64 // number of the report in hand, from 0
 	before [3]int // rows of DNS, TLS and HTTP in the report before
 }
 
@@ -125,6 +126,10 @@ func (o *Out) Lower(b []byte) string { return o.text.text(b, true) }
 // Intern makes a string of bytes that are known to be clean.
 func (o *Out) Intern(b []byte) string { return o.text.intern(b) }
 
+// Report numbers the reports from 1: a text that was made for one can be used
+// for all rows of it.
+func (o *Out) Report() uint64 { return o.report + 1 }
+
 // Append is the built-in append for a list of texts in a row, without an
 // allocation for each. The list begins as nil.
 func (o *Out) Append(list []string, s string) []string { return o.text.mem.append(list, s) }
@@ -134,6 +139,7 @@ func (o *Out) Cut() network.Records {
 	r := o.Records
 	o.Records, o.DNS, o.TLS = network.Records{}, nil, nil
 	o.text.clear()
+	o.report++
 	return r
 }
 

@@ -56,7 +56,9 @@ type connection struct {
 }
 
 // New makes a parser.
-func New() *Parser { return &Parser{index: map[key]int{}} }
+func New() *Parser {
+	return &Parser{index: map[key]int{}, print: tls.NewMemory().NewPrinter()}
+}
 
 // LooksLike reports whether a datagram begins with a long header of a version
 // of QUIC that is known (RFC 9000 section 17.2).

@@ -15,8 +15,9 @@ const maxListed = 1024
 // Printer makes fingerprints in memory of its own, which it reuses. It belongs
 // to one goroutine.
 type Printer struct {
-	text []byte
-	list []uint16
+	text   []byte
+	list   []uint16
+	memory *Memory // nil remembers nothing
 }
 
 // The transports of JA4.

@@ -15,6 +15,11 @@ func (p *Printer) Fill(out *parse.Out, row *network.TLSHello, h *Hello, transpor
 	for _, name := range h.ALPN[:h.NumALPN] {
 		row.ALPN = out.Append(row.ALPN, out.Text(name))
 	}
+	if p.memory != nil && p.memory.client(h, transport) {
+		s := p.fill(out, h, transport)
+		row.Offered, row.JA3, row.JA4 = s.offers, s.text, s.four
+		return
+	}
 	p.text = h.appendVersions(p.text[:0])
 	row.Offered = out.Intern(p.text)
 	row.JA3 = out.Intern(p.JA3(h))

@@ -307,7 +307,7 @@ func (s *Stream) server(b []byte) error {
 	s.chosen = true
 	s.version, s.cipher = hi.version, hi.cipher
 	s.protocol = append(s.protocol[:0], hi.alpn...)
-	s.ja3s = append(s.ja3s[:0], s.print.ja3s(&hi)...)
+	s.ja3s = append(s.ja3s[:0], s.print.serverPrint(&hi)...)
 	if modern(hi.version) {
 		s.resumed = hi.shared
 		return parse.ErrDone
