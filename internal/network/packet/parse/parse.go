@@ -130,6 +130,9 @@ func (o *Out) Intern(b []byte) string { return o.text.intern(b) }
 // for all rows of it.
 func (o *Out) Report() uint64 { return o.report + 1 }
 
+// Full reports whether there was no room for a text of the row in hand.
+func (o *Out) Full() bool { return o.text.overflown() }
+
 // Append is the built-in append for a list of texts in a row, without an
 // allocation for each. The list begins as nil.
 func (o *Out) Append(list []string, s string) []string { return o.text.mem.append(list, s) }

@@ -28,6 +28,24 @@ const (
 // for any bytes.
 func (s *Stream) certificate(out *parse.Out, row *network.TLSHello, der []byte) {
 	sum := sha256.Sum256(der)
+	m := s.print.memory
+	if m == nil {
+		s.read(out, row, der, sum)
+		return
+	}
+	known := &m.leaves[int(be.Uint16(sum[:]))%rememberedLeaves]
+	if known.sum == sum && known.report == out.Report() {
+		known.tell(row)
+		return
+	}
+	s.read(out, row, der, sum)
+	if !out.Full() { // else its texts are not whole
+		known.keep(row, sum, out.Report())
+	}
+}
+
+// read reads a certificate with the hash given.
+func (s *Stream) read(out *parse.Out, row *network.TLSHello, der []byte, sum [sha256.Size]byte) {
 	s.text = hex.AppendEncode(s.text[:0], sum[:])
 	row.Fingerprint = out.Intern(s.text)
 	all, _, ok := want(der, tagSequence)

@@ -1,15 +1,20 @@
 package tls
 
 import (
+	"crypto/sha256"
 	"hash/maphash"
+	"slices"
+	"time"
 
+	"github.com/rind-project/rind/internal/network"
 	"github.com/rind-project/rind/internal/network/packet/parse"
 )
 
 const (
-	remembered = 256  // hellos; two that want the same place push each other out
-	maxKey     = 1024 // bytes of lists that the prints of one are made of
-	maxKinds   = 256  // extensions, likewise
+	remembered       = 256  // hellos; two that want the same place push each other out
+	rememberedLeaves = 1024 // certificates, likewise
+	maxKey           = 1024 // bytes of lists that the prints of one are made of
+	maxKinds         = 256  // extensions, likewise
 )
 
 // Memory remembers the fingerprints of hellos. A program says the same in each
@@ -17,9 +22,28 @@ const (
 // have been made before. It belongs to one goroutine and to one parse.Out, whose
 // streams share it.
 type Memory struct {
-	seed  maphash.Seed
-	key   []byte // of the hello in hand
-	slots [remembered]prints
+	seed   maphash.Seed
+	key    []byte // of the hello in hand
+	slots  [remembered]prints
+	leaves [rememberedLeaves]leaf
+}
+
+// leaf is what a certificate says in the texts of a report.
+type leaf struct {
+	sum                                  [sha256.Size]byte
+	report                               uint64
+	subject, issuer, serial, fingerprint string
+	names                                []string
+	from, to                             time.Time
+}
+
+func (l *leaf) keep(row *network.TLSHello, sum [sha256.Size]byte, report uint64) {
+	*l = leaf{sum, report, row.Subject, row.Issuer, row.Serial, row.Fingerprint, slices.Clip(row.Names), row.NotBefore, row.NotAfter}
+}
+
+func (l *leaf) tell(row *network.TLSHello) {
+	row.Subject, row.Issuer, row.Serial, row.Fingerprint = l.subject, l.issuer, l.serial, l.fingerprint
+	row.Names, row.NotBefore, row.NotAfter = l.names, l.from, l.to
 }
 
 // NewMemory makes an empty memory.

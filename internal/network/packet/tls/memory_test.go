@@ -1,6 +1,7 @@
 package tls_test
 
 import (
+	stdtls "crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -84,5 +85,47 @@ func TestServersRemembered(t *testing.T) {
 		if diff := cmp.Diff(rows[1], rows[0], addrs); diff != "" || len(rows[0].JA3S) != 32 {
 			t.Fatalf("server %d: %s", i, diff)
 		}
+	}
+}
+
+// TestCertificatesRemembered: certificates that were met before say the same,
+// in every report, and so do those whose place another one took.
+func TestCertificatesRemembered(t *testing.T) {
+	t.Parallel()
+	var talks []parsetest.Conversation
+	for i := range 40 {
+		cert := template()
+		cert.Subject.CommonName = fmt.Sprintf("host%d.example", i)
+		cert.SerialNumber.SetInt64(int64(i + 1))
+		cert.DNSNames = cert.DNSNames[:i%3]
+		talks = append(talks, shake(t, &stdtls.Config{InsecureSkipVerify: true, ServerName: "a.example", MaxVersion: stdtls.VersionTLS12},
+			&stdtls.Config{Certificates: []stdtls.Certificate{issue(t, cert)}}))
+	}
+	s, plain := tls.NewMemory().NewStream(), new(tls.Stream)
+	outs := [2]*parse.Out{parse.NewOut(1000, 1<<20), parse.NewOut(1000, 1<<20)}
+	for i := range 400 {
+		if i%150 == 149 {
+			outs[0].CutInto(new(network.Report))
+			outs[1].CutInto(new(network.Report))
+		}
+		var rows [2]network.TLSHello
+		for j, stream := range []parse.Stream{s, plain} {
+			if err := parsetest.Run(stream, outs[j], talks[i*7%len(talks)], nil); err != nil && !errors.Is(err, parse.ErrDone) {
+				t.Fatal(err)
+			}
+			rows[j] = outs[j].TLS[len(outs[j].TLS)-1]
+		}
+		if diff := cmp.Diff(rows[1], rows[0], addrs); diff != "" || len(rows[0].Fingerprint) != 64 {
+			t.Fatalf("connection %d: %s", i, diff)
+		}
+	}
+	small := parse.NewOut(1000, 80) // has room for a fingerprint
+	for range 3 {
+		if err := parsetest.Run(s, small, talks[0], nil); err != nil && !errors.Is(err, parse.ErrDone) {
+			t.Fatal(err)
+		}
+	}
+	if len(small.TLS) != 0 || small.Over != 3 {
+		t.Errorf("%d rows, %d left out of a report without room", len(small.TLS), small.Over)
 	}
 }
