@@ -133,8 +133,34 @@ const unknown = 0
 
 // recogniser finds the protocol of a flow of one transport.
 type recogniser struct {
-	list []uint8          // indexes into Pipeline.parsers, in order
-	hint map[uint16]uint8 // by port
+	list []uint8 // indexes into Pipeline.parsers, in order
+	hint hints
+}
+
+// hints are parsers by port. The ports of clients are asked for as well, so
+// that most are not there.
+type hints [256]struct {
+	port uint16
+	by   uint8 // 0 is free
+}
+
+// place is where the port is, or would be.
+func (h *hints) place(port uint16) *uint8 {
+	for i := port * 0x9e37 >> 8; ; i = (i + 1) % uint16(len(h)) {
+		if e := &h[i]; e.by == 0 || e.port == port {
+			e.port = port
+			return &e.by
+		}
+	}
+}
+
+// of returns the parser of a port, or 0.
+func (h *hints) of(port uint16) uint8 {
+	for i := port * 0x9e37 >> 8; ; i = (i + 1) % uint16(len(h)) {
+		if e := &h[i]; e.by == 0 || e.port == port {
+			return e.by
+		}
+	}
 }
 
 // setParsers makes the tables of the protocols.
@@ -162,14 +188,14 @@ func (p *Pipeline) setParsers(tcp, udp []protocol) {
 
 // fill adds the protocols of one transport.
 func (t *recogniser) fill(p *Pipeline, list []protocol) {
-	t.hint = map[uint16]uint8{}
+	t.hint = hints{}
 	for _, proto := range list {
 		i := uint8(len(p.parsers))
 		p.parsers = append(p.parsers, parser{protocol: proto})
 		t.list = append(t.list, i)
 		for _, port := range proto.ports {
-			if t.hint[port] == 0 {
-				t.hint[port] = i
+			if by := t.hint.place(port); *by == 0 {
+				*by = i
 			}
 		}
 	}
@@ -178,7 +204,7 @@ func (t *recogniser) fill(p *Pipeline, list []protocol) {
 // recognise returns the protocol that a payload begins, or 0. tried are those
 // that have said no.
 func (p *Pipeline) recognise(t *recogniser, client, server uint16, side int, b []byte, tried uint64) uint8 {
-	hints := [2]uint8{t.hint[server], t.hint[client]}
+	hints := [2]uint8{t.hint.of(server), t.hint.of(client)}
 	for _, i := range hints {
 		a := &p.parsers[i]
 		if i == unknown || a.off || tried&(1<<i) != 0 {

@@ -40,6 +40,7 @@ type Counts struct {
 
 // about is what is said of a name, worked out once per report.
 type about struct {
+	name    string // in the report
 	domain  string
 	entropy uint16
 }
@@ -156,10 +157,10 @@ func (p *Parser) keep(q *Question, answer *Message, at int64) {
 	p.buf = q.AppendName(p.buf[:0])
 	d := network.DNSQuery{
 		Time: time.Unix(0, q.Time).UTC(), Client: addr(q.Client), Server: addr(q.Server), Port: q.Port,
-		Proto: network.Proto(q.Proto), Name: out.Intern(p.buf), Type: q.Type, Via: q.Via.String(),
+		Proto: network.Proto(q.Proto), Type: q.Type, Via: q.Via.String(),
 	}
-	a := p.of(d.Name, q.Via)
-	d.Domain, d.Entropy = a.domain, a.entropy
+	a := p.of(p.buf, q.Via)
+	d.Name, d.Domain, d.Entropy = a.name, a.domain, a.entropy
 	if s := q.Subnet.Prefix(); s.IsValid() {
 		p.buf = s.AppendTo(p.buf[:0])
 		d.Subnet = out.Intern(p.buf)
@@ -178,15 +179,16 @@ func (p *Parser) keep(q *Question, answer *Message, at int64) {
 }
 
 // of returns what is said of a name.
-func (p *Parser) of(name string, via Via) about {
-	if a, ok := p.about[name]; ok {
+func (p *Parser) of(text []byte, via Via) about {
+	if a, ok := p.about[string(text)]; ok {
 		return a
 	}
-	a := about{entropy: Entropy(name)}
+	name := p.out.Intern(text)
+	a := about{name: name, entropy: Entropy(name)}
 	if via == DNS {
 		a.domain = Domain(name)
 	}
-	if len(p.about) < maxAbout {
+	if len(p.about) < maxAbout && name != "" {
 		p.about[name] = a
 	}
 	return a

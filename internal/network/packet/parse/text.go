@@ -58,7 +58,20 @@ func (t *Interner) intern(b []byte) string {
 	return s
 }
 
+// clean reports whether text would leave b as it is, as it does most.
+func clean(b []byte, lower bool) bool {
+	for _, c := range b {
+		if c < ' ' || c >= 0x7f || c == '\\' || lower && 'A' <= c && c <= 'Z' {
+			return false
+		}
+	}
+	return len(b) <= MaxText-4
+}
+
 func (t *Interner) text(b []byte, lower bool) string {
+	if clean(b, lower) {
+		return t.intern(b)
+	}
 	t.buf = t.buf[:0]
 	for len(b) > 0 && len(t.buf) < MaxText-4 {
 		c := b[0]
