@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,6 +33,9 @@ type Encoder struct {
 // window is how far back the compression looks. Columns are alike in what is
 // near; the default of 4 MiB costs memory twice over and saves no byte.
 const window = 512 << 10
+
+// roomForHead is what the head of a report takes, or more.
+const roomForHead = 4 << 10
 
 // NewEncoder makes an encoder.
 func NewEncoder() (*Encoder, error) {
@@ -75,7 +79,8 @@ func (e *Encoder) Encode(r *network.Report) ([]byte, error) {
 		return nil, errs.New(errs.TooLarge, "encoding a report: %d names, at most %d fit", e.names.n, limit)
 	}
 
-	b := e.head(e.body[:0], r)
+	size := len(e.addrs.v4) + len(e.addrs.v6) + len(e.names.lengths) + len(e.names.blob) + len(e.macs.blob) + len(e.rows)
+	b := e.head(slices.Grow(e.body[:0], size+roomForHead), r)
 	b = appendBytes(b, fieldIPv4, e.addrs.v4)
 	b = appendBytes(b, fieldIPv6, e.addrs.v6)
 	b = appendBytes(b, fieldNameLengths, e.names.lengths)
@@ -98,7 +103,7 @@ func (e *Encoder) Encode(r *network.Report) ([]byte, error) {
 // number fills the address dictionary, so that the indices of IPv6 addresses,
 // which come after all IPv4 ones, are known when the columns are written.
 func (e *Encoder) number(r *network.Report) {
-	e.ends = e.ends[:0]
+	e.ends = slices.Grow(e.ends[:0], 2*(len(r.Flows)+len(r.DNS)+len(r.TLS)))
 	for i := range r.Flows {
 		e.ends = append(e.ends, e.addrs.add(r.Flows[i].Source), e.addrs.add(r.Flows[i].Dest))
 	}

@@ -37,7 +37,7 @@ func (e *Encoder) records(r *network.Records, ends []uint32) {
 		m = appendUint(m, kindRows, uint64(n))
 		for c := range k.Columns {
 			column := &k.Columns[c]
-			e.open(2)
+			e.open(2, 0)
 			if column.Type == record.Addr {
 				for _, i := range ends[:n] {
 					e.put(0, uint64(i))

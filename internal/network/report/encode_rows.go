@@ -1,6 +1,7 @@
 package report
 
 import (
+	"encoding/binary"
 	"math"
 	"slices"
 	"time"
@@ -17,7 +18,7 @@ const maxLatency = time.Hour
 const maxTrip = math.MaxUint32 * time.Microsecond
 
 func (e *Encoder) flows(flows []network.Flow, ends []uint32) {
-	e.open(flowColumns)
+	e.open(flowColumns, len(flows))
 	var before int64
 	for i := range flows {
 		f := &flows[i]
@@ -64,7 +65,7 @@ func trip(d time.Duration) uint64 {
 }
 
 func (e *Encoder) dns(queries []network.DNSQuery, ends []uint32) {
-	e.open(dnsColumns)
+	e.open(dnsColumns, len(queries))
 	var before int64
 	for i := range queries {
 		q := &queries[i]
@@ -92,7 +93,7 @@ func (e *Encoder) dns(queries []network.DNSQuery, ends []uint32) {
 }
 
 func (e *Encoder) tls(hellos []network.TLSHello, ends []uint32) {
-	e.open(tlsColumns)
+	e.open(tlsColumns, len(hellos))
 	var before int64
 	for i := range hellos {
 		h := &hellos[i]
@@ -127,10 +128,11 @@ func (e *Encoder) tls(hellos []network.TLSHello, ends []uint32) {
 	e.close(fieldTLS, len(hellos), tlsColumns)
 }
 
-// open empties the columns of a message.
-func (e *Encoder) open(columns int) {
+// open empties the columns of a message. Most have a byte for each row, or
+// little more.
+func (e *Encoder) open(columns, rows int) {
 	for c := range columns {
-		e.columns[c] = e.columns[c][:0]
+		e.columns[c] = slices.Grow(e.columns[c][:0], rows)
 	}
 }
 
@@ -162,6 +164,7 @@ func (e *Encoder) close(field protowire.Number, rows, columns int) {
 			size += protowire.SizeTag(firstColumn+protowire.Number(c)) + protowire.SizeBytes(len(column))
 		}
 	}
+	e.rows = slices.Grow(e.rows, size+2*binary.MaxVarintLen64)
 	e.rows = protowire.AppendTag(e.rows, field, protowire.BytesType)
 	e.rows = protowire.AppendVarint(e.rows, uint64(size))
 	e.rows = appendUint(e.rows, fieldCount, uint64(rows))

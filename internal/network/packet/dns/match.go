@@ -115,7 +115,6 @@ const (
 func NewMatcher(emit func(q *Question, answer *Message, at int64)) *Matcher {
 	return &Matcher{
 		emit: emit, timeout: int64(defaultTimeout), seed: maphash.MakeSeed(),
-		tags: make([][ways]uint32, defaultPending/ways), waiting: make([][ways]Question, defaultPending/ways),
 	}
 }
 
@@ -145,6 +144,9 @@ func (m *Matcher) Add(now int64, from, to packet.Addr, fromPort, toPort uint16, 
 }
 
 func (m *Matcher) add(now int64, from, to packet.Addr, fromPort, toPort uint16, proto uint8, via Via, msg *Message) {
+	if m.tags == nil { // the first message
+		m.tags, m.waiting = make([][ways]uint32, defaultPending/ways), make([][ways]Question, defaultPending/ways)
+	}
 	q := &m.scratch
 	q.Via = via
 	q.Time, q.Client, q.Server, q.Port, q.Proto, q.ID, q.Type = now, from, to, fromPort, proto, msg.ID, msg.Type
