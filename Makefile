@@ -90,6 +90,11 @@ bench-tap: need-go build ## measure the tap beside tcpdump, argus, softflowd and
 	$(GO) build -o $(BIN)/tools/bench-tap ./bench/tap
 	$(BIN)/tools/bench-tap -bin $(BIN) $(if $(ONLY),-only $(ONLY))
 
+.PHONY: profile-tap
+profile-tap: need-go ## make the profile anew by which rind-tap is compiled
+	$(GO) build -o $(BIN)/tools/bench-tap ./bench/tap
+	$(BIN)/tools/bench-tap -rounds 20 -pgo cmd/rind-tap/default.pgo
+
 # The fuzzer of the go command now and then calls its own end of time a
 # failure ("context deadline exceeded", without an input that fails).
 .PHONY: fuzz

@@ -41,7 +41,11 @@ func main() {
 	flag.IntVar(&o.mix.Flows, "flows", o.mix.Flows, "of the capture")
 	work := flag.Int("worker", 0, "used by the program itself: read the files with so many workers")
 	profile := flag.String("profile", "", "write profiles of CPU and allocations of this program to FILE.cpu and FILE.mem")
+	pgo := flag.String("pgo", "", "measure nothing, and write a profile for the compiler to this file, over -rounds rounds")
 	flag.Parse()
+	if *pgo != "" {
+		exit(guide(o, *pgo))
+	}
 	if *work > 0 {
 		exit(profiled(*profile, func() error { return worker(flag.Args(), *work) }))
 	}

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"runtime"
 	"runtime/pprof"
+
+	"github.com/rind-project/rind/internal/network/pipeline"
+	"github.com/rind-project/rind/internal/network/report"
 )
 
 // profiled runs f and writes where it spent its time and what it allocated, as
@@ -29,4 +33,31 @@ func profiled(name string, f func() error) (err error) {
 		return errors.Join(err, opening)
 	}
 	return errors.Join(err, pprof.Lookup("allocs").WriteTo(mem, 0), mem.Close())
+}
+
+// guide writes where the tap's time goes, for the compiler (go.dev/doc/pgo). It
+// is taken at 100 samples a second, over as many rounds as are asked for.
+func guide(o options, name string) error {
+	path, err := prepare(&o)
+	if err != nil {
+		return err
+	}
+	var out bytes.Buffer // a file that is not whole would break the next build
+	if err := pprof.StartCPUProfile(&out); err != nil {
+		return err
+	}
+	for range o.rounds {
+		e, making := report.NewEncoder()
+		if err = making; err == nil {
+			err = work(path, pipeline.New(pipeline.Config{Interface: path}), e)
+		}
+		if err != nil {
+			break
+		}
+	}
+	pprof.StopCPUProfile()
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(name, out.Bytes(), 0o644)
 }
