@@ -16,20 +16,21 @@ import (
 )
 
 func main() {
-	only := flag.String("only", "ingest,sqlite,panel", "what to measure")
+	only := flag.String("only", "ingest,sqlite,panel,drilldown", "what to measure")
 	reports := flag.Int("reports", 60, "reports of 5000 flows that the ingest takes")
 	flows := flag.Int("flows", 10_000_000, "flows that the panels are measured at")
+	folder := flag.String("data", "", "folder of the PostgreSQL, which is kept with what was loaded; a temporary one when empty")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *only, *reports, *flows); err != nil {
+	if err := run(ctx, *only, *folder, *reports, *flows); err != nil {
 		fmt.Fprintln(os.Stderr, "bench/node:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, only string, reports, flows int) (err error) {
-	e, err := startEngine(ctx)
+func run(ctx context.Context, only, folder string, reports, flows int) (err error) {
+	e, err := startEngine(ctx, folder)
 	if err != nil {
 		return err
 	}
@@ -46,8 +47,10 @@ func run(ctx context.Context, only string, reports, flows int) (err error) {
 			err = measureSQLite(ctx, reports)
 		case "panel":
 			err = measurePanels(ctx, e, flows)
+		case "drilldown":
+			err = measureDrilldown(ctx, e, flows)
 		default:
-			err = fmt.Errorf("there is no measurement %q: choose ingest, sqlite, panel", one)
+			err = fmt.Errorf("there is no measurement %q: choose ingest, sqlite, panel, drilldown", one)
 		}
 		if err != nil {
 			return err

@@ -39,10 +39,7 @@ func New(seed uint64, id network.Identity, end time.Time, size Size) *network.Re
 		Health: network.Health{Version: "v1.2.3", CPUSeconds: 12.5, MemoryBytes: 40 << 20, FlowsActive: 12, FlowsMax: 262144,
 			SpoolReports: 1, SpoolBytes: 4096, SpoolDropped: 2, RingBytes: 64 << 20},
 	}
-	for range size.Flows {
-		r.Flows = append(r.Flows, g.flow())
-	}
-	slices.SortStableFunc(r.Flows, func(x, y network.Flow) int { return x.Start.Compare(y.Start) })
+	r.Flows = g.flows(size.Flows)
 	for range size.DNS {
 		r.DNS = append(r.DNS, g.dns())
 	}
@@ -86,6 +83,22 @@ func (g generator) server(client netip.Addr) netip.Addr {
 }
 
 var apps = [...]string{"tls", "dns", "http", "ssh", "quic", "ntp"}
+
+// flows makes flows and sorts their places: a flow is too large to be moved
+// about by a sort.
+func (g generator) flows(n int) []network.Flow {
+	made := make([]network.Flow, n)
+	order := make([]int, n)
+	for i := range made {
+		made[i], order[i] = g.flow(), i
+	}
+	slices.SortStableFunc(order, func(x, y int) int { return made[x].Start.Compare(made[y].Start) })
+	var sorted []network.Flow // nil when there is none, as of a report that was decoded
+	for _, i := range order {
+		sorted = append(slices.Grow(sorted, n-len(sorted)), made[i])
+	}
+	return sorted
+}
 
 func (g generator) flow() network.Flow {
 	client := g.client()
