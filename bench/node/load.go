@@ -18,12 +18,12 @@ const (
 	loadLimit   = 4 * time.Minute  // for rows, sums and indexes together
 	loadReports = 8640             // of ten seconds each, in 24 hours
 	loadBatch   = 8                // reports in a transaction
-	sumsBehind  = 30 * time.Second // that a node's sums are behind at most, beside what is too young for them
+	sumsBehind  = 10 * time.Second // that a node's sums are behind at most, beside what is too young for them
 )
 
-// loaded fills a schema with 24 hours of flows, makes the sums as a node does,
-// and returns when the 24 hours ended: that is the time at which the panels
-// ask. A kept folder that holds as many flows is used as it is.
+// loaded fills a schema with 24 hours of flows, makes the sums as a node does
+// at its latest, and returns when the 24 hours ended: that is the time at which
+// the panels ask. A kept folder that holds as many flows is used as it is.
 func loaded(ctx context.Context, e *engine, flows int) (db *database.DB, now time.Time, err error) {
 	if _, err := e.admin.Exec(ctx, "CREATE TABLE IF NOT EXISTS bench_loaded (flows BIGINT, end_us BIGINT)"); err != nil {
 		return nil, now, err
@@ -41,7 +41,8 @@ func loaded(ctx context.Context, e *engine, flows int) (db *database.DB, now tim
 	}
 	limited, cancel := context.WithTimeoutCause(ctx, loadLimit, fmt.Errorf("loading %d flows takes more than %s: give fewer with FLOWS=", flows, loadLimit))
 	defer cancel()
-	now = time.Now().Truncate(time.Microsecond)
+	// The second of a minute at which most is not summed yet.
+	now = time.Now().Truncate(time.Minute).Add(-time.Minute + 39*time.Second)
 	if err := load(limited, db, now, flows); err != nil {
 		if cause := context.Cause(limited); cause != nil {
 			err = cause

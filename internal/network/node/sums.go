@@ -11,7 +11,7 @@ import (
 // sumWork names the lease under which the sums of minutes and hours are made.
 const (
 	sumWork  = "sums"
-	sumEvery = 30 * time.Second
+	sumEvery = 10 * time.Second
 )
 
 // partition makes the partitions of the time ahead, until the context ends.

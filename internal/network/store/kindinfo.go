@@ -38,12 +38,16 @@ func (s *Store) KindInfos(ctx context.Context) ([]KindInfo, error) {
 	if err != nil {
 		return nil, fmt.Errorf("summing the rows of all kinds: %w", err)
 	}
+	in, err := s.occupied(ctx)
+	if err != nil {
+		return nil, err
+	}
 	from, to := s.span(time.Time{}, time.Time{})
 	var out []KindInfo
 	for _, k := range Kinds() {
 		info := KindInfo{Kind: k, Rows: sums[k.Name].rows, Bytes: sums[k.Name].bytes, Keep: s.retention.Of(k)}
 		p := partOf(k.Table)
-		oldest, newest, ok, err := s.edges(ctx, p)
+		oldest, newest, ok, err := s.edges(ctx, p, in)
 		if err == nil {
 			var source string
 			if source, err = s.source(ctx, s.db, p, from.UnixMicro(), to.UnixMicro()); err == nil {

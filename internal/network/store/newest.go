@@ -22,9 +22,12 @@ func (s *Store) pageOf(from, to time.Time, before Cursor, limit int) page {
 }
 
 // firstWindow is the first range that a list looks at on PostgreSQL, from the
-// newest row on; each further one is windowGrowth times as long.
+// newest row on; each further one is windowGrowth times as long. Of a host it is
+// longer, since its rows are found in order, and only the plan grows with the
+// number of partitions.
 const (
 	firstWindow  = 2 * time.Minute
+	firstOfHost  = 2 * time.Hour
 	windowGrowth = 8
 )
 
@@ -32,7 +35,7 @@ const (
 // there are enough rows. PostgreSQL has an index of time that finds ranges and
 // no order, so the newest rows of a long range would be found by sorting all
 // of it. SQLite has one in order.
-func (p page) windows(e database.Engine) []page {
+func (p page) windows(e database.Engine, first time.Duration) []page {
 	if !p.before.Time.IsZero() {
 		p.to = min(p.to, p.before.Time.UnixMicro()+1)
 	}
@@ -40,7 +43,7 @@ func (p page) windows(e database.Engine) []page {
 		return []page{p}
 	}
 	var all []page
-	for width := firstWindow.Microseconds(); ; width *= windowGrowth {
+	for width := first.Microseconds(); ; width *= windowGrowth {
 		w := p
 		w.from = max(p.from, p.to-width)
 		if width > (10*365*day).Microseconds() || p.to < math.MinInt64+width {
@@ -59,14 +62,12 @@ func (p page) windows(e database.Engine) []page {
 func newest[T any](ctx context.Context, s *Store, p part, columns string, w *where, q page, scan func(scanner) (T, error)) ([]T, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	windows := q.windows(s.db.Engine())
+	first := firstWindow
 	if w.host != nil {
-		// The indexes of the two ends give the order themselves.
-		q.to = windows[0].to
-		windows = []page{q}
+		first = firstOfHost
 	}
 	out := []T{}
-	for _, window := range windows {
+	for _, window := range q.windows(s.db.Engine(), first) {
 		from, err := s.source(ctx, s.db, p, window.from, window.to)
 		if err != nil {
 			return nil, err

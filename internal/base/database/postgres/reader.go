@@ -13,9 +13,11 @@ import (
 // readings make a connection one that only reads, and that gives up a query by
 // itself: so that neither a slow query nor a client that is gone without a word
 // takes anything from who writes. Queries of tables with many partitions are
-// planned for their range each time. They are statements and no start
+// planned for their range each time. Sums of what no sum was made of yet get
+// the memory that spares them the disk. They are statements and no start
 // parameters, since poolers refuse unknown ones.
-const readings = `SET default_transaction_read_only = on; SET statement_timeout = 30000; SET plan_cache_mode = force_custom_plan; SET jit = off`
+const readings = `SET default_transaction_read_only = on; SET statement_timeout = 30000; SET plan_cache_mode = force_custom_plan; SET jit = off;
+	SELECT set_config('work_mem', '16MB', FALSE) WHERE pg_size_bytes(current_setting('work_mem')) < 16777216`
 
 // share divides the connections among those that write and those that read.
 func share(conns int) (writers, readers int) {
