@@ -52,10 +52,13 @@ func (d *Decoder) Decode(b []byte) (*network.Report, error) {
 	if len(b) == header {
 		return nil, invalid("it is cut off after its header")
 	}
-	body, err := d.zstd.DecodeAll(b[header:], nil)
+	buffer, release := d.buffer()
+	defer release()
+	body, err := d.zstd.DecodeAll(b[header:], (*buffer)[:0])
 	if err != nil {
 		return nil, d.damaged(err)
 	}
+	*buffer = body[:0]
 	p, err := d.parse(body, nil)
 	if err != nil {
 		return nil, err

@@ -53,17 +53,22 @@ const (
 	keptBuffer  = 4 << 20 // larger ones are not kept for the next report
 )
 
-// expand reads all of a stream. The bytes are good until release is called.
-func (d *Decoder) expand(stream io.Reader, in *source, grow Grow) (_ []byte, release func(), err error) {
+// buffer returns memory for an expanded message, and what gives it back.
+func (d *Decoder) buffer() (*[]byte, func()) {
 	buffer, ok := d.buffers.Get().(*[]byte)
 	if !ok {
 		buffer = new(make([]byte, 0, firstBuffer))
 	}
-	release = func() {
+	return buffer, func() {
 		if cap(*buffer) <= keptBuffer {
 			d.buffers.Put(buffer)
 		}
 	}
+}
+
+// expand reads all of a stream. The bytes are good until release is called.
+func (d *Decoder) expand(stream io.Reader, in *source, grow Grow) (_ []byte, release func(), err error) {
+	buffer, release := d.buffer()
 	b, asked := (*buffer)[:0], 0
 	defer func() { *buffer = b }()
 	for {
