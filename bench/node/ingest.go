@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -177,37 +178,73 @@ func rowsOf(r *network.Report) [][]any {
 	return rows
 }
 
-// measureIngest compares a node with COPY and with single inserts.
+// ours takes the reports in a schema of its own, from so many senders at once.
+func ours(ctx context.Context, e *engine, reports []*network.Report, senders int) (float64, error) {
+	db, err := e.schema(ctx, "ours")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = db.Close() }()
+	n, err := openNode(ctx, db)
+	if err != nil {
+		return 0, err
+	}
+	rate, err := overHTTPS(ctx, n, reports, senders)
+	if err != nil {
+		return 0, err
+	}
+	return rate, counted(ctx, db, len(reports)*flowsOf)
+}
+
+// measureIngest compares a node with COPY over one connection, in both of its
+// forms, and with single inserts. What goes through COPY was made before the
+// clock starts: values for pgx's CopyFrom, and bytes as they go over the wire
+// for the binary form.
 func measureIngest(ctx context.Context, e *engine, n int) error {
 	fmt.Println("ingest: flows per second, through HTTPS and committed")
 	reports := reportsOf(n, 1)
-	db, err := e.schema(ctx, "ours")
+	four, err := ours(ctx, e, reports, 4)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = db.Close() }()
-	ours, err := openNode(ctx, db)
+	one, err := ours(ctx, e, reports, 1)
 	if err != nil {
 		return err
 	}
-	rate, err := overHTTPS(ctx, ours, reports, 4)
+	binary, err := copyBinary(ctx, e, reports)
 	if err != nil {
 		return err
 	}
-	if err := counted(ctx, db, n*flowsOf); err != nil {
-		return err
-	}
-	raw, err := e.schema(ctx, "raw")
+	values, single, err := copyValues(ctx, e, reports)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = raw.Close() }()
-	if _, err := openNode(ctx, raw); err != nil {
-		return err
-	}
-	conn, err := pgx.Connect(ctx, e.url("raw"))
+	result("ingest-vs-copy", four, values, "flows/s", ">= 0.6")
+	result("ingest-vs-copy-one", one, values, "flows/s", ">= 0.6")
+	result("ingest-vs-binary", four, binary, "flows/s", "-")
+	result("ingest-vs-binary-one", one, binary, "flows/s", "-")
+	result("ingest-vs-rows", four, single, "flows/s", ">= 6")
+	return nil
+}
+
+// raw opens a bare connection to a schema with the node's tables.
+func raw(ctx context.Context, e *engine) (*pgx.Conn, error) {
+	db, err := e.schema(ctx, "raw")
 	if err != nil {
-		return err
+		return nil, err
+	}
+	_, err = openNode(ctx, db)
+	if err = errors.Join(err, db.Close()); err != nil {
+		return nil, err
+	}
+	return pgx.Connect(ctx, e.url("raw"))
+}
+
+// copyValues measures pgx's CopyFrom, and then single inserts.
+func copyValues(ctx context.Context, e *engine, reports []*network.Report) (copied, single float64, err error) {
+	conn, err := raw(ctx, e)
+	if err != nil {
+		return 0, 0, err
 	}
 	defer func() { _ = conn.Close(ctx) }()
 	batches := make([][][]any, len(reports))
@@ -217,21 +254,85 @@ func measureIngest(ctx context.Context, e *engine, n int) error {
 	start := time.Now()
 	for _, rows := range batches {
 		if _, err := conn.CopyFrom(ctx, pgx.Identifier{"flows"}, flowNames, pgx.CopyFromRows(rows)); err != nil {
-			return err
+			return 0, 0, err
 		}
 	}
-	result("ingest-vs-copy", rate, float64(n*flowsOf)/time.Since(start).Seconds(), "flows/s", ">= 0.6")
+	copied = float64(len(reports)*flowsOf) / time.Since(start).Seconds()
 	text := insertText("flows", "$")
 	start = time.Now()
-	done := 0
 	for _, row := range batches[0] {
 		if _, err := conn.Exec(ctx, text, row...); err != nil {
-			return err
+			return 0, 0, err
 		}
-		done++
 	}
-	result("ingest-vs-rows", rate, float64(done)/time.Since(start).Seconds(), "flows/s", ">= 6")
-	return nil
+	return copied, float64(len(batches[0])) / time.Since(start).Seconds(), nil
+}
+
+// copyBinary measures COPY … BINARY of bytes that are there already: what the
+// server itself takes.
+func copyBinary(ctx context.Context, e *engine, reports []*network.Report) (float64, error) {
+	conn, err := raw(ctx, e)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	columns, err := typed(ctx, conn)
+	if err != nil {
+		return 0, err
+	}
+	batches := make([][]byte, len(reports))
+	for i, r := range reports {
+		if batches[i], err = binaryRows(columns, rowsOf(r)); err != nil {
+			return 0, err
+		}
+	}
+	text := `COPY flows ("` + strings.Join(flowNames, `", "`) + `") FROM STDIN BINARY`
+	start := time.Now()
+	for _, rows := range batches {
+		if _, err := conn.PgConn().CopyFrom(ctx, bytes.NewReader(rows), text); err != nil {
+			return 0, err
+		}
+	}
+	return float64(len(reports)*flowsOf) / time.Since(start).Seconds(), nil
+}
+
+// typed asks what the columns of flows are.
+func typed(ctx context.Context, conn *pgx.Conn) ([]database.Column, error) {
+	types := map[string]database.ColumnType{"bigint": database.Int64, "integer": database.Int32, "smallint": database.Int16, "text": database.String, "bytea": database.Bytes}
+	all := make([]database.Column, len(flowNames))
+	for i, name := range flowNames {
+		var kind string
+		err := conn.QueryRow(ctx, `SELECT data_type FROM information_schema.columns WHERE table_schema = 'raw' AND table_name = 'flows' AND column_name = $1`, name).Scan(&kind)
+		if err != nil {
+			return nil, err
+		}
+		all[i] = database.Column{Name: name, Type: types[kind]}
+	}
+	return all, nil
+}
+
+// binaryRows writes rows as COPY takes them in binary: a signature, no flags,
+// no extension, and -1 values at the end.
+func binaryRows(columns []database.Column, rows [][]any) ([]byte, error) {
+	r := database.NewRow(columns, true)
+	for _, row := range rows {
+		r.Begin()
+		for _, v := range row {
+			switch v := v.(type) {
+			case int64:
+				r.Int(v)
+			case string:
+				r.Text(v)
+			case []byte:
+				r.Bytes(v)
+			}
+		}
+		if err := r.End(); err != nil {
+			return nil, err
+		}
+	}
+	out := append([]byte("PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"), r.Take()...)
+	return append(out, 0xff, 0xff), nil
 }
 
 func counted(ctx context.Context, db *database.DB, want int) error {

@@ -1,9 +1,11 @@
 // Command node measures the node and its telemetry store against the limit
 // that the same machine sets in the same run: flows committed over HTTPS
 // against raw COPY of the same rows into the same tables, against row-by-row
-// inserts, and against a bare prepared loop on SQLite; and the queries of every
-// default panel at ten million flows over 24 hours. It starts a PostgreSQL of
-// its own and ends it.
+// inserts, and against a bare prepared loop on SQLite; the CPU of decoding; the
+// queries of every default panel, and of one host's flows, at ten million flows
+// over 24 hours; the memory of a node that a hundred taps report to; and how
+// long good taps wait while bad tokens pour in. It starts a PostgreSQL of its
+// own and ends it.
 package main
 
 import (
@@ -13,24 +15,43 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"time"
 )
 
+// options are what a run measures, and with what.
+type options struct {
+	only, folder, bin string
+	reports, flows    int
+	long              time.Duration
+}
+
 func main() {
-	only := flag.String("only", "ingest,sqlite,panel,drilldown", "what to measure")
-	reports := flag.Int("reports", 60, "reports of 5000 flows that the ingest takes")
-	flows := flag.Int("flows", 10_000_000, "flows that the panels are measured at")
-	folder := flag.String("data", "", "folder of the PostgreSQL, which is kept with what was loaded; a temporary one when empty")
+	var o options
+	flag.StringVar(&o.only, "only", "ingest,sqlite,decode,panel,drilldown,tokens,rss", "what to measure")
+	flag.StringVar(&o.folder, "data", "", "folder of the PostgreSQL, which is kept with what was loaded; a temporary one when empty")
+	flag.StringVar(&o.bin, "bin", "bin/rind", "the server that tokens and rss start")
+	flag.IntVar(&o.reports, "reports", 60, "reports of 5000 flows that the ingest takes")
+	flag.IntVar(&o.flows, "flows", 10_000_000, "flows that the panels are measured at")
+	flag.DurationVar(&o.long, "for", 10*time.Minute, "how long rss is looked at")
+	bad := flag.String("flood", "", "send bad tokens to this URL; the program calls itself so")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *only, *folder, *reports, *flows); err != nil {
+	run := func() error { return o.run(ctx) }
+	if *bad != "" {
+		run = func() error { return flood(ctx, *bad) }
+	}
+	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench/node:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, only, folder string, reports, flows int) (err error) {
-	e, err := startEngine(ctx, folder)
+func (o options) run(ctx context.Context) (err error) {
+	if o.only == "decode" {
+		return measureDecode()
+	}
+	e, err := startEngine(ctx, o.folder)
 	if err != nil {
 		return err
 	}
@@ -39,24 +60,32 @@ func run(ctx context.Context, only, folder string, reports, flows int) (err erro
 			err = failed
 		}
 	}()
-	for one := range strings.SplitSeq(only, ",") {
-		switch one {
-		case "ingest":
-			err = measureIngest(ctx, e, reports)
-		case "sqlite":
-			err = measureSQLite(ctx, reports)
-		case "panel":
-			err = measurePanels(ctx, e, flows)
-		case "drilldown":
-			err = measureDrilldown(ctx, e, flows)
-		default:
-			err = fmt.Errorf("there is no measurement %q: choose ingest, sqlite, panel, drilldown", one)
-		}
-		if err != nil {
+	for one := range strings.SplitSeq(o.only, ",") {
+		if err := o.measure(ctx, e, one); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (o options) measure(ctx context.Context, e *engine, one string) error {
+	switch one {
+	case "ingest":
+		return measureIngest(ctx, e, o.reports)
+	case "sqlite":
+		return measureSQLite(ctx, o.reports)
+	case "decode":
+		return measureDecode()
+	case "panel":
+		return measurePanels(ctx, e, o.flows)
+	case "drilldown":
+		return measureDrilldown(ctx, e, o.flows)
+	case "tokens":
+		return measureTokens(ctx, e, o.bin)
+	case "rss":
+		return measureRSS(ctx, e, o.bin, o.long)
+	}
+	return fmt.Errorf("there is no measurement %q: choose ingest, sqlite, decode, panel, drilldown, tokens, rss", one)
 }
 
 // result prints a figure beside its limit.

@@ -21,6 +21,7 @@ type (
 // Result codes of SQLite (https://www.sqlite.org/rescode.html).
 const (
 	sqliteBusy       = 5
+	sqliteFull       = 13
 	sqliteUnique     = 2067
 	sqlitePrimaryKey = 1555
 	sqliteRowID      = 2579
@@ -60,4 +61,11 @@ func IsTransient(err error) bool {
 func IsLocked(err error) bool {
 	state, _ := codes(err)
 	return state == "55P03"
+}
+
+// IsFull reports whether a write failed because the database's disk has no room
+// left, or a bound that was set for it is reached.
+func IsFull(err error) bool {
+	state, code := codes(err)
+	return state == "53100" || code&0xff == sqliteFull
 }

@@ -127,6 +127,10 @@ func (s *Service) divisible(err error) bool {
 // failed answers a report that was not committed.
 func (s *Service) failed(it *item, err error) {
 	f := &refusal{http.StatusServiceUnavailable, failed, errs.New(errs.Unavailable, "the database did not take the report: it will be tried again")}
+	if database.IsFull(err) {
+		f = &refusal{http.StatusServiceUnavailable, full,
+			errs.New(errs.Unavailable, "the database's disk is full: make room there, or lower node.retention; the report will be tried again")}
+	}
 	if database.IsData(err) {
 		f = &refusal{http.StatusUnprocessableEntity, unstorable,
 			errs.New(errs.Invalid, "the database cannot hold what is in the report: it is refused for good; the node's log says what it is")}

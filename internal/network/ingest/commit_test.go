@@ -6,8 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -440,35 +444,113 @@ func TestSharedToken(t *testing.T) {
 	})
 }
 
-// TestDiskFull lets SQLite find no room for a report: it is answered 503, nothing
-// of it is there, and it is taken when there is room again.
+// TestDiskFull lets a database find no room for a report: it is answered 503 with
+// the reason, nothing of it is there, and it is taken when there is room again.
+// A bound of SQLite's own stands for its full disk. PostgreSQL gets its tables
+// on a small file system, which something else fills.
 func TestDiskFull(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
-		if r.db.Engine() != database.SQLite {
-			t.Skip("SQLite's own bound of a file stands for a full disk; PostgreSQL has none")
-		}
-		room := func(pages int64) {
-			t.Helper()
-			if _, err := r.db.Exec(t.Context(), fmt.Sprintf("PRAGMA max_page_count = %d", pages)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		var pages int64
-		if err := r.db.QueryRow(t.Context(), "PRAGMA page_count").Scan(&pages); err != nil {
-			t.Fatal(err)
+		fill, free := fullSQLite(t, r)
+		if r.db.Engine() == database.PostgreSQL {
+			fill, free = fullPostgres(t, r)
 		}
 		rep := reporttest.New(1, network.Identity{Tap: "a", Boot: reporttest.Boot(1), Sequence: 1}, r.now, reporttest.Size{Flows: 5000})
 		before := r.counts(t)
-		room(pages + 4)
-		if status, words := post(t, r.svc, request(r.token, bytes.NewReader(encode(t, rep)))); status != 503 || strings.Contains(words, "sql") {
-			t.Errorf("without room it is answered %d %s", status, words)
+		fill()
+		for range 2 {
+			if status, words := post(t, r.svc, request(r.token, bytes.NewReader(encode(t, rep)))); status != 503 || !strings.Contains(words, "disk is full") {
+				t.Errorf("without room it is answered %d %s", status, words)
+			}
 		}
 		if diff := cmp.Diff(before, r.counts(t)); diff != "" {
 			t.Errorf("rows (-before +after):\n%s", diff)
 		}
-		room(1 << 30)
-		if status, words := post(t, r.svc, request(r.token, bytes.NewReader(encode(t, rep)))); status != 200 || words != committed {
-			t.Errorf("with room it is answered %d %s", status, words)
+		if got := testutil.ToFloat64(r.svc.metrics.reports.WithLabelValues(full)); got != 2 {
+			t.Errorf("%v reports are counted as refused for want of room, want 2", got)
+		}
+		free()
+		for _, want := range []string{committed, duplicate} {
+			if status, words := post(t, r.svc, request(r.token, bytes.NewReader(encode(t, rep)))); status != 200 || words != want {
+				t.Errorf("with room it is answered %d %s, want %s", status, words, want)
+			}
+		}
+		if got := r.counts(t); got["flows"] != 5000 || got["reports"] != 1 {
+			t.Errorf("with room there are %d flows of %d reports", got["flows"], got["reports"])
 		}
 	})
+}
+
+func fullSQLite(t *testing.T, r *rig) (fill, free func()) {
+	room := func(pages int64) {
+		t.Helper()
+		if _, err := r.db.Exec(t.Context(), fmt.Sprintf("PRAGMA max_page_count = %d", pages)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return func() {
+		var pages int64
+		if err := r.db.QueryRow(t.Context(), "PRAGMA page_count").Scan(&pages); err != nil {
+			t.Fatal(err)
+		}
+		room(pages + 4)
+	}, func() { room(1 << 30) }
+}
+
+// fullPostgres puts the table of flows on a file system of its own.
+func fullPostgres(t *testing.T, r *rig) (fill, free func()) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("skipped: a small file system needs root")
+	}
+	var home string
+	if err := r.db.QueryRow(t.Context(), "SELECT current_setting('data_directory')").Scan(&home); err != nil {
+		t.Fatal(err)
+	}
+	owner, err := os.Stat(home)
+	if err != nil {
+		t.Skipf("skipped: the PostgreSQL of the tests is not on this machine: %v", err)
+	}
+	as, ok := owner.Sys().(*syscall.Stat_t)
+	if !ok {
+		t.Fatal("nobody owns the database's folder")
+	}
+	small, err := os.MkdirTemp("/var/tmp", "rind-full-") // PostgreSQL's user must get there
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", fmt.Sprintf("size=16m,mode=0700,uid=%d,gid=%d", as.Uid, as.Gid), "rind-full", small).CombinedOutput(); err != nil {
+		_ = os.Remove(small)
+		t.Skipf("skipped: this machine does not let root mount: %s", out)
+	}
+	if err := os.Chmod(small, 0o755); err != nil { // #nosec G302 -- only its owner writes
+		t.Fatal(err)
+	}
+	space := strings.ReplaceAll(filepath.Base(small), "-", "_")
+	do := func(text string) {
+		t.Helper()
+		if _, err := r.db.Exec(context.WithoutCancel(t.Context()), text); err != nil {
+			t.Error(err)
+		}
+	}
+	do("CREATE TABLESPACE " + space + " LOCATION '" + small + "'")
+	t.Cleanup(func() {
+		do("ALTER TABLE flows_rest SET TABLESPACE pg_default")
+		do("DROP TABLESPACE " + space)
+		if out, err := exec.Command("umount", small).CombinedOutput(); err != nil {
+			t.Errorf("umount: %v: %s", err, out)
+		}
+		_ = os.Remove(small)
+	})
+	do("ALTER TABLE flows_rest SET TABLESPACE " + space)
+	ballast := filepath.Join(small, "ballast")
+	return func() {
+		// What was reserved for the table's last page is a few kilobytes.
+		if out, err := exec.Command("dd", "if=/dev/zero", "of="+ballast, "bs=64k").CombinedOutput(); err == nil {
+			t.Fatalf("the file system is not full: %s", out)
+		}
+	}, func() {
+		if err := os.Remove(ballast); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

@@ -20,17 +20,18 @@ const (
 	implausible  = "implausible" // well-formed, with contents that cannot be
 	unstorable   = "unstorable"  // the database cannot hold its contents
 	tooOld       = "too_old"
-	tooSlow      = "too_slow" // the body did not arrive in time, or in full
-	behind       = "behind"   // answered 429: the database is slower than the taps
-	memory       = "memory"   // answered 429: the process is near its limit of memory
-	stopping     = "stopping" // the node is ending
-	clockOff     = "clock"    // the tap's clock is wrong, or ours
-	gone         = "gone"     // the tap did not wait
-	failed       = "failed"   // the database did not commit
+	tooSlow      = "too_slow"  // the body did not arrive in time, or in full
+	behind       = "behind"    // answered 429: the database is slower than the taps
+	memory       = "memory"    // answered 429: the process is near its limit of memory
+	stopping     = "stopping"  // the node is ending
+	clockOff     = "clock"     // the tap's clock is wrong, or ours
+	gone         = "gone"      // the tap did not wait
+	failed       = "failed"    // the database did not commit
+	full         = "disk_full" // the database's disk has no room
 )
 
 var results = []string{committed, duplicate, unauthorized, guessing, foreign, tooLarge, malformed, implausible, unstorable, tooOld, tooSlow,
-	behind, memory, stopping, clockOff, gone, failed}
+	behind, memory, stopping, clockOff, gone, failed, full}
 
 // metrics are the counters of a service.
 type metrics struct {
