@@ -33,12 +33,19 @@ func TestNodeChild(t *testing.T) {
 		t.Skip("only in a child of TestCluster")
 	}
 	db := databasetest.Reopen(t, database.PostgreSQL, where)
-	if err := database.Migrate(t.Context(), db, clusterSchema()); err != nil {
+	version, schema := "v1", clusterSchema()
+	if os.Getenv("RIND_TEST_NEWER") != "" {
+		version, schema = "v2", append(schema, newerSchema)
+	}
+	if err := database.Migrate(t.Context(), db, schema); err != nil {
 		t.Fatal(err)
 	}
 	cfg := DefaultConfig()
 	cfg.Heartbeat, cfg.LeaseTerm, cfg.DrainWait = 500*time.Millisecond, 4*time.Second, time.Second
-	n := newNode(t, db, cfg)
+	n, err := New(cfg, Deps{DB: db, Version: version, Roles: []string{"node"}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	start(t, n)
 	n.member.Go(func(ctx context.Context) {
 		n.member.Hold(ctx, "work", func(ctx context.Context, l *cluster.Lease) {
@@ -88,8 +95,17 @@ func clusterSchema() []database.Migration {
 	return append(Migrations(), database.Migration{Name: "test/0001_work", SQL: "CREATE TABLE test_work (node TEXT NOT NULL, period_us BIGINT NOT NULL);\n"})
 }
 
+// newerSchema is what the next release would add: it expands, and takes nothing
+// away that a node of this one uses.
+var newerSchema = database.Migration{Name: "test/0002_newer", SQL: `ALTER TABLE flows ADD COLUMN test_newer TEXT;
+ALTER TABLE taps ADD COLUMN test_newer BIGINT NOT NULL DEFAULT 0;
+CREATE TABLE test_newer (tap TEXT PRIMARY KEY, n BIGINT NOT NULL);
+CREATE INDEX test_newer_n ON test_newer (n);
+`}
+
 // child is a node in a process of its own.
 type child struct {
+	newer       bool     // of the next release
 	addr, where string
 	prefix      []string // such as ip netns exec NAME
 	cmd         *exec.Cmd
@@ -97,11 +113,19 @@ type child struct {
 	id          string
 }
 
+func (c *child) command() *exec.Cmd {
+	args := append(append([]string{}, c.prefix...), os.Args[0], "-test.run=^TestNodeChild$")
+	cmd := exec.CommandContext(context.Background(), args[0], args[1:]...)
+	cmd.Env = append(os.Environ(), "RIND_TEST_DATABASE="+c.where, "RIND_TEST_LISTEN="+c.addr)
+	if c.newer {
+		cmd.Env = append(cmd.Env, "RIND_TEST_NEWER=1")
+	}
+	return cmd
+}
+
 func (c *child) start(t *testing.T) {
 	t.Helper()
-	args := append(append([]string{}, c.prefix...), os.Args[0], "-test.run=^TestNodeChild$")
-	c.cmd = exec.CommandContext(context.Background(), args[0], args[1:]...)
-	c.cmd.Env = append(os.Environ(), "RIND_TEST_DATABASE="+c.where, "RIND_TEST_LISTEN="+c.addr)
+	c.cmd = c.command()
 	c.cmd.Stderr = os.Stderr
 	held, err := c.cmd.StdinPipe()
 	if err != nil {
