@@ -18,9 +18,9 @@ import (
 
 func (s *shell) clusterCommand() *cobra.Command {
 	status := &cobra.Command{
-		Use: "status", Short: "Show the nodes, their leases, the database, and what is short",
-		Long: "Show the nodes that share the database, their load and leases, how the database is, and what is\n" +
-			"short when taps time out or pages are slow: memory, PostgreSQL, connections, CPU or the link.",
+		Use: "status", Short: "Show the nodes, their leases, the database, its partitions, and what is short",
+		Long: "Show the nodes that share the database, their load and leases, how the database and its partitions\n" +
+			"are, and what is short when taps time out or pages are slow: memory, PostgreSQL, connections, CPU or the link.",
 		Example: "  rind cluster status\n  rind cluster status -o json",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return s.clusterStatus(cmd.Context()) },
@@ -87,7 +87,7 @@ func (s *shell) clusterStatus(ctx context.Context) error {
 	if s.format != asTable {
 		return s.show(out, nil)
 	}
-	for _, part := range []*render.Table{s.nodeTable(out), leaseTable(s.opts.Now(), out), databaseTable(out.Database.Role, out)} {
+	for _, part := range []*render.Table{s.nodeTable(out), leaseTable(s.opts.Now(), out), databaseTable(out.Database.Role, out), partitionTable(s.opts.Now(), out)} {
 		part.Wide = part.Wide || s.wide
 		if err := part.Write(s.opts.Out, s.paint()); err != nil {
 			return err
@@ -157,6 +157,23 @@ func databaseTable(role string, out node.Status) *render.Table {
 	t.Add(string(d.Engine)+" "+d.Version, role, render.Bytes(d.SizeBytes), fmt.Sprintf("%d of %d", d.Connections, d.Max), fmt.Sprintf("%d of %d", d.PoolInUse, d.PoolMax),
 		fmt.Sprintf("%+.1f ms", float64(d.SkewMicros)/1000), strings.Join(d.Standbys, ", "),
 		fmt.Sprintf("%d wait, %d run, %d dead", out.Tasks.Waiting, out.Tasks.Running, out.Tasks.Dead))
+	return t
+}
+
+// partitionTable shows what time the telemetry's partitions cover, and which go
+// next by their age.
+func partitionTable(now time.Time, out node.Status) *render.Table {
+	t := &render.Table{Columns: render.Columns("PARTITIONS OF", ">COUNT", "OLDEST FROM", "NEWEST TO", "NEXT TO GO", "WHEN"), Empty: "there are no partitions yet"}
+	for _, p := range out.Partitions {
+		name, oldest := p.Kind, "-"
+		if name == "" {
+			name = p.Table
+		}
+		if p.Oldest != nil {
+			oldest = render.Clock(now, *p.Oldest)
+		}
+		t.Add(name, strconv.Itoa(p.Count), oldest, render.Clock(now, p.Newest), p.Next, render.Clock(now, p.At))
+	}
 	return t
 }
 

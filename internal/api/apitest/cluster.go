@@ -30,8 +30,14 @@ func NewCluster() *Cluster {
 	two := one
 	two.ID, two.Host, two.Address = "01980c6e-0000-7000-8000-00000000000b", "node-2", "https://192.0.2.2:8443"
 	two.Load.Memory = 2900 << 20
+	day := 24 * time.Hour
+	begin := Now.Truncate(day).Add(-30 * day)
 	c := &Cluster{
 		status: node.Status{
+			Partitions: []node.Partitions{
+				{Kind: "flows", Table: "flows", Count: 33, Oldest: &begin, Newest: begin.Add(33 * day), Next: "flows_p20260130", At: begin.Add(31 * day)},
+				{Table: "host_hours", Count: 14, Newest: begin.Add(35 * day), Next: "host_hours_before", At: begin.Add(95 * day)},
+			},
 			This: one.ID, Nodes: []cluster.Info{one, two},
 			Leases: []cluster.Holding{{Name: "retention", Holder: one.ID, Epoch: 4, Until: Now.Add(12 * time.Second), Held: true}, {Name: "rollup", Epoch: 2}},
 			Database: database.State{

@@ -544,13 +544,13 @@ func fullPostgres(t *testing.T, r *rig) (fill, free func()) {
 	do("ALTER TABLE flows_rest SET TABLESPACE " + space)
 	ballast := filepath.Join(small, "ballast")
 	return func() {
-		// What was reserved for the table's last page is a few kilobytes.
-		if out, err := exec.Command("dd", "if=/dev/zero", "of="+ballast, "bs=64k").CombinedOutput(); err == nil {
-			t.Fatalf("the file system is not full: %s", out)
+			// What was reserved for the table's last page is a few kilobytes.
+			if out, err := exec.Command("dd", "if=/dev/zero", "of="+ballast, "bs=64k").CombinedOutput(); err == nil {
+				t.Fatalf("the file system is not full: %s", out)
+			}
+		}, func() {
+			if err := os.Remove(ballast); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}, func() {
-		if err := os.Remove(ballast); err != nil {
-			t.Fatal(err)
-		}
-	}
 }

@@ -105,7 +105,7 @@ CREATE INDEX test_newer_n ON test_newer (n);
 
 // child is a node in a process of its own.
 type child struct {
-	newer       bool     // of the next release
+	newer       bool // of the next release
 	addr, where string
 	prefix      []string // such as ip netns exec NAME
 	cmd         *exec.Cmd

@@ -10,7 +10,7 @@ import (
 )
 
 // Finding is something that is short, or wrong, in the cluster: what it is,
-// how it shows, what follows, and what to do. docs/node.md says the same.
+// how it shows, what follows, and what to do. docs/tuning.md says the same.
 type Finding struct {
 	What  string `json:"what"`           // memory, cpu, postgresql, connections, link, node, clock, tasks, version
 	Node  string `json:"node,omitempty"` // where
@@ -19,7 +19,7 @@ type Finding struct {
 	Do    string `json:"do"`             // the remedy
 }
 
-// The bounds of the rules, as docs/node.md gives them.
+// The bounds of the rules, as docs/tuning.md gives them.
 const (
 	cpuShort       = 0.9  // share of the cores
 	memoryShort    = 0.85 // share of the limit

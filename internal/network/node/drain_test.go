@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/rind-project/rind/internal/network"
 	"github.com/rind-project/rind/internal/network/report"
 	"github.com/rind-project/rind/internal/network/report/reporttest"
+	"github.com/rind-project/rind/internal/network/store"
 )
 
 // smallReport is the report of a tap with a number.
@@ -162,6 +164,20 @@ func TestNewerSchema(t *testing.T) {
 		}
 		if s, err := n.Status(t.Context()); err != nil || len(s.Nodes) != 1 || len(s.Problems) != 0 || s.Database.Role != "primary" {
 			t.Errorf("the status is %s, %v", fmt.Sprintf("%+v", s), err)
+		}
+		if _, err := n.Store().MakePartitions(t.Context()); err != nil { // as it does by itself, at some time
+			t.Fatal(err)
+		}
+		s, err := n.Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(s.Partitions, func(p Partitions) bool { return p.Kind == store.KindFlows })
+		if i < 0 {
+			t.Fatalf("no partition of flows is told of: %+v", s.Partitions)
+		}
+		if p := s.Partitions[i]; p.Count == 0 || p.Oldest == nil || p.Oldest.After(time.Now()) || p.Newest.Before(time.Now()) || !strings.HasPrefix(p.Next, "flows_p") || !p.At.After(time.Now().Add(29*24*time.Hour)) {
+			t.Errorf("the partitions of flows are %+v", p)
 		}
 	})
 }

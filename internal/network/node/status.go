@@ -16,8 +16,21 @@ type Status struct {
 	Leases   []cluster.Holding `json:"leases"`
 	Tasks    TaskCount         `json:"tasks"`
 	Database database.State    `json:"database"`
-	Findings []Finding         `json:"findings"` // what is short, the worst first; none when all is well
-	Problems []string          `json:"problems,omitempty"`
+	// Partitions are those of the telemetry: a list, one for each table that has some.
+	Partitions []Partitions `json:"partitions,omitempty"`
+	Findings   []Finding    `json:"findings"` // what is short, the worst first; none when all is well
+	Problems   []string     `json:"problems,omitempty"`
+}
+
+// Partitions are those of one kind of rows, or of one table of sums.
+type Partitions struct {
+	Kind   string     `json:"kind,omitempty"` // none for sums
+	Table  string     `json:"table"`
+	Count  int        `json:"count"`
+	Oldest *time.Time `json:"oldest,omitempty"` // its begin; none when it holds everything older
+	Newest time.Time  `json:"newest"`           // its end: they are made ahead
+	Next   string     `json:"next"`             // which is dropped next
+	At     time.Time  `json:"next_at"`          // when, by age
 }
 
 // TaskCount is how many tasks there are in each state.
@@ -64,6 +77,15 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 	}
 	s.Database, err = n.deps.DB.State(ctx)
 	note(err)
+	spans, err := n.store.Spans(ctx)
+	note(err)
+	for _, p := range spans {
+		one := Partitions{Kind: p.Kind, Table: p.Table, Count: p.Partitions, Newest: p.To, Next: p.Next, At: p.At}
+		if !p.From.IsZero() {
+			one.Oldest = &p.From
+		}
+		s.Partitions = append(s.Partitions, one)
+	}
 	s.Findings = Diagnose(s)
 	return s, nil
 }
