@@ -42,7 +42,7 @@ func loaded(ctx context.Context, e *engine, flows int) (db *database.DB, now tim
 	limited, cancel := context.WithTimeoutCause(ctx, loadLimit, fmt.Errorf("loading %d flows takes more than %s: give fewer with FLOWS=", flows, loadLimit))
 	defer cancel()
 	// The second of a minute at which most is not summed yet.
-	now = time.Now().Truncate(time.Minute).Add(-time.Minute + 39*time.Second)
+	now = time.Now().Truncate(time.Minute).Add(-time.Minute + 9*time.Second)
 	if err := load(limited, db, now, flows); err != nil {
 		if cause := context.Cause(limited); cause != nil {
 			err = cause

@@ -76,7 +76,7 @@ func (s *Store) insertMinutes(ctx context.Context, tx *database.Tx, reports []*n
 // that, short of a margin for transactions on their way and for clocks of nodes
 // that differ, marks it to be summed again.
 const (
-	closing = 90 * time.Second
+	closing = time.Minute
 	margin  = 45 * time.Second
 )
 
