@@ -77,8 +77,9 @@ bench-target: need-go ## measure targets over 100,000 peels
 	$(GO) run ./bench/target
 
 .PHONY: bench-node
-bench-node: need-go ## measure the node: ingest against COPY and SQLite, panels at 10 million flows (ONLY=ingest,sqlite,panel)
-	$(GO) run ./bench/node $(if $(ONLY),-only $(ONLY)) $(if $(FLOWS),-flows $(FLOWS))
+bench-node: need-go build ## measure the node: ingest, panels at 10 million flows, memory (ONLY=ingest,sqlite,decode,panel,drilldown,tokens,rss FLOWS=n FOR=10m DATA=folder)
+	$(GO) build -o $(BIN)/tools/bench-node ./bench/node
+	$(BIN)/tools/bench-node -bin $(BIN)/rind $(if $(ONLY),-only $(ONLY)) $(if $(FLOWS),-flows $(FLOWS)) $(if $(FOR),-for $(FOR)) $(if $(DATA),-data $(DATA))
 
 .PHONY: bench-fleet
 bench-fleet: need-go build ## measure the fleet plane with N simulated peels (10000); ONLY=ping,returns measures these

@@ -221,11 +221,11 @@ func measureIngest(ctx context.Context, e *engine, n int) error {
 	if err != nil {
 		return err
 	}
-	result("ingest-vs-copy", four, values, "flows/s", ">= 0.6")
-	result("ingest-vs-copy-one", one, values, "flows/s", ">= 0.6")
-	result("ingest-vs-binary", four, binary, "flows/s", "-")
-	result("ingest-vs-binary-one", one, binary, "flows/s", "-")
-	result("ingest-vs-rows", four, single, "flows/s", ">= 6")
+	result("ingest-vs-copy", four, values, ">= 0.6")
+	result("ingest-vs-copy-one", one, values, ">= 0.6")
+	result("ingest-vs-binary", four, binary, "-")
+	result("ingest-vs-binary-one", one, binary, "-")
+	result("ingest-vs-rows", four, single, ">= 6")
 	return nil
 }
 
@@ -397,7 +397,7 @@ func measureSQLite(ctx context.Context, n int) (err error) {
 	if err != nil {
 		return err
 	}
-	result("ingest-sqlite", rate, bare, "flows/s", ">= 0.6")
+	result("ingest-sqlite", rate, bare, ">= 0.6")
 	return nil
 }
 

@@ -88,8 +88,8 @@ func (o options) measure(ctx context.Context, e *engine, one string) error {
 	return fmt.Errorf("there is no measurement %q: choose ingest, sqlite, decode, panel, drilldown, tokens, rss", one)
 }
 
-// result prints a figure beside its limit.
-func result(name string, ours, limit float64, unit, demand string) {
-	fmt.Printf("  %-22s %12.0f %-8s against %12.0f   %.2f (demanded %s)\n", name, ours, unit, limit, ours/limit, demand)
+// result prints flows per second beside their limit.
+func result(name string, ours, limit float64, demand string) {
+	fmt.Printf("  %-22s %12.0f flows/s against %12.0f   %.2f (demanded %s)\n", name, ours, limit, ours/limit, demand)
 	fmt.Printf("RESULT name=%s ours=%.3f limit=%.3f ratio=%.3f\n", name, ours, limit, ours/limit)
 }
