@@ -20,16 +20,16 @@ func measurePanels(ctx context.Context, e *engine, flows int) error {
 	}
 	defer func() { _ = db.Close() }()
 	fmt.Printf("panels: milliseconds, median of %d\n", rounds)
-	worst := 0.0
+	worst, fastest := 0.0, 0.0
 	for _, q := range panels(db, now) {
-		ms, err := q.time(ctx)
+		ms, best, err := q.time(ctx)
 		if err != nil {
 			return fmt.Errorf("%s: %w", q.name, err)
 		}
-		milliseconds("panel-"+q.name, ms, 50)
-		worst = max(worst, ms)
+		milliseconds("panel-"+q.name, ms, best, 50)
+		worst, fastest = max(worst, ms), max(fastest, best)
 	}
-	milliseconds("panel", worst, 50)
+	milliseconds("panel", worst, fastest, 50)
 	return nil
 }
 
@@ -41,21 +41,21 @@ func measureDrilldown(ctx context.Context, e *engine, flows int) error {
 	}
 	defer func() { _ = db.Close() }()
 	fmt.Printf("newest flows of a host in 24 hours: milliseconds, median of %d\n", rounds)
-	worst := 0.0
+	worst, fastest := 0.0, 0.0
 	for _, q := range hosts(db, now) {
-		ms, err := q.time(ctx)
+		ms, best, err := q.time(ctx)
 		if err != nil {
 			return fmt.Errorf("%s: %w", q.name, err)
 		}
-		milliseconds("drilldown-"+q.name, ms, 10)
-		worst = max(worst, ms)
+		milliseconds("drilldown-"+q.name, ms, best, 10)
+		worst, fastest = max(worst, ms), max(fastest, best)
 	}
-	milliseconds("drilldown", worst, 10)
+	milliseconds("drilldown", worst, fastest, 10)
 	return nil
 }
 
-func milliseconds(name string, ours, limit float64) {
-	fmt.Printf("RESULT name=%s ours=%.2f limit=%.0f ratio=%.3f\n", name, ours, limit, ours/limit)
+func milliseconds(name string, ours, best, limit float64) {
+	fmt.Printf("RESULT name=%s ours=%.2f limit=%.0f ratio=%.3f best=%.2f\n", name, ours, limit, ours/limit, best)
 }
 
 // question is a query of a panel.
@@ -67,17 +67,19 @@ type question struct {
 // rounds is how often each is asked; the median counts.
 const rounds = 15
 
-func (q question) time(ctx context.Context) (float64, error) {
+// time returns the median, and the best, which says what other work on the
+// machine took away.
+func (q question) time(ctx context.Context) (median, best float64, err error) {
 	var took []float64
 	for range rounds {
 		start := time.Now()
 		if err := q.ask(ctx); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		took = append(took, float64(time.Since(start).Microseconds())/1000)
 	}
 	slices.Sort(took)
-	return took[rounds/2], nil
+	return took[rounds/2], took[0], nil
 }
 
 // windows are those that the pages offer, of one day at most.
