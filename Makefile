@@ -94,7 +94,7 @@ bench-tap: need-go build ## measure the tap beside tcpdump, argus, softflowd and
 .PHONY: profile-tap
 profile-tap: need-go ## make the profile anew by which rind-tap is compiled
 	$(GO) build -o $(BIN)/tools/bench-tap ./bench/tap
-	$(BIN)/tools/bench-tap -rounds 20 -pgo cmd/rind-tap/default.pgo
+	$(BIN)/tools/bench-tap -rounds 5 -pgo cmd/rind-tap/default.pgo
 
 # The fuzzer of the go command now and then calls its own end of time a
 # failure ("context deadline exceeded", without an input that fails).

@@ -33,6 +33,9 @@ func (t *Table) Expect(list []packet.Glimpse, near *[MaxExpect]Near) {
 	}
 }
 
+// At is the record where a flow was seen, which may be another's by now.
+func (t *Table) At(n Near) *Record { return &t.slab[n-1] }
+
 // glimpsed is keyOf.
 func glimpsed(g *packet.Glimpse) key {
 	s, d := g.Src, g.Dst

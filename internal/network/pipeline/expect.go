@@ -21,6 +21,14 @@ func (p *Pipeline) Expect(link packet.LinkType, frames [][]byte) {
 		p.coming++
 	}
 	p.table.Expect(p.glimpses[:p.coming], &p.near)
+	for _, n := range p.near[:p.coming] {
+		if n == 0 {
+			continue
+		}
+		if r := p.table.At(n); r.Handle&datagramRows == 0 && !r.Done {
+			p.streams.Expect(r.Handle)
+		}
+	}
 }
 
 // nearby is where the flow of the packet in hand was seen when it was expected.

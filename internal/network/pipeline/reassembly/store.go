@@ -115,7 +115,8 @@ type Store struct {
 	free  []uint32
 	hand  int
 	pool  buffers
-	busy  *Conn // not to be closed to make room
+	busy  *Conn  // not to be closed to make room
+	near  uint32 // what Expect touched, of no meaning
 }
 
 // New makes a store. It reserves nothing.
@@ -153,6 +154,14 @@ func (s *Store) Open(owner *flow.Record, now int64) *Conn {
 
 // Get returns the connection of a handle.
 func (s *Store) Get(handle uint32) *Conn { return s.conns[handle-1] }
+
+// Expect brings the connection of a handle near, of which a segment is to come.
+func (s *Store) Expect(handle uint32) {
+	if handle-1 < uint32(len(s.conns)) {
+		c := s.conns[handle-1]
+		s.near += uint32(c.Parser) + c.sides[0].next + c.sides[1].next
+	}
+}
 
 // Add takes a segment of one side and shows the reader what comes in its turn.
 // After an error the connection is to be closed.
