@@ -30,6 +30,9 @@ func TestReadersOnlyRead(t *testing.T) {
 	if got := setting("statement_timeout"); got != "30s" {
 		t.Errorf("a query may take %s", got)
 	}
+	if got := setting("work_mem"); got != "16MB" {
+		t.Errorf("a query has %s of memory before it writes to disk", got)
+	}
 	err := db.Tx(t.Context(), func(tx *database.Tx) error {
 		var s string
 		if err := tx.QueryRow(t.Context(), "SELECT current_setting('statement_timeout')").Scan(&s); err != nil || s != "0" {
