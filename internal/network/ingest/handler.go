@@ -106,6 +106,9 @@ func authRefusal(err error) *refusal {
 
 func (s *Service) refuse(w http.ResponseWriter, r *http.Request, f *refusal) {
 	s.metrics.reports.WithLabelValues(f.result).Inc()
+	if f.result == unauthorized || f.result == guessing {
+		s.slow.wait(r.Context())
+	}
 	s.log.Debug("report refused", "status", f.status, "result", f.result, "from", r.RemoteAddr, "error", f.err)
 	switch f.status {
 	case http.StatusTooManyRequests:

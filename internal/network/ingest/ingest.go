@@ -24,6 +24,7 @@ type Service struct {
 	decoder  *report.Decoder
 	queue    *queue
 	tokens   *tokens
+	slow     *slowness
 	metrics  *metrics
 
 	running  context.Context // of the transactions
@@ -52,7 +53,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		cfg: cfg, db: deps.DB, store: deps.Store, log: deps.Log, now: deps.Now, pressure: deps.Pressure, decoder: decoder,
 		queue: newQueue(cfg.QueueBytes, cfg.Concurrent),
 	}
-	s.tokens = newTokens(s.loadToken, deps.Now)
+	s.tokens, s.slow = newTokens(s.loadToken, deps.Now), newSlowness(deps.Now)
 	s.running, s.cancel = context.WithCancel(context.Background())
 	s.metrics = newMetrics(s, deps.Metrics)
 	return s, nil
