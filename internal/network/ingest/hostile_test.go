@@ -270,7 +270,7 @@ func TestBadTokensOverKeptConnections(t *testing.T) {
 		s := r.instance(Config{})
 		server := httptest.NewServer(s.Handler())
 		defer server.Close()
-		const connections, tries = 200, 25
+		const connections, tries = 200, 10
 		flood := &http.Client{Transport: &http.Transport{MaxConnsPerHost: connections, MaxIdleConnsPerHost: connections}}
 		defer flood.CloseIdleConnections()
 		var all sync.WaitGroup

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync"
 	"time"
 )
@@ -13,7 +14,7 @@ import (
 const (
 	refusedBurst  = 1000
 	refusedPerSec = 200
-	refusedPause  = 250 * time.Millisecond
+	refusedPause  = time.Second
 	refusedHeld   = 4096
 )
 
@@ -36,7 +37,8 @@ func (s *slowness) wait(ctx context.Context) {
 	if !s.hold() {
 		return
 	}
-	pause := time.NewTimer(refusedPause)
+	// Not all at the same moment: that would be as bad as no pause.
+	pause := time.NewTimer(refusedPause/2 + rand.N(refusedPause))
 	defer pause.Stop()
 	select {
 	case <-pause.C:
