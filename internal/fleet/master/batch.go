@@ -52,6 +52,7 @@ type bucketWriter struct {
 	bucket string
 	queue  chan *want
 	queued atomic.Int64  // bytes in queue
+	latest latest        // what was written once; only run touches it
 	done   chan struct{} // closed when nothing is written any more
 }
 
@@ -91,7 +92,7 @@ func (w *bucketWriter) writeAll(values []*want) {
 // one key, which a peel sends when it has waited for an answer, the later one
 // counts, or the first where a key is written once.
 func (w *bucketWriter) gather(first *want) []*want {
-	g := gathering{by: map[string]*want{}}
+	g := gathering{by: map[string]*want{}, latest: &w.latest}
 	g.add(first)
 	most := time.NewTimer(holdMost)
 	defer most.Stop()
@@ -121,9 +122,10 @@ func (w *bucketWriter) gather(first *want) []*want {
 
 // gathering is what is to be written next.
 type gathering struct {
-	all  []*want
-	by   map[string]*want
-	size int
+	all    []*want
+	by     map[string]*want
+	size   int
+	latest *latest
 }
 
 // patience is how long to wait for more.
@@ -135,6 +137,10 @@ func (g *gathering) patience() time.Duration {
 }
 
 func (g *gathering) add(next *want) {
+	if next.once && g.latest.has(next.key) {
+		next.each(bus.Accept) // the peel has asked again before the answer came
+		return
+	}
 	had := g.by[next.key]
 	if had == nil {
 		g.by[next.key] = next
@@ -165,7 +171,7 @@ func (w *bucketWriter) write(batch []*want) {
 		case err == nil:
 			w.in.m.metrics.batches.Inc()
 			for _, v := range batch {
-				v.each(bus.Accept)
+				w.accept(v)
 			}
 			return
 		case errors.Is(err, context.DeadlineExceeded):
@@ -210,10 +216,10 @@ func (w *bucketWriter) publish(v *want) jetstream.PubAckFuture {
 func (w *bucketWriter) await(v *want, ack jetstream.PubAckFuture, patience *time.Timer) {
 	select {
 	case <-ack.Ok():
-		v.each(bus.Accept)
+		w.accept(v)
 	case err := <-ack.Err():
 		if v.once && isStored(err) {
-			v.each(bus.Accept)
+			w.accept(v)
 			return
 		}
 		w.later(v, err.Error())
@@ -221,6 +227,33 @@ func (w *bucketWriter) await(v *want, ack jetstream.PubAckFuture, patience *time
 		patience.Reset(0) // for those behind it
 		w.later(v, "the bus does not acknowledge")
 	}
+}
+
+// accept answers that a value is stored, and remembers it for a while: one key
+// that is there already would undo a batch as a whole.
+func (w *bucketWriter) accept(v *want) {
+	if v.once {
+		w.latest.put(v.key)
+	}
+	v.each(bus.Accept)
+}
+
+// latest are the newest keys, between one and two times mostLatest of them.
+type latest struct{ now, before map[string]struct{} }
+
+const mostLatest = 1 << 17
+
+func (l *latest) has(key string) bool {
+	_, now := l.now[key]
+	_, before := l.before[key]
+	return now || before
+}
+
+func (l *latest) put(key string) {
+	if len(l.now) >= mostLatest || l.now == nil {
+		l.now, l.before = map[string]struct{}{}, l.now
+	}
+	l.now[key] = struct{}{}
 }
 
 // later tells a peel to try again.
