@@ -86,9 +86,21 @@ func OpenSpool(cfg SpoolConfig) (*Spool, error) {
 
 func (s *Spool) aside() string { return filepath.Join(s.cfg.Dir, "quarantine") }
 
+// How long to wait for a tap that was killed: until its process is gone, with
+// its rings, takes a moment.
+const (
+	seizeWait = 3 * time.Second
+	seizeLook = 20 * time.Millisecond
+)
+
 // seize takes the folder's lock, which ends with the process.
 func (s *Spool) seize() error {
-	lock, err := disk.TakeLock(filepath.Join(s.cfg.Dir, "lock"))
+	path := filepath.Join(s.cfg.Dir, "lock")
+	lock, err := disk.TakeLock(path)
+	for end := time.Now().Add(seizeWait); errors.Is(err, disk.ErrLocked) && time.Now().Before(end); {
+		time.Sleep(seizeLook)
+		lock, err = disk.TakeLock(path)
+	}
 	if errors.Is(err, disk.ErrLocked) {
 		return errs.New(errs.Conflict, "the spool %s is in use by another tap: stop it, or change spool.dir", s.cfg.Name)
 	}
