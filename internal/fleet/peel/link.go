@@ -19,7 +19,7 @@ const (
 	cutTolerated = 5 * time.Minute  // without a connection before the permission is suspected, though no server said so
 	cutRenew     = 5 * time.Minute  // between renewals on suspicion, jittered
 	lookEvery    = time.Minute      // at the connection, while no renewal is due
-	lookSoon     = 10 * time.Second // when the bus did not take the permission, jittered
+	refusedLook  = 10 * time.Second // when the bus did not take the permission, jittered
 	libraryPing  = 5 * time.Minute  // between pings of the client library: heartbeats test the connection
 )
 
@@ -69,6 +69,9 @@ func (l *link) start() {
 	l.mu.Lock()
 	l.look = l.r.again(l.renewal.pause(), l.watchRenewal)
 	l.mu.Unlock()
+	if l.refused.Load() { // meanwhile
+		l.lookSoon()
+	}
 }
 
 // errNotHeard says that the bus did not take the subscriptions in time: it has
@@ -133,7 +136,7 @@ func (l *link) config() (bus.ConnConfig, error) {
 	cfg.Name = bus.ConnName(l.p.id, l.p.mark)
 	cfg.OnRefused = func(error) {
 		if !l.refused.Swap(true) {
-			l.lookIn(lookSoon/2 + rand.N(lookSoon/2))
+			l.lookSoon()
 		}
 	}
 	cfg.MaxReconnects, cfg.ReconnectWait, cfg.ReconnectBufSize = c.MaxReconnects, c.ReconnectWait, int(c.ReconnectBufSize)
@@ -188,6 +191,9 @@ func (l *link) renewSoon() {
 	l.ordered.Store(true)
 	l.lookIn(0)
 }
+
+// lookSoon looks at why the bus did not take the permission.
+func (l *link) lookSoon() { l.lookIn(refusedLook/2 + rand.N(refusedLook/2)) }
 
 func (l *link) lookIn(d time.Duration) {
 	l.mu.Lock()
