@@ -111,7 +111,7 @@ func overHTTPS(ctx context.Context, n *node.Node, reports []*network.Report, sen
 				if i >= len(reports) {
 					return
 				}
-				if err := post(ctx, http1, "https://"+listener.Addr().String()+"/api/v1/reports", tokens[reports[i].Tap], bodies[i]); err != nil {
+				if err := post(ctx, http1, "https://"+listener.Addr().String()+"/api/v1/reports", tokens[reports[i].Tap], bodies[i], func() { time.Sleep(20 * time.Millisecond) }); err != nil {
 					failed.Store(&err)
 				}
 			}
@@ -125,7 +125,9 @@ func overHTTPS(ctx context.Context, n *node.Node, reports []*network.Report, sen
 	return float64(len(reports)*flowsOf) / took.Seconds(), nil
 }
 
-func post(ctx context.Context, client *http.Client, url, token string, body []byte) error {
+// post delivers a body, and again after a pause while the node says that it is
+// behind.
+func post(ctx context.Context, client *http.Client, url, token string, body []byte, pause func()) error {
 	for {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 		if err != nil {
@@ -147,7 +149,7 @@ func post(ctx context.Context, client *http.Client, url, token string, body []by
 		case resp.StatusCode != http.StatusTooManyRequests:
 			return fmt.Errorf("the node answers %s: %s", resp.Status, text)
 		}
-		time.Sleep(20 * time.Millisecond)
+		pause()
 	}
 }
 

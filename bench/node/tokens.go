@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -135,29 +134,12 @@ func refused(ctx context.Context, http1 *http.Client, url, token string) (int, e
 
 // send delivers a body as a tap does: what is to wait is sent again.
 func (l *steady) send(ctx context.Context, http1 *http.Client, token string, body []byte) error {
-	for {
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, l.s.url, bytes.NewReader(body))
-		if err != nil {
-			return err
-		}
-		req.Header.Set("Authorization", "Bearer "+token)
-		req.Header.Set("Content-Type", report.ContentType)
-		resp, err := http1.Do(req)
-		if err != nil {
-			return err
-		}
-		text, err := io.ReadAll(resp.Body)
-		_ = resp.Body.Close()
-		switch {
-		case err != nil:
-			return err
-		case resp.StatusCode == http.StatusOK:
-			l.committed.Add(1)
-			return nil
-		case resp.StatusCode != http.StatusTooManyRequests:
-			return fmt.Errorf("the node answers %s: %s", resp.Status, text)
-		}
+	err := post(ctx, http1, l.s.url, token, body, func() {
 		l.waited.Add(1)
 		time.Sleep(200 * time.Millisecond)
+	})
+	if err == nil {
+		l.committed.Add(1)
 	}
+	return err
 }

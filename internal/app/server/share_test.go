@@ -18,6 +18,7 @@ import (
 	"github.com/rind-project/rind/internal/fleet/basket/holder"
 	"github.com/rind-project/rind/internal/fleet/bus"
 	"github.com/rind-project/rind/internal/fleet/enroll"
+	"github.com/rind-project/rind/internal/fleet/fleettest"
 )
 
 // sharer asks the masters as an enrolled peel does.
@@ -28,7 +29,7 @@ type sharer struct {
 
 // Ask implements basket.Asker.
 func (s sharer) Ask(ctx context.Context, what string, data []byte) ([]byte, error) {
-	return bus.Ask(ctx, s.nc, bus.AskSubject(s.id, what), data, 10*time.Second)
+	return fleettest.Ask(ctx, s.nc, bus.AskSubject(s.id, what), data, 10*time.Second)
 }
 
 func (r *running) sharer(t *testing.T, who *enroll.Identity) sharer {
@@ -108,7 +109,7 @@ func TestEventsOfAServer(t *testing.T) {
 	cfg := testConfig(dataDir(t))
 	r := start(t, cfg)
 	web := r.sharer(t, r.enroll(t, "web"))
-	if _, err := bus.Ask(t.Context(), web.nc, bus.EventSubject("web", "disk.full"), []byte(`{"data":{"mount":"/"}}`), 10*time.Second); err != nil {
+	if _, err := fleettest.Ask(t.Context(), web.nc, bus.EventSubject("web", "disk.full"), []byte(`{"data":{"mount":"/"}}`), 10*time.Second); err != nil {
 		t.Fatal(err)
 	}
 	operator := r.token(t, access.Operator)

@@ -1,9 +1,7 @@
 package bus
 
 import (
-	"context"
 	"errors"
-	"time"
 
 	"github.com/nats-io/nats.go"
 )
@@ -31,11 +29,3 @@ func Refuse(msg *nats.Msg, why string) { _ = msg.Respond([]byte(markRefused + wh
 
 // Retry answers that the message could not be stored now.
 func Retry(msg *nats.Msg, why string) { _ = msg.Respond([]byte(markRetry + why)) }
-
-// Tell publishes a message and returns nil when a master has stored it. An
-// error that wraps ErrRefused is final; after any other one the message may
-// be sent again.
-func Tell(ctx context.Context, nc *nats.Conn, subject string, data []byte, limit time.Duration) error {
-	_, err := Ask(ctx, nc, subject, data, limit)
-	return err
-}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -22,21 +21,6 @@ type Answerer func(ctx context.Context, id fleet.PeelID, data []byte) ([]byte, e
 // the answer would be written there with a master's rights.
 func OwnReply(msg *nats.Msg, id fleet.PeelID) bool {
 	return strings.HasPrefix(msg.Reply, InboxPrefix(id)+".")
-}
-
-// Ask asks the masters and returns what one of them answers. An error that
-// wraps ErrRefused is final; after any other one it may be asked again.
-func Ask(ctx context.Context, nc *nats.Conn, subject string, data []byte, limit time.Duration) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	msg, err := nc.RequestWithContext(ctx, subject, data)
-	if errors.Is(err, nats.ErrNoResponders) {
-		return nil, ErrNoMaster
-	}
-	if err != nil {
-		return nil, err
-	}
-	return ReadAnswer(msg.Data)
 }
 
 // CatchUp is what a peel says when it asks for the jobs that it missed.

@@ -99,7 +99,7 @@ func TestHostileEvents(t *testing.T) {
 		"a list": {"a", "[]"}, "no UTF-8": {"a", "{\"data\":\"\xff\"}"}, "deep": {"a", `{"data":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `}`},
 		"too large": {"a", text(fleet.MaxEventData + 1)}, "far too large": {"a", text(900 << 10)}, "a bad id": {"a", `{"id":"a.b"}`}, "a long id": {"a", `{"id":"` + strings.Repeat("i", 65) + `"}`},
 	} {
-		_, err := bus.Ask(t.Context(), p.NC, bus.EventSubject("evil", c.name), []byte(c.body), 3*time.Second)
+		_, err := fleettest.Ask(t.Context(), p.NC, bus.EventSubject("evil", c.name), []byte(c.body), 3*time.Second)
 		if what == "an empty word" { // no subject at all: the client or the broker stops it
 			if err == nil {
 				t.Errorf("%s was taken", what)

@@ -178,7 +178,7 @@ func (p *Peel) Event(ctx context.Context, name string, data []byte) error {
 
 func (p *Peel) until(ctx context.Context, subject string, data []byte) ([]byte, error) {
 	for {
-		answer, err := bus.Ask(ctx, p.NC, subject, data, 12*time.Second)
+		answer, err := Ask(ctx, p.NC, subject, data, 12*time.Second)
 		if err == nil || errors.Is(err, bus.ErrRefused) || ctx.Err() != nil {
 			return answer, err
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
+	"github.com/rind-project/rind/internal/fleet/fleettest"
 	"github.com/rind-project/rind/internal/fleet/job"
 )
 
@@ -31,7 +32,7 @@ func TestAPeelReturnsOnlyToItsOwnJobs(t *testing.T) {
 		return j.JID
 	}
 	say := func(jid string, n int, data []byte) error {
-		return bus.Tell(t.Context(), evil, bus.ReturnSubject(jid, "evil", n), data, 10*time.Second)
+		return fleettest.Tell(t.Context(), evil, bus.ReturnSubject(jid, "evil", n), data, 10*time.Second)
 	}
 	now := time.Now().UTC()
 	ret, err := json.Marshal(fleet.Return{OK: true, Value: json.RawMessage(`"pong"`), Started: now, Finished: now})

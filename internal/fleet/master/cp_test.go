@@ -21,6 +21,7 @@ import (
 	"github.com/rind-project/rind/internal/fleet/blob"
 	"github.com/rind-project/rind/internal/fleet/blob/store"
 	"github.com/rind-project/rind/internal/fleet/bus"
+	"github.com/rind-project/rind/internal/fleet/fleettest"
 	"github.com/rind-project/rind/internal/fleet/master"
 )
 
@@ -224,10 +225,10 @@ func TestBlobsAreOnesOwn(t *testing.T) {
 	defer nc.Close()
 	sum := blob.Sum([]byte("x"))
 	begin, _ := json.Marshal(blob.Begin{SHA256: sum, Size: 1})
-	if answer, err := bus.Ask(t.Context(), nc, bus.AskSubject("peel-b", blob.AskBegin), begin, time.Second); err == nil {
+	if answer, err := fleettest.Ask(t.Context(), nc, bus.AskSubject("peel-b", blob.AskBegin), begin, time.Second); err == nil {
 		t.Errorf("peel-a brings as peel-b: %s", answer)
 	}
-	if _, err := bus.Ask(t.Context(), nc, bus.AskSubject("peel-a", blob.AskBegin), begin, 10*time.Second); err != nil {
+	if _, err := fleettest.Ask(t.Context(), nc, bus.AskSubject("peel-a", blob.AskBegin), begin, 10*time.Second); err != nil {
 		t.Error(err)
 	}
 	packed, _ := blob.Pack(blob.Header{SHA256: sum, Sum: sum}, []byte("x"))
@@ -235,13 +236,13 @@ func TestBlobsAreOnesOwn(t *testing.T) {
 		ask  string
 		data []byte
 	}{{blob.AskPut, packed}, {blob.AskDone, begin}} {
-		if _, err := bus.Ask(t.Context(), nc, bus.AskSubject("peel-a", step.ask), step.data, 10*time.Second); err != nil {
+		if _, err := fleettest.Ask(t.Context(), nc, bus.AskSubject("peel-a", step.ask), step.data, 10*time.Second); err != nil {
 			t.Errorf("%s: %v", step.ask, err)
 		}
 	}
 	// It is under its own id, and not for the peels that ask by hash.
 	get, _ := json.Marshal(blob.Header{SHA256: sum})
-	if answer, err := bus.Ask(t.Context(), nc, bus.AskSubject("peel-a", blob.AskGet), get, 10*time.Second); !errors.Is(err, bus.ErrRefused) {
+	if answer, err := fleettest.Ask(t.Context(), nc, bus.AskSubject("peel-a", blob.AskGet), get, 10*time.Second); !errors.Is(err, bus.ErrRefused) {
 		t.Errorf("%s %v", answer, err)
 	}
 	if _, _, err := files.Read(t.Context(), "peel-a", sum, 0); err != nil {

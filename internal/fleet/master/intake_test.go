@@ -11,6 +11,7 @@ import (
 
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
+	"github.com/rind-project/rind/internal/fleet/fleettest"
 	"github.com/rind-project/rind/internal/fleet/job"
 )
 
@@ -85,7 +86,7 @@ func TestIntake(t *testing.T) {
 	web := w.peelConn("web")
 	tell := func(subject string, data string) error {
 		t.Helper()
-		return bus.Tell(t.Context(), web, subject, []byte(data), 5*time.Second)
+		return fleettest.Tell(t.Context(), web, subject, []byte(data), 5*time.Second)
 	}
 	j, err := m.Run(t.Context(), fleet.JobRequest{Target: "*", Function: "test.ping", Timeout: 5 * time.Second})
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
+	"github.com/rind-project/rind/internal/fleet/fleettest"
 	"github.com/rind-project/rind/internal/fleet/master"
 	"github.com/rind-project/rind/internal/fleet/peel"
 	"github.com/rind-project/rind/internal/fleet/settings"
@@ -220,14 +221,14 @@ func TestSettingsAreOnesOwn(t *testing.T) {
 	}
 	defer nc.Close()
 	for _, data := range []string{"", `{}`, `{"peel":"peel-b","id":"peel-b"}`} {
-		answer, err := bus.Ask(t.Context(), nc, bus.AskSubject("peel-a", settings.AskGet), []byte(data), 10*time.Second)
+		answer, err := fleettest.Ask(t.Context(), nc, bus.AskSubject("peel-a", settings.AskGet), []byte(data), 10*time.Second)
 		var c settings.Compiled
 		if err != nil || json.Unmarshal(answer, &c) != nil || string(c.Values) != `{"mine":true}` {
 			t.Errorf("%s: %s %v", data, answer, err)
 		}
 	}
 	// The broker does not let it speak as another, nor hear what is for another.
-	if answer, err := bus.Ask(t.Context(), nc, bus.AskSubject("peel-b", settings.AskGet), nil, time.Second); err == nil {
+	if answer, err := fleettest.Ask(t.Context(), nc, bus.AskSubject("peel-b", settings.AskGet), nil, time.Second); err == nil {
 		t.Errorf("peel-a asked as peel-b: %s", answer)
 	}
 	sub, err := nc.SubscribeSync(bus.NoticeSubject("peel-b"))

@@ -96,7 +96,7 @@ func TestOnlyAsItself(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	for _, what := range []string{basket.AskPut, basket.AskRemove, basket.AskGet} {
-		if _, err := bus.Ask(ctx, p["a"].NC, bus.AskSubject("b", what), []byte(`{"name":"x","value":2,"target":"b"}`), 300*time.Millisecond); err == nil {
+		if _, err := fleettest.Ask(ctx, p["a"].NC, bus.AskSubject("b", what), []byte(`{"name":"x","value":2,"target":"b"}`), 300*time.Millisecond); err == nil {
 			t.Errorf("a asks %s as b", what)
 		}
 	}
