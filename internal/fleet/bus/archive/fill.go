@@ -19,6 +19,14 @@ const (
 	fillWait   = time.Minute // for one acknowledgement
 )
 
+// How long the first value of a bucket is offered again while nobody answers:
+// in a cluster a stream that was just made is known on its other servers a
+// moment later.
+const (
+	firstTries = 40
+	firstPause = 250 * time.Millisecond
+)
+
 // overhead is what a stored value needs beside its key and data, at most.
 const overhead = 512
 
@@ -94,16 +102,33 @@ func (f *Filler) value(ctx context.Context, name string, v Value) error {
 	if op := v.Op.header(); op != "" {
 		m.Header = nats.Header{operationHeader: []string{op}}
 	}
-	ack, err := f.js.PublishMsgAsync(m)
-	if err != nil {
-		f.failed = fmt.Errorf("storing a value: %w", err)
-		return ctx.Err()
-	}
-	f.acks, f.bytes = append(f.acks, ack), f.bytes+len(v.Data)
-	if len(f.acks) >= fillValues || f.bytes >= fillBytes {
-		f.failed = f.settle(ctx)
-	}
+	f.failed = f.send(ctx, m)
 	return ctx.Err()
+}
+
+// send stores a value behind those before it. Only the first one is sent again
+// when nobody answers, and nothing follows it before it is stored: a value
+// that is sent again behind later ones would stand behind them, and an old
+// value of a key would pass for its newest.
+func (f *Filler) send(ctx context.Context, m *nats.Msg) error {
+	if f.result.Values == 0 && len(f.acks) == 0 {
+		first, cancel := context.WithTimeout(ctx, fillWait)
+		defer cancel()
+		if _, err := f.js.PublishMsg(first, m, jetstream.WithRetryAttempts(firstTries), jetstream.WithRetryWait(firstPause)); err != nil {
+			return fmt.Errorf("storing a value: %w", err)
+		}
+		f.result.Values++
+		return nil
+	}
+	ack, err := f.js.PublishMsgAsync(m, jetstream.WithRetryAttempts(0))
+	if err != nil {
+		return fmt.Errorf("storing a value: %w", err)
+	}
+	f.acks, f.bytes = append(f.acks, ack), f.bytes+len(m.Data)
+	if len(f.acks) >= fillValues || f.bytes >= fillBytes {
+		return f.settle(ctx)
+	}
+	return nil
 }
 
 // settle waits until what was sent is stored.
