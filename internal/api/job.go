@@ -169,7 +169,7 @@ func (a *API) followJob(w http.ResponseWriter, r *http.Request) {
 
 // jobEvents names each step of a job. It ends after done.
 func jobEvents(ctx context.Context, in <-chan fleet.JobEvent) <-chan endpoint.Event {
-	out := make(chan endpoint.Event)
+	out := make(chan endpoint.Event, cap(in))
 	go func() {
 		defer close(out)
 		for e := range in {

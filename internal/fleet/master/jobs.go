@@ -15,6 +15,13 @@ import (
 // watchElsewhere is how often a job that another master collects is looked at.
 const watchElsewhere = 500 * time.Millisecond
 
+// Pace of showing the answers of many: those behind the first ones come
+// together.
+const (
+	watchAhead = 256
+	watchPause = 5 * time.Millisecond
+)
+
 // Jobs returns the latest jobs, newest first, at most 1000. A job that misses
 // more than 1000 peels names them in Job only.
 func (m *Master) Jobs(_ context.Context, limit int) ([]fleet.Job, error) {
@@ -100,7 +107,7 @@ func (m *Master) Watch(ctx context.Context, jid string) (<-chan fleet.JobEvent, 
 	if err != nil {
 		return nil, err
 	}
-	out := make(chan fleet.JobEvent)
+	out := make(chan fleet.JobEvent, watchAhead)
 	w := &watcher{m: m, l: l, ctx: ctx, out: out, sent: map[fleet.PeelID]bool{}}
 	if r := l.board.run(jid); r != nil {
 		go w.here(r)
@@ -145,6 +152,9 @@ func (w *watcher) here(r *run) {
 		if done {
 			j := r.job()
 			w.send(fleet.JobEvent{Done: &j})
+			return
+		}
+		if len(answers) > 0 && n > watchAhead && !w.l.sleep(watchPause) {
 			return
 		}
 		select {
