@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/url"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -25,6 +26,9 @@ import (
 type Dialer struct {
 	In, Out atomic.Int64 // bytes at the TCP socket, TLS included
 
+	lanes []*lane
+	next  atomic.Uint32 // whose turn it is among the lanes
+
 	mu    sync.Mutex
 	tls   map[tlsKey]*tls.Config
 	known map[string][]string // servers that a server named, by their list
@@ -37,13 +41,17 @@ type tlsKey struct {
 
 // New makes a dialer.
 func New() *Dialer {
-	return &Dialer{tls: map[tlsKey]*tls.Config{}, known: map[string][]string{}}
+	d := &Dialer{tls: map[tlsKey]*tls.Config{}, known: map[string][]string{}}
+	for range runtime.GOMAXPROCS(0) {
+		d.lanes = append(d.lanes, newLane())
+	}
+	return d
 }
 
 // Dial is the peel.Dialer.
 func (d *Dialer) Dial(ctx context.Context, cfg bus.ConnConfig, on peel.SocketEvents) (peel.Socket, error) {
 	fill(&cfg)
-	s := &Socket{d: d, cfg: cfg, on: on, urls: slices.Clone(cfg.URLs), inbox: cfg.InboxPrefix + "."}
+	s := &Socket{d: d, lane: d.lanes[int(d.next.Add(1))%len(d.lanes)], cfg: cfg, on: on, urls: slices.Clone(cfg.URLs), inbox: cfg.InboxPrefix + "."}
 	rand.Shuffle(len(s.urls), func(i, j int) { s.urls[i], s.urls[j] = s.urls[j], s.urls[i] })
 	for try := 0; ; try++ {
 		err := s.connect(s.urls[try%len(s.urls)])

@@ -101,7 +101,7 @@ func (s *Socket) deliver(m message) {
 	}
 	s.mu.Unlock()
 	if fn != nil {
-		fn(m.subject, m.data)
+		s.lane.put(delivery{fn, m.subject, m.data})
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 // library does.
 type Socket struct {
 	d     *Dialer
+	lane  *lane
 	cfg   bus.ConnConfig
 	on    peel.SocketEvents
 	inbox string // prefix of the answers' subjects, with the dot
@@ -85,7 +86,7 @@ func (s *Socket) Request(subject string, data []byte, limit time.Duration, done 
 	return func() { s.calls.Forget(token) }
 }
 
-// Subscribe calls fn for each message, on the reading goroutine.
+// Subscribe calls fn for each message, one after the other.
 func (s *Socket) Subscribe(subjects []string, fn func(string, []byte)) error {
 	s.mu.Lock()
 	var say strings.Builder

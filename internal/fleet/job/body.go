@@ -27,10 +27,14 @@ type Body struct {
 	Signed   time.Time `json:"signed"`       // by the master's clock, when this message was made
 	Expires  time.Time `json:"expires"`      // not started after this; the same in every message of a job
 	// Limit is how long it may run, in nanoseconds.
-	Limit   time.Duration `json:"limit"`
-	All     bool          `json:"all,omitempty"`
-	Targets int           `json:"targets,omitempty"` // how many leaves the tree has
-	Root    []byte        `json:"root,omitempty"`    // of the Merkle tree over the target ids
+	Limit time.Duration `json:"limit"`
+	// Patience is how long a peel waits for the acknowledgement of its return
+	// before it sends it again, in nanoseconds; 0 leaves it to the peel. When
+	// very many answer, masters count all of them before they acknowledge.
+	Patience time.Duration `json:"patience,omitempty"`
+	All      bool          `json:"all,omitempty"`
+	Targets  int           `json:"targets,omitempty"` // how many leaves the tree has
+	Root     []byte        `json:"root,omitempty"`    // of the Merkle tree over the target ids
 }
 
 func (b *Body) encode() ([]byte, error) {

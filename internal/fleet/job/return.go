@@ -29,12 +29,17 @@ type part struct {
 	Bytes []byte `json:"part"`
 }
 
-// Split makes the messages of a return.
-func Split(r fleet.Return) ([][]byte, error) {
+// Encode makes the JSON form of a return.
+func Encode(r fleet.Return) ([]byte, error) {
 	b, err := json.Marshal(r)
 	if err != nil {
 		return nil, fmt.Errorf("encoding a return: %w", err)
 	}
+	return b, nil
+}
+
+// Split makes the messages of a return in its JSON form.
+func Split(b []byte) ([][]byte, error) {
 	if len(b) > MaxReturn {
 		return nil, fmt.Errorf("the return has %d bytes, at most %d are allowed", len(b), MaxReturn)
 	}

@@ -27,12 +27,12 @@ type Spool struct {
 	mu    sync.Mutex
 	sizes map[string]int64
 	bytes int64
-	mem   map[string]fleet.Return // without a folder
+	mem   map[string][]byte // without a folder
 }
 
 // OpenSpool opens the folder, or makes it.
 func OpenSpool(dir string) (*Spool, error) {
-	s := &Spool{dir: dir, sizes: map[string]int64{}, mem: map[string]fleet.Return{}}
+	s := &Spool{dir: dir, sizes: map[string]int64{}, mem: map[string][]byte{}}
 	if dir == "" {
 		return s, nil
 	}
@@ -60,16 +60,13 @@ func OpenSpool(dir string) (*Spool, error) {
 
 func (s *Spool) file(jid string) string { return filepath.Join(s.dir, jid+".json") }
 
-// Put keeps a return. With sync it survives an end of the machine too. When
-// the spool is full the return is not kept, and the error wraps ErrSpoolFull.
-func (s *Spool) Put(r fleet.Return, sync bool) error {
-	b, err := json.Marshal(r)
-	if err != nil {
-		return fmt.Errorf("spooling a return: %w", err)
-	}
+// Put keeps the return of a job, in its JSON form. With sync it survives an
+// end of the machine too. When the spool is full the return is not kept, and
+// the error wraps ErrSpoolFull.
+func (s *Spool) Put(jid string, b []byte, sync bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, again := s.sizes[r.JID]; !again && (len(s.sizes) >= maxSpooled || s.bytes+int64(len(b)) > maxSpooledBytes) {
+	if _, again := s.sizes[jid]; !again && (len(s.sizes) >= maxSpooled || s.bytes+int64(len(b)) > maxSpooledBytes) {
 		return fmt.Errorf("%w: %d returns with %d bytes wait for the bus", ErrSpoolFull, len(s.sizes), s.bytes)
 	}
 	write := disk.ReplaceFile
@@ -77,35 +74,37 @@ func (s *Spool) Put(r fleet.Return, sync bool) error {
 		write = disk.WriteFile
 	}
 	if s.dir == "" {
-		s.mem[r.JID] = r
-	} else if err := write(s.file(r.JID), b); err != nil {
+		s.mem[jid] = b
+	} else if err := write(s.file(jid), b); err != nil {
 		return fmt.Errorf("spooling a return: %w", err)
 	}
-	s.bytes += int64(len(b)) - s.sizes[r.JID]
-	s.sizes[r.JID] = int64(len(b))
+	s.bytes += int64(len(b)) - s.sizes[jid]
+	s.sizes[jid] = int64(len(b))
 	return nil
 }
 
-// Get returns what is kept for a job.
-func (s *Spool) Get(jid string) (fleet.Return, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.dir == "" {
-		r, ok := s.mem[jid]
-		if !ok {
-			return r, os.ErrNotExist
-		}
-		return r, nil
-	}
-	var r fleet.Return
-	b, err := os.ReadFile(s.file(jid))
-	if err == nil {
+// Get returns what is kept for a job, and its JSON form.
+func (s *Spool) Get(jid string) (r fleet.Return, b []byte, err error) {
+	if b, err = s.read(jid); err == nil {
 		err = json.Unmarshal(b, &r)
 	}
 	if err != nil {
-		return r, fmt.Errorf("reading the spool of returns: %w", err)
+		return r, nil, fmt.Errorf("reading the spool of returns: %w", err)
 	}
-	return r, nil
+	return r, b, nil
+}
+
+func (s *Spool) read(jid string) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dir != "" {
+		return os.ReadFile(s.file(jid))
+	}
+	b, ok := s.mem[jid]
+	if !ok {
+		return nil, os.ErrNotExist
+	}
+	return b, nil
 }
 
 // Has reports whether something is kept for a job.

@@ -98,6 +98,15 @@ func TestSeenIsBounded(t *testing.T) {
 	}
 }
 
+func encode(t *testing.T, r fleet.Return) []byte {
+	t.Helper()
+	b, err := job.Encode(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 func TestSpool(t *testing.T) {
 	t.Parallel()
 	for _, dir := range []string{"", filepath.Join(t.TempDir(), "returns")} {
@@ -108,7 +117,7 @@ func TestSpool(t *testing.T) {
 		first := fleet.Return{JID: job.NewJID(), Peel: "web", OK: true, Value: []byte(`{"a":1}`), Finished: now}
 		second := fleet.Return{JID: job.NewJID(), Peel: "web", Error: "no"}
 		for _, r := range []fleet.Return{second, first, first} {
-			if err := s.Put(r, true); err != nil {
+			if err := s.Put(r.JID, encode(t, r), true); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -123,14 +132,14 @@ func TestSpool(t *testing.T) {
 		if diff := cmp.Diff([]string{first.JID, second.JID}, s.Jobs()); diff != "" {
 			t.Errorf("%q: jobs (-want +got):\n%s", dir, diff)
 		}
-		got, err := s.Get(first.JID)
+		got, _, err := s.Get(first.JID)
 		if diff := cmp.Diff(first, got); err != nil || diff != "" {
 			t.Errorf("%q: %v (-want +got):\n%s", dir, err, diff)
 		}
 		if err := s.Remove(first.JID); err != nil || s.Has(first.JID) || !s.Has(second.JID) {
 			t.Errorf("%q: after remove: %v", dir, err)
 		}
-		if _, err := s.Get(first.JID); !errors.Is(err, os.ErrNotExist) {
+		if _, _, err := s.Get(first.JID); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%q: reading what is gone: %v", dir, err)
 		}
 	}
@@ -143,11 +152,11 @@ func TestSpoolIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 1024 {
-		if err := s.Put(fleet.Return{JID: job.NewJID()}, false); err != nil {
+		if err := s.Put(job.NewJID(), []byte("{}"), false); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := s.Put(fleet.Return{JID: job.NewJID()}, false); !errors.Is(err, job.ErrSpoolFull) {
+	if err := s.Put(job.NewJID(), []byte("{}"), false); !errors.Is(err, job.ErrSpoolFull) {
 		t.Errorf("one too many: %v", err)
 	}
 }
@@ -157,7 +166,7 @@ func TestSplitAndJoin(t *testing.T) {
 	for _, size := range []int{0, 1, job.ChunkSize - 200, job.ChunkSize, 3*job.ChunkSize + 7, 15 << 20} {
 		jid := job.NewJID()
 		want := fleet.Return{JID: jid, Peel: "web", OK: true, Value: []byte(`"` + strings.Repeat("x", size) + `"`), Started: now, Finished: now}
-		msgs, err := job.Split(want)
+		msgs, err := job.Split(encode(t, want))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -184,7 +193,7 @@ func TestSplitAndJoin(t *testing.T) {
 			t.Errorf("%d bytes came back as %d", len(want.Value), len(got.Value))
 		}
 	}
-	if _, err := job.Split(fleet.Return{Value: []byte(`"` + strings.Repeat("x", job.MaxReturn) + `"`)}); err == nil {
+	if _, err := job.Split(encode(t, fleet.Return{Value: []byte(`"` + strings.Repeat("x", job.MaxReturn) + `"`)})); err == nil {
 		t.Error("a return over the limit was split")
 	}
 }

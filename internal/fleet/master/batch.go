@@ -1,6 +1,7 @@
 package master
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -21,20 +22,21 @@ import (
 // once per peel. A batch has a price of its own: few values go one by one.
 const (
 	leastBatch = 16
-	mostBatch  = 1000                    // the broker's limit
-	holdFew    = 2 * time.Millisecond    // without a further value, then they are written
-	holdMany   = 150 * time.Millisecond  // the same, when a fleet is answering
-	holdMost   = 2500 * time.Millisecond // half of the patience of a peel
-	holdValues = 20_000
-	holdBytes  = 8 << 20
+	mostBatch  = 1000                   // the broker's limit
+	holdFew    = 2 * time.Millisecond   // without a further value, then they are written
+	holdMany   = 150 * time.Millisecond // the same, when a fleet is answering
+	holdMost   = ackWait / 2            // and half of what a job lets peels wait, at most
+	holdValues = 1 << 17
+	holdBytes  = 64 << 20
 )
 
 // want is a value on its way into a bucket, with whom to answer.
 type want struct {
 	msg  *nats.Msg
 	key  string
-	once bool        // it is good, too, when the key has a value already
-	same []*nats.Msg // further messages that the outcome is the answer to
+	once bool          // it is good, too, when the key has a value already
+	hold time.Duration // how long it may wait for others; 0 is holdMost
+	same []*nats.Msg   // further messages that the outcome is the answer to
 }
 
 func (w *want) each(answer func(*nats.Msg)) {
@@ -94,21 +96,25 @@ func (w *bucketWriter) writeAll(values []*want) {
 func (w *bucketWriter) gather(first *want) []*want {
 	g := gathering{by: map[string]*want{}, latest: &w.latest}
 	g.add(first)
-	most := time.NewTimer(holdMost)
+	most := time.NewTimer(time.Until(g.due))
 	defer most.Stop()
 	quiet := time.NewTimer(holdFew)
 	defer quiet.Stop()
 	for len(g.all) < holdValues && g.size < holdBytes {
 		select {
 		case next := <-w.queue:
-			g.add(w.out(next))
+			if g.add(w.out(next)) {
+				most.Reset(time.Until(g.due))
+			}
 			continue
 		default:
 		}
 		quiet.Reset(g.patience())
 		select {
 		case next := <-w.queue:
-			g.add(w.out(next))
+			if g.add(w.out(next)) {
+				most.Reset(time.Until(g.due))
+			}
 		case <-quiet.C:
 			return g.all
 		case <-most.C:
@@ -125,6 +131,7 @@ type gathering struct {
 	all    []*want
 	by     map[string]*want
 	size   int
+	due    time.Time // when it is to be written at the latest
 	latest *latest
 }
 
@@ -136,22 +143,29 @@ func (g *gathering) patience() time.Duration {
 	return holdMany
 }
 
-func (g *gathering) add(next *want) {
+// add takes a value, and reports whether it is to be written earlier than
+// those before.
+func (g *gathering) add(next *want) (earlier bool) {
 	if next.once && g.latest.has(next.key) {
 		next.each(bus.Accept) // the peel has asked again before the answer came
-		return
+		return false
 	}
 	had := g.by[next.key]
 	if had == nil {
 		g.by[next.key] = next
 		g.all = append(g.all, next)
 		g.size += len(next.msg.Data)
-		return
+		due := time.Now().Add(cmp.Or(next.hold, holdMost))
+		if earlier = g.due.IsZero() || due.Before(g.due); earlier {
+			g.due = due
+		}
+		return earlier
 	}
 	if !next.once {
 		had.msg, next.msg = next.msg, had.msg
 	}
 	had.same = append(had.same, next.msg)
+	return false
 }
 
 // write stores a batch, answers everybody in it, and returns when it has: what

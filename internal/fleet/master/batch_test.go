@@ -57,11 +57,11 @@ func TestReturnsAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	send := func(id fleet.PeelID, value string) {
-		parts, err := job.Split(fleet.Return{JID: j.JID, Peel: id, OK: true, Value: []byte(value), Started: time.Now(), Finished: time.Now()})
+		b, err := job.Encode(fleet.Return{JID: j.JID, Peel: id, OK: true, Value: []byte(value), Started: time.Now(), Finished: time.Now()})
 		if err != nil {
 			t.Fatal(err)
 		}
-		say(id, bus.ReturnSubject(j.JID, id, 0), parts[0])
+		say(id, bus.ReturnSubject(j.JID, id, 0), b)
 	}
 	answered := func(n int64) {
 		t.Helper()

@@ -79,6 +79,14 @@ func (b *board) run(jid string) *run {
 	return b.runs[jid]
 }
 
+// hold is how long the returns of a job may wait for one another.
+func (b *board) hold(jid string) time.Duration {
+	if r := b.run(jid); r != nil {
+		return patienceOf(len(r.targets)) / 2
+	}
+	return 0
+}
+
 func (b *board) add(r *run) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

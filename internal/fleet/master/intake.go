@@ -143,7 +143,7 @@ func (in *intake) onReturn(msg *nats.Msg) {
 		bus.Refuse(msg, "the job was not for this peel")
 		return
 	}
-	in.returns.wait(&want{msg: msg, key: bus.ReturnKey(jid, id, n), once: true})
+	in.returns.wait(&want{msg: msg, key: bus.ReturnKey(jid, id, n), once: true, hold: in.l.board.hold(jid)})
 }
 
 func (in *intake) onFacts(msg *nats.Msg) {

@@ -24,12 +24,29 @@ func sorted(ids []fleet.PeelID) []fleet.PeelID {
 	return slices.Compact(ids)
 }
 
+// How long peels wait for the acknowledgement of a return: longer than they do
+// by themselves when so many are asked that counting them takes a while.
+const (
+	ackWait     = 5 * time.Second
+	ackPerPeel  = time.Second / 10_000
+	mostAckWait = 15 * time.Second
+)
+
+// patienceOf is how long peels that are among so many wait for the
+// acknowledgement of a return; 0 leaves it to them.
+func patienceOf(peels int) time.Duration {
+	if d := min(ackWait+time.Duration(peels)*ackPerPeel, mostAckWait); d >= ackWait+time.Second {
+		return d
+	}
+	return 0
+}
+
 // body is what the job says, as of now. Each message that goes out is signed
 // with the time at which it does, so that a peel can compare its clock; a peel
 // runs a job once, whatever the number of messages.
-func (r *record) body(now time.Time) job.Body {
+func (r *record) body(now time.Time, peels int) job.Body {
 	return job.Body{JID: r.JID, Function: r.Function, Args: r.Args, By: r.By, Signed: now.UTC(), Expires: r.Expires,
-		Limit: max(r.Timeout, job.MaxSkew)}
+		Limit: max(r.Timeout, job.MaxSkew), Patience: patienceOf(peels)}
 }
 
 // signable reports why a job cannot be sent, before it is written down.
@@ -38,7 +55,7 @@ func (m *Master) signable(rec *record, ids []fleet.PeelID) error {
 	if !now.Before(rec.Expires) {
 		return errs.New(errs.Invalid, "the job expires before it begins")
 	}
-	if _, err := m.deps.Signer.Sign(rec.body(now), ids[:1]); err != nil {
+	if _, err := m.deps.Signer.Sign(rec.body(now, len(ids)), ids[:1]); err != nil {
 		return errs.New(errs.Invalid, "%w", err)
 	}
 	return nil
@@ -86,7 +103,7 @@ func (m *Master) publish(l *live, r *run, ids []fleet.PeelID, all bool) error {
 	if all {
 		addressed = nil
 	}
-	batch, err := m.deps.Signer.Sign(r.rec.body(time.Now()), addressed)
+	batch, err := m.deps.Signer.Sign(r.rec.body(time.Now(), len(r.targets)), addressed)
 	if err != nil {
 		return err
 	}

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"io/fs"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
 	"github.com/rind-project/rind/internal/fleet/job"
 )
@@ -24,6 +24,7 @@ const (
 	keepReturns   = 7 * 24 * time.Hour // as long as masters keep a job
 	deliveries    = 4                  // at the same time
 	waitForConns  = 500 * time.Millisecond
+	betweenHints  = time.Second // between two questions for returns that are listened to
 )
 
 // courier brings returns to the bus and asks again until each is acknowledged:
@@ -32,6 +33,9 @@ type courier struct {
 	p    *Peel
 	r    *running
 	slot chan struct{}
+
+	mu     sync.Mutex
+	hinted time.Time // when a master asked for a return last
 }
 
 func newCourier(p *Peel, r *running) *courier {
@@ -46,25 +50,51 @@ func (c *courier) resume() {
 	}
 }
 
-// deliver brings a return that was spooled to the bus in the background. The
-// first try of one that fits into a message takes no goroutine: there is
-// nothing to do but wait for the answer.
-func (c *courier) deliver(ret fleet.Return) {
+// deliver brings a return that was spooled, in its JSON form, to the bus in the
+// background. The first try of one that fits into a message takes no goroutine:
+// there is nothing to do but wait for the answer.
+func (c *courier) deliver(jid string, ret []byte, patience time.Duration) {
 	c.p.metrics.spooled.Inc()
-	parts, err := job.Split(ret)
-	if err != nil || len(parts) > 1 || !c.take() {
-		c.insist(ret.JID, firstRetry, ackWait)
+	if len(ret) > job.ChunkSize || !c.take() {
+		c.insist(jid, firstRetry, patience)
 		return
 	}
-	c.r.link.call(bus.ReturnSubject(ret.JID, c.p.id, 0), parts[0], ackWait, func(_ []byte, err error) {
+	c.r.link.call(bus.ReturnSubject(jid, c.p.id, 0), ret, patience, func(_ []byte, err error) {
 		<-c.slot
-		if done, err := c.settle(ret.JID, err); done {
+		if done, err := c.settle(jid, err); done {
 			c.p.metrics.spooled.Dec()
 		} else {
-			wait, patience := c.pace(ret.JID, err, firstRetry, ackWait, true)
-			c.later(ret.JID, wait, patience)
+			wait, patience := c.pace(jid, err, firstRetry, patience, true)
+			c.later(jid, wait, patience)
 		}
 	})
+}
+
+// again delivers a return that waits for its acknowledgement once more, since
+// a master that has taken up the job sends it to whoever has not answered. It
+// reports whether there is such a return.
+func (c *courier) again(jid string) bool {
+	if !c.r.spool.Has(jid) {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.hinted) < betweenHints || !c.take() {
+		return true // it comes by itself
+	}
+	c.hinted = time.Now()
+	_, b, err := c.r.spool.Get(jid)
+	if err != nil || len(b) > job.ChunkSize {
+		<-c.slot
+		return true
+	}
+	c.r.link.call(bus.ReturnSubject(jid, c.p.id, 0), b, ackWait, func(_ []byte, err error) {
+		<-c.slot
+		if err == nil {
+			_, _ = c.settle(jid, nil) // else it goes on as before
+		}
+	})
+	return true
 }
 
 // take takes a place among the deliveries, if one is free.
@@ -134,7 +164,7 @@ func (c *courier) try(jid string, patience time.Duration) (bool, error) {
 	case <-c.r.ctx.Done():
 		return true, nil
 	}
-	ret, err := c.r.spool.Get(jid)
+	ret, b, err := c.r.spool.Get(jid)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
 			c.p.log.Error("a spooled return is lost", "jid", jid, "error", err)
@@ -147,7 +177,7 @@ func (c *courier) try(jid string, patience time.Duration) (bool, error) {
 		c.p.metrics.lost.Inc()
 		return true, c.r.spool.Remove(jid)
 	}
-	return c.settle(jid, c.publish(ret, patience))
+	return c.settle(jid, c.publish(jid, b, patience))
 }
 
 // settle takes what became of a try.
@@ -160,6 +190,9 @@ func (c *courier) settle(jid string, err error) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	if !c.r.spool.Has(jid) {
+		return true, nil // it was acknowledged twice
+	}
 	c.p.metrics.returned.Inc()
 	if err := c.r.spool.Remove(jid); err != nil {
 		c.p.log.Error("cannot clear a spooled return", "jid", jid, "error", err)
@@ -169,13 +202,13 @@ func (c *courier) settle(jid string, err error) (bool, error) {
 
 // publish sends the parts in their order. A master drops a part that is stored
 // already, when only its answer was lost.
-func (c *courier) publish(ret fleet.Return, patience time.Duration) error {
+func (c *courier) publish(jid string, ret []byte, patience time.Duration) error {
 	parts, err := job.Split(ret)
 	if err != nil {
 		return err
 	}
 	for n, part := range parts {
-		if err := c.r.link.tell(c.r.ctx, bus.ReturnSubject(ret.JID, c.p.id, n), part, patience); err != nil {
+		if err := c.r.link.tell(c.r.ctx, bus.ReturnSubject(jid, c.p.id, n), part, patience); err != nil {
 			return err
 		}
 	}

@@ -179,7 +179,11 @@ func (p *Peel) interrupted(r *running) {
 			now := time.Now().UTC()
 			ret := fleet.Return{JID: jid, Peel: p.id, Reason: job.ReasonInterrupted, Started: now, Finished: now,
 				Error: "the peel was ended while the job ran; how far it came is not known"}
-			if err := r.spool.Put(ret, true); err != nil {
+			b, err := job.Encode(ret)
+			if err == nil {
+				err = r.spool.Put(jid, b, true)
+			}
+			if err != nil {
 				p.log.Error("cannot keep the return of an interrupted job", "jid", jid, "error", err)
 				continue
 			}

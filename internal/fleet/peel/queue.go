@@ -52,6 +52,21 @@ func (q *queue) add(readOnly bool, run func()) bool {
 	return true
 }
 
+// now runs what takes no time where it is called, and needs no worker. It
+// reports false when the peel is being stopped.
+func (q *queue) now(_ bool, run func()) bool {
+	q.mu.Lock()
+	if q.closed {
+		q.mu.Unlock()
+		return false
+	}
+	q.wg.Add(1)
+	q.mu.Unlock()
+	defer q.wg.Done()
+	run()
+	return true
+}
+
 // work runs one job after the other until none waits.
 func (q *queue) work(l *lane, run func()) {
 	for run != nil {

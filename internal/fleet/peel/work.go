@@ -28,12 +28,16 @@ func (p *Peel) onJob(r *running, data []byte) {
 	}
 	f, err := p.functions.Find(body.Function)
 	if err != nil {
-		p.keep(r, p.failed(body, err), true)
+		p.keep(r, body, p.failed(body, err), true)
 		return
 	}
 	p.log.Info("job accepted", "jid", body.JID, "function", body.Function, "by", body.By)
 	r.active.add(body.JID)
-	if !r.queue.add(f.ReadOnly, func() { p.run(r, body, f) }) {
+	begin := r.queue.add
+	if f.Instant {
+		begin = r.queue.now
+	}
+	if !begin(f.ReadOnly, func() { p.run(r, body, f) }) {
 		r.active.remove(body.JID)
 		r.verify.Count(job.ReasonBusy)
 		p.refuse(r, body, &job.Refusal{Reason: job.ReasonBusy, Answer: true,
@@ -47,13 +51,16 @@ func (p *Peel) refuse(r *running, body *job.Body, refusal *job.Refusal) {
 	if body != nil {
 		jid = body.JID
 	}
+	if refusal.Reason == job.ReasonReplayed && r.courier.again(jid) {
+		return // a master asks for what it has no return of
+	}
 	p.log.Warn("job refused", "reason", refusal.Reason, "jid", jid, "error", refusal.Msg)
 	if !refusal.Answer || body == nil {
 		return
 	}
 	ret := p.failed(body, refusal)
 	ret.Reason = refusal.Reason
-	p.keep(r, ret, false)
+	p.keep(r, body, ret, false)
 }
 
 func (p *Peel) failed(body *job.Body, err error) fleet.Return {
@@ -65,7 +72,7 @@ func (p *Peel) failed(body *job.Body, err error) fleet.Return {
 func (p *Peel) run(r *running, body *job.Body, f function.Function) {
 	defer r.active.remove(body.JID)
 	if r.ctx.Err() != nil {
-		p.keep(r, p.failed(body, errStopping), true)
+		p.keep(r, body, p.failed(body, errStopping), true)
 		return
 	}
 	if time.Now().After(body.Expires) {
@@ -75,7 +82,7 @@ func (p *Peel) run(r *running, body *job.Body, f function.Function) {
 	}
 	if !f.ReadOnly {
 		if err := r.seen.Sync(); err != nil {
-			p.keep(r, p.failed(body, fmt.Errorf("the peel cannot note the job on its disk, so it does not run it: %w", err)), true)
+			p.keep(r, body, p.failed(body, fmt.Errorf("the peel cannot note the job on its disk, so it does not run it: %w", err)), true)
 			return
 		}
 	}
@@ -85,7 +92,7 @@ func (p *Peel) run(r *running, body *job.Body, f function.Function) {
 	if !r.active.begin(body.JID, cancel) {
 		ret := p.failed(body, errors.New("the job was cancelled before it began here"))
 		ret.Reason = job.ReasonWithdrawn
-		p.keep(r, ret, true)
+		p.keep(r, body, ret, true)
 		return
 	}
 	res, err := f.Do(ctx, host{p}, body.Args, body.Limit)
@@ -95,7 +102,7 @@ func (p *Peel) run(r *running, body *job.Body, f function.Function) {
 		ret.Reason = job.ReasonCancelled
 	}
 	p.metrics.jobs.WithLabelValues(f.Name).Inc()
-	p.keep(r, ret, !f.ReadOnly)
+	p.keep(r, body, ret, !f.ReadOnly)
 }
 
 // answer makes the return of what a function gave.
@@ -120,8 +127,12 @@ func (p *Peel) answer(body *job.Body, res function.Result, err error) fleet.Retu
 }
 
 // keep spools a return and has it delivered.
-func (p *Peel) keep(r *running, ret fleet.Return, sync bool) {
-	if err := r.spool.Put(ret, sync); err != nil {
+func (p *Peel) keep(r *running, body *job.Body, ret fleet.Return, sync bool) {
+	b, err := job.Encode(ret)
+	if err == nil {
+		err = r.spool.Put(ret.JID, b, sync)
+	}
+	if err != nil {
 		p.metrics.lost.Inc()
 		p.log.Error("a return is lost", "jid", ret.JID, "error", err)
 		return
@@ -129,7 +140,7 @@ func (p *Peel) keep(r *running, ret fleet.Return, sync bool) {
 	if err := r.seen.Answered(ret.JID, time.Now()); err != nil {
 		p.log.Error("cannot note a job as answered", "jid", ret.JID, "error", err)
 	}
-	r.courier.deliver(ret)
+	r.courier.deliver(ret.JID, b, min(max(body.Patience, ackWait), lastAckWait))
 }
 
 func short(s string) string {

@@ -25,6 +25,7 @@ func Run(t *testing.T, dial peel.Dialer) {
 		"runs what is signed for it":        testRuns,
 		"refuses what is not":               testRefuses,
 		"returns until acknowledged":        testRetries,
+		"returns when asked again":          testAskedAgain,
 		"gives up what is refused":          testGivesUp,
 		"renews without a gap":              testRenews,
 		"is out when revoked":               testRevoked,
@@ -221,6 +222,38 @@ func testRetries(t *testing.T, w *world) {
 	if n := count(t, reg, "publish_retries_total", ""); n < 2 {
 		t.Errorf("%v retries are counted", n)
 	}
+	if n := count(t, reg, "jobs_total", "test.ping"); n != 1 {
+		t.Errorf("the job ran %v times", n)
+	}
+}
+
+// A master that takes up a job sends it to whoever has not answered: a return
+// that waits for its acknowledgement comes at once then, however patient the
+// peel was told to be.
+func testAskedAgain(t *testing.T, w *world) {
+	_, reg := w.enroll().start(t.TempDir())
+	w.heard.answers(func(m *nats.Msg, nth int) {
+		if nth > 1 {
+			bus.Accept(m)
+		}
+	})
+	b := body("test.ping")
+	b.Patience = 40 * time.Second
+	msg := message(t, w.sign, b, 0)
+	w.send(bus.JobAll, msg)
+	w.returned(b.JID, 1)
+	w.send(bus.JobSubject("suite-1"), msg)
+	for _, r := range w.returned(b.JID, 2) {
+		if !r.OK || string(r.Value) != "true" {
+			t.Errorf("returned %+v", r)
+		}
+	}
+	eventually(t, "it is acknowledged", func() error {
+		if n := count(t, reg, "returns_total", ""); n != 1 {
+			return fmt.Errorf("%v are", n)
+		}
+		return nil
+	})
 	if n := count(t, reg, "jobs_total", "test.ping"); n != 1 {
 		t.Errorf("the job ran %v times", n)
 	}

@@ -7,15 +7,15 @@ var dryRun = Arg{Name: "test", Type: Bool, Doc: "says what would change, and cha
 
 func testFunctions() []Function {
 	return []Function{
-		{Name: "test.ping", ReadOnly: true, Doc: "Answers true: the peel is there and takes jobs."},
-		{Name: "test.echo", ReadOnly: true, Doc: "Returns the text that it was given.", Example: "'hello there'",
+		{Name: "test.ping", ReadOnly: true, Instant: true, Doc: "Answers true: the peel is there and takes jobs."},
+		{Name: "test.echo", ReadOnly: true, Instant: true, Doc: "Returns the text that it was given.", Example: "'hello there'",
 			Args: []Arg{{Name: "text", Type: String, Required: true, Max: maxContent, Doc: "what comes back"}}},
-		{Name: "test.fail", ReadOnly: true, Doc: "Fails, to see what a failure looks like.", Example: "'out of luck' code=3",
+		{Name: "test.fail", ReadOnly: true, Instant: true, Doc: "Fails, to see what a failure looks like.", Example: "'out of luck' code=3",
 			Args: []Arg{{Name: "message", Type: String, Default: "asked to fail", Doc: "why it fails"},
 				{Name: "code", Type: Int, Default: "1", Max: 255, Doc: "exit code"}}},
 		{Name: "test.sleep", ReadOnly: true, Doc: "Waits, then answers how long it did.", Example: "5s",
 			Args: []Arg{{Name: "time", Type: Duration, Required: true, Doc: "how long to wait"}}},
-		{Name: "test.version", ReadOnly: true, Doc: "Returns the version of the peel."},
+		{Name: "test.version", ReadOnly: true, Instant: true, Doc: "Returns the version of the peel."},
 	}
 }
 

@@ -44,6 +44,7 @@ type Function struct {
 	Doc       string // a sentence first, then what else there is to know
 	Example   string // arguments as they are typed, "" when there are none
 	ReadOnly  bool   // changes nothing on the host, and is answered while long jobs run
+	Instant   bool   // ReadOnly, and answers from what the peel has in memory, without waiting for anything
 	Elsewhere bool   // what it changes is kept by the masters, not on the host
 	Platforms []string
 	Alias     string // the function that this is another name of
