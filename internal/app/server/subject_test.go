@@ -28,9 +28,9 @@ func spoken() map[string]string {
 	const p = fleet.PeelID("{peel}")
 	return map[string]string{
 		"JobAll": bus.JobAll, "NoticeAll": bus.NoticeAll, "ToAll": bus.ToAll, "ToPeel": bus.ToPeel(p),
-		"AllReturns": bus.AllReturns, "AllFacts": bus.AllFacts, "AllHeartbeats": bus.AllHeartbeats, "AllEvents": bus.AllEvents, "AllAsks": bus.AllAsks, "AllCatchUps": bus.AllCatchUps, "JobEvents": bus.JobEvents, "StoredEvents": bus.StoredEvents, "ServersChanged": bus.ServersChanged,
+		"AllReturns": bus.AllReturns, "AllFacts": bus.AllFacts, "AllHeartbeats": bus.AllHeartbeats, "AllStill": bus.AllStill, "AllEvents": bus.AllEvents, "AllAsks": bus.AllAsks, "AllCatchUps": bus.AllCatchUps, "JobEvents": bus.JobEvents, "StoredEvents": bus.StoredEvents, "ServersChanged": bus.ServersChanged,
 		"AllForwarded": bus.AllForwarded, "ForwardSubject": bus.ForwardSubject("j1", p, 0),
-		"JobSubject": bus.JobSubject(p), "NoticeSubject": bus.NoticeSubject(p), "HeartbeatSubject": bus.HeartbeatSubject(p),
+		"JobSubject": bus.JobSubject(p), "NoticeSubject": bus.NoticeSubject(p), "HeartbeatSubject": bus.HeartbeatSubject(p), "StillSubject": bus.StillSubject(p),
 		"CatchUpAsk": bus.AskSubject(p, bus.CatchUpAsk), "AskSubject": bus.AskSubject(p, "basket.get"), "EventSubject": bus.EventSubject(p, "disk.full"), "ReturnSubject": bus.ReturnSubject("j1", p, 0),
 		"ReturnKey": "$KV." + bus.JobReturns + "." + bus.ReturnKey("j1", p, 0), "FactsSubject": bus.FactsSubject(p),
 		"JobEventSubject": bus.JobEventSubject("j1"), "StoredEventSubject": bus.StoredEventSubject(p, "disk.full"), "InboxPrefix": bus.InboxPrefix(p) + ".x",

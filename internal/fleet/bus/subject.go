@@ -34,6 +34,7 @@ const (
 	AllReturns    = "from.*.ret.>"
 	AllFacts      = "from.*.facts"
 	AllHeartbeats = "from.*.hb"
+	AllStill      = "from.*.still"
 	AllEvents     = "from.*.evt.>"
 	AllAsks       = "from.*.ask.>"
 	AllCatchUps   = "from.*.ask." + CatchUpAsk
@@ -65,8 +66,14 @@ func NoticeSubject(id fleet.PeelID) string { return "to." + string(id) + ".notic
 // InboxPrefix is the peel's own inbox; nobody else may read below it.
 func InboxPrefix(id fleet.PeelID) string { return "to." + string(id) + ".in" }
 
-// HeartbeatSubject is where a peel says that it lives; it is never persisted.
+// HeartbeatSubject is where a peel says that it lives, and in which version; it
+// is never persisted.
 func HeartbeatSubject(id fleet.PeelID) string { return from(id, "hb") }
+
+// StillSubject is where a peel says that it lives still. Masters hear it only
+// when no server tells them who is connected; else it ends at the peel's
+// server, whose reading of it is all that counts.
+func StillSubject(id fleet.PeelID) string { return from(id, "still") }
 
 // EventSubject is where a peel publishes an event under a name of one or more
 // tokens.
@@ -122,10 +129,11 @@ func ParseFacts(subject string) (fleet.PeelID, bool) {
 	return id, ok && what == "facts"
 }
 
-// ParseHeartbeat returns the peel that a heartbeat's subject names.
+// ParseHeartbeat returns the peel that a heartbeat's subject names, of either
+// kind.
 func ParseHeartbeat(subject string) (fleet.PeelID, bool) {
 	id, what, ok := ParseFrom(subject)
-	return id, ok && what == "hb"
+	return id, ok && (what == "hb" || what == "still")
 }
 
 // ParseAsk returns who asks for what.

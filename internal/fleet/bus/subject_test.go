@@ -40,7 +40,7 @@ func TestReturnSubject(t *testing.T) {
 
 func TestParseHeartbeat(t *testing.T) {
 	t.Parallel()
-	for s, want := range map[string]fleet.PeelID{"from.web-01.hb": "web-01", "from..hb": "", "from.a.b.hb": "", "from.A.hb": "", "from.web-01": "", "web-01": "", "from.web-01.evt.x": "", "from.*.hb": "", "from": "", "to.web-01.hb": ""} {
+	for s, want := range map[string]fleet.PeelID{"from.web-01.hb": "web-01", "from.web-01.still": "web-01", "from..hb": "", "from.a.b.hb": "", "from.A.hb": "", "from.web-01": "", "web-01": "", "from.web-01.evt.x": "", "from.*.hb": "", "from": "", "to.web-01.hb": ""} {
 		if id, ok := bus.ParseHeartbeat(s); ok != (want != "") || ok && id != want {
 			t.Errorf("%s: %s %v", s, id, ok)
 		}

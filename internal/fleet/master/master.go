@@ -160,8 +160,14 @@ func (m *Master) listen(l *live) error {
 	if err := l.subscribe(l.nc, bus.AllForwarded, anyNumber, func(msg *nats.Msg) { m.onForwarded(l, msg) }); err != nil {
 		return err
 	}
-	if err := l.subscribe(l.nc, bus.AllHeartbeats, mostWaiting, m.metered(l, true, func(msg *nats.Msg) { m.onBeat(l, msg) })); err != nil {
-		return err
+	beats := []string{bus.AllHeartbeats}
+	if m.deps.System == nil { // nothing else tells who is there
+		beats = append(beats, bus.AllStill)
+	}
+	for _, subject := range beats {
+		if err := l.subscribe(l.nc, subject, mostWaiting, m.metered(l, true, func(msg *nats.Msg) { m.onBeat(l, msg) })); err != nil {
+			return err
+		}
 	}
 	if err := m.listenForReturning(l); err != nil {
 		return err

@@ -231,7 +231,9 @@ func (p *presence) fill(out *fleet.Peel, now time.Time) {
 	}
 	out.Since, out.LastSeen, out.Version, out.Address = s.since, s.last, s.version, s.address
 	switch {
-	case len(s.conns) > 0, !p.system && now.Sub(s.last) <= beatLife:
+	case len(s.conns) > 0:
+		out.Presence, out.LastSeen = fleet.Connected, now
+	case !p.system && now.Sub(s.last) <= beatLife:
 		out.Presence = fleet.Connected
 	case !p.system:
 		out.Presence, out.Since = fleet.Away, s.last

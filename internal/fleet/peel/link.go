@@ -123,6 +123,7 @@ func (l *link) heard(subject string, data []byte) {
 // made notes that a connection was made, with its subscriptions.
 func (l *link) made() {
 	l.count(true)
+	l.r.hello.Store(true)
 	l.p.catchUpSoon(l.r)
 	l.r.settings.asking.connected()
 }

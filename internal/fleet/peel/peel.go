@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rind-project/rind/internal/fleet"
@@ -49,6 +50,7 @@ type running struct {
 	catcher catcher
 
 	settings *keeper
+	hello    atomic.Bool // the next heartbeat is for masters: there is a new connection
 
 	mu     sync.Mutex
 	facts  *time.Timer // set off to look at the facts; nil before the first connection

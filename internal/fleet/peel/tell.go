@@ -44,20 +44,29 @@ func (p *Peel) speak(r *running) {
 		p.log.Error("cannot encode the heartbeat", "error", err)
 		return
 	}
-	// The server hears from the peel by a heartbeat, which masters take, and by
-	// a ping, which the server answers, in turns: each wakes the other side of
-	// the other, and a fleet sends them all day.
-	beats := true
+	// The server hears from the peel by a heartbeat, which masters take now and
+	// then, and by a ping, which the server answers, in turns: each wakes the
+	// other side of the other, and a fleet sends them all day.
+	turn := 0
 	r.again(0, func() time.Duration {
-		if s := r.link.current(); s.Connected() && beats {
-			_ = s.Publish(bus.HeartbeatSubject(p.id), data) // the next one follows
-		} else {
+		s := r.link.current()
+		switch {
+		case !s.Connected() || turn%2 == 1:
 			s.Test()
+		case r.hello.Swap(false) || turn%beatTurns == 0:
+			_ = s.Publish(bus.HeartbeatSubject(p.id), data) // the next one follows
+		default:
+			_ = s.Publish(bus.StillSubject(p.id), data)
 		}
-		beats = !beats
+		turn++
 		return p.cfg.Heartbeat*9/10 + rand.N(p.cfg.Heartbeat/10+1)
 	})
 }
+
+// beatTurns is how often something is said until the heartbeat is for masters
+// again: some five minutes. A master that came meanwhile knows the peel by its
+// connection, and learns its version then.
+const beatTurns = 16
 
 // teller publishes the facts once when the peel has connected, and then when
 // they have changed.
