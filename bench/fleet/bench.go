@@ -25,10 +25,9 @@ const (
 	atOnce         = 256 // connections that are made at the same time, by all workers
 )
 
-// sharing is set for each of several processes that share the processors: a
-// runtime that counts on all of them spends its time waking threads, and one
-// that saves memory collects for a tenth of it.
-var sharing = []string{"GOMAXPROCS=1", "GOGC=100"}
+// sharing is set for each of several processes that share the memory: how much
+// of it is spent on collecting more seldom.
+var sharing = []string{"GOGC=75"}
 
 // perWorker is how many of them one worker makes.
 func (b *bench) perWorker() int { return min(128, max(16, atOnce/max(1, len(b.workers)))) }
