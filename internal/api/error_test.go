@@ -220,6 +220,7 @@ func TestRolesThatAreOff(t *testing.T) {
 		"POST /nodes/a/drain":         "",
 		"POST /nodes/a/undrain":       "",
 		"POST /taps/a/rotate":         "",
+		"PUT /taps/a/tenant":          `{"tenant":"acme"}`,
 		"POST /enrollments/a/revoke":  "",
 	} {
 		method, path, _ := strings.Cut(path, " ")

@@ -15,7 +15,7 @@ import (
 	"github.com/rind-project/rind/internal/fleet/enroll/registrar"
 	"github.com/rind-project/rind/internal/fleet/event"
 	"github.com/rind-project/rind/internal/fleet/master"
-	"github.com/rind-project/rind/internal/network/ingest"
+	"github.com/rind-project/rind/internal/network/node"
 	"github.com/rind-project/rind/internal/network/store"
 )
 
@@ -25,7 +25,7 @@ var (
 	_ api.Fleet   = (*master.Master)(nil)
 	_ api.Enroll  = (*registrar.Registrar)(nil)
 	_ api.Network = (*store.Store)(nil)
-	_ api.Taps    = (*ingest.Service)(nil)
+	_ api.Taps    = node.Taps{}
 	_ api.Basket  = (*holder.Holder)(nil)
 	_ api.Events  = (*event.Service)(nil)
 )

@@ -73,9 +73,11 @@ type Network interface {
 // Taps are the taps' tokens and states.
 type Taps interface {
 	AddTap(ctx context.Context, name string, ttl time.Duration) (token string, err error)
+	GiveTap(ctx context.Context, name, tenant string) error
 	RotateTap(ctx context.Context, name string, ttl time.Duration) (token string, err error)
 	RevokeTap(ctx context.Context, name string) error
 	Taps(context.Context) ([]ingest.TapInfo, error)
+	TenantUses(context.Context) ([]store.TenantUse, error)
 	TapPage(ctx context.Context, after network.TapID, limit int) ([]ingest.TapInfo, error)
 }
 

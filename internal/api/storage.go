@@ -12,6 +12,14 @@ func (a *API) showStorage(ctx context.Context, _ *http.Request, _ wire.Empty) (w
 	if err != nil {
 		return wire.StorageOut{}, err
 	}
+	t, err := a.taps()
+	if err != nil {
+		return wire.StorageOut{}, err
+	}
 	all, err := n.Storage(ctx)
-	return wire.NewStorage(all), err
+	if err != nil {
+		return wire.StorageOut{}, err
+	}
+	tenants, err := t.TenantUses(ctx)
+	return wire.NewStorage(all, tenants), err
 }

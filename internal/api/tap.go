@@ -10,6 +10,7 @@ import (
 	"github.com/rind-project/rind/internal/api/wire"
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/network"
+	"github.com/rind-project/rind/internal/network/store"
 )
 
 // maxReport is what the document says of a report's size; package ingest has
@@ -25,8 +26,14 @@ func (a *API) tapRoutes() []access.Route {
 		route(a, op[wire.TapIn, wire.TapOut]{
 			method: http.MethodPost, path: "/taps", need: access.NeedAdmin,
 			summary: "add a tap", action: "tap.add",
-			object: func(in wire.TapIn, _ wire.TapOut) (string, string) { return in.Name, "" },
+			object: func(in wire.TapIn, _ wire.TapOut) (string, string) { return in.Name, in.Tenant },
 			run:    a.addTap,
+		}),
+		route(a, op[wire.TapTenantIn, wire.Empty]{
+			method: http.MethodPut, path: "/taps/{name}/tenant", need: access.NeedAdmin,
+			summary: "give a tap, and what it reported, to a tenant", action: "tap.tenant",
+			object: func(in wire.TapTenantIn, _ wire.Empty) (string, string) { return in.Name, in.Tenant },
+			run:    a.giveTap,
 		}),
 		route(a, op[wire.TapRotateIn, wire.TapOut]{
 			method: http.MethodPost, path: "/taps/{name}/rotate", need: access.NeedAdmin,
@@ -86,7 +93,34 @@ func (a *API) listTaps(ctx context.Context, _ *http.Request, in wire.TapsIn) (wi
 }
 
 func (a *API) addTap(ctx context.Context, r *http.Request, in wire.TapIn) (wire.TapOut, error) {
-	return a.giveToken(r, in.Name, func(t Taps) (string, error) { return t.AddTap(ctx, in.Name, time.Duration(in.TTL)) })
+	if in.Tenant != "" && !store.ValidTenant(in.Tenant) {
+		return wire.TapOut{}, tenantName(in.Tenant)
+	}
+	return a.giveToken(r, in.Name, func(t Taps) (string, error) {
+		token, err := t.AddTap(ctx, in.Name, time.Duration(in.TTL))
+		if err == nil && in.Tenant != "" {
+			err = t.GiveTap(ctx, in.Name, in.Tenant)
+		}
+		return token, err
+	})
+}
+
+func (a *API) giveTap(ctx context.Context, _ *http.Request, in wire.TapTenantIn) (wire.Empty, error) {
+	t, err := a.taps()
+	if err != nil {
+		return wire.Empty{}, err
+	}
+	if _, err := tapID(in.Name); err != nil {
+		return wire.Empty{}, err
+	}
+	if !store.ValidTenant(in.Tenant) {
+		return wire.Empty{}, tenantName(in.Tenant)
+	}
+	return wire.Empty{}, t.GiveTap(ctx, in.Name, in.Tenant)
+}
+
+func tenantName(s string) error {
+	return errs.New(errs.Invalid, "%.64q cannot be the name of a tenant: use 1 to 63 characters of a-z, 0-9, _ and -", s)
 }
 
 func (a *API) rotateTap(ctx context.Context, r *http.Request, in wire.TapRotateIn) (wire.TapOut, error) {

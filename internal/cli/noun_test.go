@@ -77,12 +77,12 @@ func TestTapsAndTelemetry(t *testing.T) {
 	recent, old := before(4*time.Second), before(time.Hour)
 	s.Taps.All = []ingest.TapInfo{
 		{
-			Name: "office", LastReport: &recent, Reports: 1234, LossPercent: 0.25, Loss: store.Loss{Received: 400, DroppedKernel: 1},
+			Name: "office", Tenant: "acme", LastReport: &recent, Reports: 1234, LossPercent: 0.25, Loss: store.Loss{Received: 400, DroppedKernel: 1},
 			Health: network.Health{Version: "v1", MemoryBytes: 40 << 20, SpoolReports: 2},
 		},
-		{Name: "copied", LastReport: &recent, Reports: 2, Shared: &recent},
-		{Name: "dmz", LastReport: &old, Reports: 9},
-		{Name: "old", Revoked: &old},
+		{Name: "copied", Tenant: "default", LastReport: &recent, Reports: 2, Shared: &recent},
+		{Name: "dmz", Tenant: "default", LastReport: &old, Reports: 9},
+		{Name: "old", Tenant: "default", Revoked: &old},
 	}
 	flow := network.Flow{
 		Start: before(90 * time.Second), Source: netip.MustParseAddr("192.0.2.7"), Dest: netip.MustParseAddr("2001:db8::1"), SrcPort: 40000, DstPort: 443,

@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"net/http/httptest"
@@ -172,10 +173,13 @@ type cutter struct {
 func (c *cutter) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
 func (c *cutter) Write(p []byte) (int, error) {
-	if strings.HasPrefix(string(p), "event: ") {
-		if c.events--; c.events < 0 {
+	for rest := p; bytes.HasPrefix(rest, []byte("event: ")); {
+		if c.events--; c.events < 0 { // what came before it passes
+			_, _ = c.ResponseWriter.Write(p[:len(p)-len(rest)])
+			_ = http.NewResponseController(c.ResponseWriter).Flush()
 			panic(http.ErrAbortHandler)
 		}
+		_, rest, _ = bytes.Cut(rest, []byte("\n\n"))
 	}
 	return c.ResponseWriter.Write(p)
 }

@@ -13,7 +13,7 @@ func TestStorage(t *testing.T) {
 	t.Parallel()
 	s := apitest.Start(t, nil)
 	s.Network.RecordRows = map[string][]store.Record{"http": httpRecords()}
-	golden(t, "storage", on(t, s).transcript(t, []string{"storage"}, []string{"storage", "--help"}))
+	golden(t, "storage", on(t, s).transcript(t, []string{"storage"}, []string{"storage", "--tenants"}, []string{"storage", "--help"}))
 	code, out, stderr := on(t, s).run(t, "storage", "-o", "json")
 	for _, k := range store.Kinds() {
 		if !strings.Contains(out, `"kind": "`+k.Name+`"`) {

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strconv"
 	"time"
@@ -16,14 +17,16 @@ import (
 
 func (s *shell) tapCommand() *cobra.Command {
 	var ttl time.Duration
+	var tenant string
 	add := &cobra.Command{
 		Use: "add NAME", Short: "Add a tap, and print the command to type on its machine",
-		Example: "  rind tap add office\n  rind tap add dmz --ttl 2160h",
+		Example: "  rind tap add office\n  rind tap add dmz --ttl 2160h\n  rind tap add shop --tenant acme",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.joinTap(cmd.Context(), "/taps", wire.TapIn{Name: args[0], TTL: wire.Span(ttl)})
+			return s.joinTap(cmd.Context(), "/taps", wire.TapIn{Name: args[0], TTL: wire.Span(ttl), Tenant: tenant})
 		},
 	}
+	add.Flags().StringVar(&tenant, "tenant", "", "whose it is, which decides how long its rows are kept (default without it)")
 	add.Flags().DurationVar(&ttl, "ttl", 0, "life of the tap's token (it does not end without it)")
 	var p paging
 	list := &cobra.Command{
@@ -45,7 +48,26 @@ func (s *shell) tapCommand() *cobra.Command {
 			return s.done("the tap %s is revoked", args[0])
 		},
 	}
-	return group("tap", "Taps", add, list, s.tapRotateCommand(), revoke)
+	return group("tap", "Taps", add, list, s.tapRotateCommand(), s.tapTenantCommand(), revoke)
+}
+
+func (s *shell) tapTenantCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "tenant NAME TENANT", Short: "Give a tap, and what it reported, to a tenant",
+		Long:    "Give a tap, and what it reported, to a tenant. How long its rows are kept goes by the\ntenant, see node.retention.tenants in the configuration; `rind storage` shows it.",
+		Example: "  rind tap tenant office acme",
+		Args:    cobra.ExactArgs(2), ValidArgsFunction: s.completeTap,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := s.client(cmd.Context())
+			if err == nil {
+				err = c.Send(cmd.Context(), http.MethodPut, "/taps/"+url.PathEscape(args[0])+"/tenant", wire.TapTenantIn{Tenant: args[1]}, nil)
+			}
+			if err != nil {
+				return err
+			}
+			return s.done("the tap %s is of the tenant %s", args[0], args[1])
+		},
+	}
 }
 
 func (s *shell) tapRotateCommand() *cobra.Command {
@@ -88,11 +110,11 @@ func (s *shell) listTaps(ctx context.Context, p paging) error {
 	defer s.hintMore(more, len(all))
 	return showList(s, all, func() *render.Table {
 		t := &render.Table{
-			Columns: render.Columns("NAME", "STATE", "LAST REPORT", ">REPORTS", ">PACKETS 24H", ">DROPPED", ">LOSS", ">SPOOLED", ">MEMORY", "VERSION"),
+			Columns: render.Columns("NAME", "TENANT", "STATE", "LAST REPORT", ">REPORTS", ">PACKETS 24H", ">DROPPED", ">LOSS", ">SPOOLED", ">MEMORY", "VERSION"),
 			Empty:   "no tap here; `rind tap add NAME` prints the command that joins one",
 		}
 		for _, x := range all {
-			t.Add(string(x.Name), tapState(s.opts.Now(), x), s.moment(x.LastReport), strconv.FormatInt(x.Reports, 10),
+			t.Add(string(x.Name), x.Tenant, tapState(s.opts.Now(), x), s.moment(x.LastReport), strconv.FormatInt(x.Reports, 10),
 				strconv.FormatInt(x.Loss.Received, 10), strconv.FormatInt(x.Loss.DroppedKernel+x.Loss.DroppedPipeline, 10),
 				fmt.Sprintf("%.3f %%", x.LossPercent), strconv.FormatUint(x.Health.SpoolReports, 10),
 				render.Bytes(x.Health.MemoryBytes), x.Health.Version)

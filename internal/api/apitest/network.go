@@ -90,8 +90,30 @@ func (t *Taps) AddTap(_ context.Context, name string, _ time.Duration) (string, 
 	if t.find(name) >= 0 {
 		return "", errs.New(errs.Conflict, "tap %q exists", name)
 	}
-	t.All = append(t.All, ingest.TapInfo{Name: words.TapID(name), Created: Now})
+	t.All = append(t.All, ingest.TapInfo{Name: words.TapID(name), Tenant: store.DefaultTenant, Created: Now})
 	return "rindtap_" + name + "_secret", nil
+}
+
+// GiveTap implements api.Taps.
+func (t *Taps) GiveTap(_ context.Context, name, tenant string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i := t.find(name)
+	if i < 0 {
+		return errs.New(errs.NotFound, "there is no tap %q", name)
+	}
+	t.All[i].Tenant = tenant
+	return nil
+}
+
+// TenantUses implements api.Taps.
+func (t *Taps) TenantUses(context.Context) ([]store.TenantUse, error) {
+	return []store.TenantUse{
+		{Tenant: "acme", Taps: 1, Bytes: 3 << 20, MaxBytes: 10 << 20, Kinds: []store.TenantKind{
+			{Kind: "flows", Bytes: 2 << 20, Keep: 72 * time.Hour, Next: &store.Drop{Partition: "flows_p20261120", From: Now.Add(-96 * time.Hour), To: Now.Add(-72 * time.Hour), At: Now, Bytes: 1 << 20}},
+			{Kind: "dns", Bytes: 1 << 20, Keep: 168 * time.Hour}}},
+		{Tenant: "default", Taps: 2, Bytes: 5 << 20, Kinds: []store.TenantKind{{Kind: "flows", Bytes: 5 << 20, Keep: 720 * time.Hour}}},
+	}, nil
 }
 
 // RotateTap implements api.Taps.

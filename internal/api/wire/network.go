@@ -131,6 +131,14 @@ type TapsOut struct {
 type TapIn struct {
 	Name string `json:"name" required:"true" doc:"name of the tap: a-z, 0-9, _ and -, at most 63"`
 	TTL  Span   `json:"ttl,omitzero" doc:"life of its token; it does not end without it"`
+
+	Tenant string `json:"tenant,omitempty" doc:"whose it is, which decides how long its rows are kept; default without it"`
+}
+
+// TapTenantIn gives a tap to a tenant.
+type TapTenantIn struct {
+	Name   string `path:"name" json:"-" doc:"name of the tap"`
+	Tenant string `json:"tenant" required:"true" doc:"name of the tenant: a-z, 0-9, _ and -, at most 63"`
 }
 
 // TapRotateIn asks for a new token of a tap.

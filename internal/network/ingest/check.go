@@ -41,8 +41,8 @@ func (s *Service) checkClock(header string) *refusal {
 
 // check refuses a report that is well-formed but cannot be true. Such a report
 // will never be accepted, so the tap is told to keep it aside.
-func (s *Service) check(r *network.Report) (result string, err error) {
-	now := s.now()
+func (s *Service) check(r *network.Report, tenant string) (result string, err error) {
+	now, keep := s.now(), s.cfg.keep(tenant)
 	switch {
 	case !r.Tap.Valid():
 		return implausible, errs.New(errs.Invalid, "the report names no tap")
@@ -54,8 +54,11 @@ func (s *Service) check(r *network.Report) (result string, err error) {
 		return implausible, errs.New(errs.Invalid, "the report ends before it starts")
 	case r.End.After(now.Add(s.cfg.MaxAhead)):
 		return implausible, errs.New(errs.Invalid, "the report ends %s, which is more than %s ahead: set the tap's clock", r.End.Format(time.RFC3339), s.cfg.MaxAhead)
-	case r.End.Before(now.Add(-s.cfg.MaxAge)):
-		return tooOld, errs.New(errs.Invalid, "the report ends %s and rows are kept for %s only: raise node.retention.flows to take older captures, or read the file with --now", r.End.Format(time.RFC3339), s.cfg.MaxAge)
+	case r.End.Before(now.Add(-keep)) && keep < s.cfg.MaxAge:
+		return tooOld, errs.New(errs.Invalid, "the report ends %s and rows of the tenant %s are kept for %s only: raise its retention in node.retention.tenants to take older captures, or read the file with --now",
+			r.End.Format(time.RFC3339), tenant, keep)
+	case r.End.Before(now.Add(-keep)):
+		return tooOld, errs.New(errs.Invalid, "the report ends %s and rows are kept for %s only: raise node.retention.flows to take older captures, or read the file with --now", r.End.Format(time.RFC3339), keep)
 	case r.Gap != nil && (!s.plausible(r.Gap.From) && !r.Gap.From.IsZero() || !s.plausible(r.Gap.To) || r.Gap.Sequence > maxCount || len(r.Gap.Boot) > 64):
 		return implausible, errs.New(errs.Invalid, "the report's gap is out of range")
 	}

@@ -23,8 +23,10 @@ type Config struct {
 	BodyTimeout   time.Duration // for one body (30s)
 	CommitTimeout time.Duration // for one transaction (20s)
 	MaxAge        time.Duration // of a report's end (30 days): older ones are refused
-	MaxAhead      time.Duration // that a report may lie in the future (24h)
-	MaxClockOff   time.Duration // between the sending tap's clock and ours (5m)
+	// MaxAgeOf is that of a tenant's taps, MaxAge at most; nil: MaxAge for all.
+	MaxAgeOf    func(tenant string) time.Duration
+	MaxAhead    time.Duration // that a report may lie in the future (24h)
+	MaxClockOff time.Duration // between the sending tap's clock and ours (5m)
 }
 
 // Deps are what the service stands on. Pressure tells whether the process is
@@ -60,6 +62,14 @@ func (c Config) complete(engine database.Engine) Config {
 	c.MaxAhead = or(c.MaxAhead, 24*time.Hour)
 	c.MaxClockOff = or(c.MaxClockOff, 5*time.Minute)
 	return c
+}
+
+// keep is how old a report of a tenant's tap may be.
+func (c Config) keep(tenant string) time.Duration {
+	if c.MaxAgeOf == nil {
+		return c.MaxAge
+	}
+	return min(c.MaxAgeOf(tenant), c.MaxAge)
 }
 
 func or[T comparable](v, otherwise T) T {

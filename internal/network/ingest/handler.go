@@ -46,7 +46,7 @@ func (s *Service) Handler() http.Handler {
 
 func (s *Service) take(w http.ResponseWriter, r *http.Request) outcome {
 	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	tap, hash, err := s.tokens.authenticate(r.Context(), token)
+	tap, known, err := s.tokens.authenticate(r.Context(), token)
 	if err != nil {
 		return outcome{refused: authRefusal(err)}
 	}
@@ -77,10 +77,10 @@ func (s *Service) take(w http.ResponseWriter, r *http.Request) outcome {
 		return outcome{refused: &refusal{http.StatusForbidden, foreign,
 			errs.New(errs.Forbidden, "the report is of tap %q and the token of tap %q: give each tap its own spool and its own token", rep.Tap, tap)}}
 	}
-	if result, err := s.check(rep.Report); err != nil {
+	if result, err := s.check(rep.Report, known.tenant); err != nil {
 		return outcome{refused: &refusal{http.StatusUnprocessableEntity, result, err}}
 	}
-	out := s.await(r.Context(), t, rep, hash)
+	out := s.await(r.Context(), t, rep, known.hash[:])
 	s.decoder.Recycle(rep.Report) // nobody has it any more
 	return out
 }

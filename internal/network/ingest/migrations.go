@@ -30,5 +30,7 @@ CREATE INDEX reports_received ON reports (received_us);
 ALTER TABLE taps ADD COLUMN last_boot TEXT NOT NULL DEFAULT '';
 ALTER TABLE taps ADD COLUMN switches BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE taps ADD COLUMN switched_us BIGINT NOT NULL DEFAULT 0;
+`}, {Name: "ingest/0003_tenants", SQL: `
+ALTER TABLE taps ADD COLUMN tenant TEXT NOT NULL DEFAULT 'default';
 `}}
 }

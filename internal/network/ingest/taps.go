@@ -91,7 +91,7 @@ func (s *Service) loadToken(ctx context.Context, name network.TapID) (tapToken, 
 	var t tapToken
 	var hash []byte
 	var expires, revoked int64
-	err := s.db.QueryRow(ctx, `SELECT hash, expires_us, revoked_us FROM taps WHERE name = $1`, string(name)).Scan(&hash, &expires, &revoked)
+	err := s.db.QueryRow(ctx, `SELECT hash, expires_us, revoked_us, tenant FROM taps WHERE name = $1`, string(name)).Scan(&hash, &expires, &revoked, &t.tenant)
 	if errors.Is(err, sql.ErrNoRows) {
 		return tapToken{}, nil
 	}
@@ -144,7 +144,7 @@ func (s *Service) readTaps(ctx context.Context, after network.TapID, limit int) 
 	if limit <= 0 {
 		limit = math.MaxInt32
 	}
-	rows, err := s.db.Query(ctx, `SELECT name, created_us, expires_us, revoked_us, reports, last_report_us, last_end_us, health, switches, switched_us FROM taps
+	rows, err := s.db.Query(ctx, `SELECT name, tenant, created_us, expires_us, revoked_us, reports, last_report_us, last_end_us, health, switches, switched_us FROM taps
 		WHERE name > $1 ORDER BY name LIMIT $2`, string(after), int64(limit))
 	if err != nil {
 		return nil, err
@@ -155,7 +155,7 @@ func (s *Service) readTaps(ctx context.Context, after network.TapID, limit int) 
 		var t TapInfo
 		var created, expires, revoked, last, end, switches, switched int64
 		var health string
-		if err := rows.Scan(&t.Name, &created, &expires, &revoked, &t.Reports, &last, &end, &health, &switches, &switched); err != nil {
+		if err := rows.Scan(&t.Name, &t.Tenant, &created, &expires, &revoked, &t.Reports, &last, &end, &health, &switches, &switched); err != nil {
 			return nil, err
 		}
 		t.Created = database.FromMicros(created)

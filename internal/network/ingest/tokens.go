@@ -43,6 +43,7 @@ type tapToken struct {
 	hash    [sha256.Size]byte
 	expires time.Time // zero is never
 	revoked bool
+	tenant  string
 	read    time.Time
 }
 
@@ -92,30 +93,30 @@ func (t *tokens) forgetAll() {
 	clear(t.unknown)
 }
 
-// authenticate returns the tap of a token, and the token's hash. Whether the
+// authenticate returns the tap of a token, and what is known of it. Whether the
 // tap is unknown or the secret wrong makes no difference in the answer.
-func (t *tokens) authenticate(ctx context.Context, token string) (network.TapID, []byte, error) {
+func (t *tokens) authenticate(ctx context.Context, token string) (network.TapID, tapToken, error) {
 	if len(token) > 256 {
-		return "", nil, errs.New(errs.Unauthorized, wrongToken)
+		return "", tapToken{}, errs.New(errs.Unauthorized, wrongToken)
 	}
 	name, named := network.TapOfToken(token)
 	hash := sha256.Sum256([]byte(strings.TrimSpace(token)))
 	if !named {
-		return "", nil, errs.New(errs.Unauthorized, wrongToken)
+		return "", tapToken{}, errs.New(errs.Unauthorized, wrongToken)
 	}
 	known, err := t.find(ctx, name, hash)
 	match := subtle.ConstantTimeCompare(hash[:], known.hash[:]) == 1
 	switch {
 	case err != nil:
-		return "", nil, err
+		return "", tapToken{}, err
 	case !match:
-		return "", nil, errs.New(errs.Unauthorized, wrongToken)
+		return "", tapToken{}, errs.New(errs.Unauthorized, wrongToken)
 	case known.revoked:
-		return "", nil, errs.New(errs.Forbidden, "tap %q is revoked: `rind tap add %s` gives it a new token", name, name)
+		return "", tapToken{}, errs.New(errs.Forbidden, "tap %q is revoked: `rind tap add %s` gives it a new token", name, name)
 	case !known.expires.IsZero() && !t.now().Before(known.expires):
-		return "", nil, errs.New(errs.Forbidden, "the token of tap %q has expired: `rind tap rotate %s` gives it a new one", name, name)
+		return "", tapToken{}, errs.New(errs.Forbidden, "the token of tap %q has expired: `rind tap rotate %s` gives it a new one", name, name)
 	}
-	return name, hash[:], nil
+	return name, known, nil
 }
 
 // find returns what is known of a tap, and looks it up when that is too old, or

@@ -10,6 +10,7 @@ import (
 // TapInfo is a tap as the nodes know it.
 type TapInfo struct {
 	Name        network.TapID  `json:"name"`
+	Tenant      string         `json:"tenant"`
 	Created     time.Time      `json:"created"`
 	Expires     *time.Time     `json:"expires,omitempty"` // of its token
 	Revoked     *time.Time     `json:"revoked,omitempty"`

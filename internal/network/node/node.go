@@ -102,7 +102,7 @@ func New(cfg Config, deps Deps) (*Node, error) {
 		n.store.Enrich(deps.Enrich)
 	}
 	var err error
-	n.ingest, err = ingest.New(ingest.Config{Concurrent: cfg.Ingest.Concurrent, QueueBytes: int(cfg.Ingest.QueueBytes), MaxAge: cfg.Retention.Flows},
+	n.ingest, err = ingest.New(ingest.Config{Concurrent: cfg.Ingest.Concurrent, QueueBytes: int(cfg.Ingest.QueueBytes), MaxAge: cfg.Retention.LongestFlows(), MaxAgeOf: cfg.Retention.FlowsOf},
 		ingest.Deps{DB: deps.DB, Store: n.store, Log: deps.Log, Metrics: deps.Metrics, Pressure: deps.Memory.Near, Now: deps.Now})
 	if err != nil {
 		return nil, err
@@ -120,6 +120,7 @@ func New(cfg Config, deps Deps) (*Node, error) {
 	})
 	n.gauges(deps.Metrics)
 	n.member.On(tapsTopic, n.ingest.Forget)
+	n.handleTasks()
 	return n, nil
 }
 
@@ -188,6 +189,9 @@ func (n *Node) sweep(ctx context.Context, _ *cluster.Lease, _ time.Time) error {
 	}
 	for table, rows := range gone {
 		n.swept.WithLabelValues(table).Add(float64(rows))
+	}
+	if err == nil {
+		err = n.askForTrims(ctx)
 	}
 	if err != nil {
 		return fmt.Errorf("old rows were not all deleted: %w", err)

@@ -24,14 +24,17 @@ func (n *Node) partition(ctx context.Context) {
 	})
 }
 
-// sums makes the sums of the minutes and hours that have ended, and the indexes
-// of partitions that take no more rows, while this node holds the lease. The
-// transactions that write the sums are fenced.
+// sums makes the sums of the minutes and hours that have ended, and has the
+// indexes of partitions built that take no more rows, while this node holds the
+// lease. The transactions that write the sums are fenced.
 func (n *Node) sums(ctx context.Context, l *cluster.Lease) {
 	n.repeat(ctx, func() {
-		err := n.store.Maintain(ctx, func(ctx context.Context, tx *database.Tx) error { return n.member.Fence(ctx, tx, l) })
+		err := n.store.Sum(ctx, func(ctx context.Context, tx *database.Tx) error { return n.member.Fence(ctx, tx, l) })
 		if err != nil && ctx.Err() == nil {
 			n.deps.Log.Warn("the sums of the telemetry were not all made", "error", err)
+		}
+		if err := n.askForIndexes(ctx); err != nil && ctx.Err() == nil {
+			n.deps.Log.Warn("indexes of the telemetry are not built yet", "error", err)
 		}
 	})
 }

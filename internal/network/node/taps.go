@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/rind-project/rind/internal/network/ingest"
+	"github.com/rind-project/rind/internal/network/store"
 )
 
 // tapsTopic is announced when a tap's token changes, so that every node reads
@@ -25,6 +26,20 @@ func (n *Node) Taps() Taps { return Taps{n.ingest, n} }
 func (t Taps) AddTap(ctx context.Context, name string, ttl time.Duration) (string, error) {
 	token, err := t.Service.AddTap(ctx, name, ttl)
 	return token, t.tell(ctx, err)
+}
+
+// GiveTap makes a tenant the owner of a tap; all nodes know at once.
+func (t Taps) GiveTap(ctx context.Context, name, tenant string) error {
+	return t.tell(ctx, t.Service.GiveTap(ctx, name, tenant))
+}
+
+// TenantUses says what the rows of each tenant's taps take, and what goes next.
+func (t Taps) TenantUses(ctx context.Context) ([]store.TenantUse, error) {
+	owners, err := t.Owners(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return t.node.store.TenantUses(ctx, t.node.cfg.Retention, owners)
 }
 
 // RotateTap gives a tap a new token; all nodes refuse the old one at once.

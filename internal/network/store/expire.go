@@ -39,7 +39,7 @@ func (s *Store) Delete(ctx context.Context, r Retention) (map[string]int64, erro
 	}{
 		{"dns_names", "last_us", r.Names}, {"tls_names", "last_us", r.Names},
 		{"traffic_hours", "hour_us", r.Traffic}, {"ledger_hours", "hour_us", r.Ledgers}, {"top_hours", "hour_us", r.Hosts},
-		{"top_minutes", "minute_us", topMinutes}, {"dirty_minutes", "minute_us", max(r.Flows, r.Ledgers) + day},
+		{"top_minutes", "minute_us", topMinutes}, {"dirty_minutes", "minute_us", max(r.LongestFlows(), r.Ledgers) + day},
 		{"rolled", "begin_us", r.Traffic},
 	} {
 		n, err := s.deleteBefore(ctx, t.table, t.column, s.now().Add(-t.keep).UnixMicro())
@@ -57,7 +57,7 @@ func (s *Store) Delete(ctx context.Context, r Retention) (map[string]int64, erro
 // which the retention ends is still counted.
 func (s *Store) forgetDays(ctx context.Context, r Retention) error {
 	for _, k := range Kinds() {
-		cutoff := s.now().Add(-r.Of(k) - day).UnixMicro()
+		cutoff := s.now().Add(-r.longest(k) - day).UnixMicro()
 		var dropped sql.NullInt64
 		if err := s.db.QueryRow(ctx, `SELECT MAX(until_us) FROM dropped WHERE parent = $1`, k.Table).Scan(&dropped); err != nil {
 			return err
@@ -119,7 +119,8 @@ func (s *Store) drop(ctx context.Context, p part, one Partition) (int64, error) 
 			}
 			statements = p.view(slices.DeleteFunc(have, func(p Partition) bool { return p.Name == one.Name }))
 		}
-		for _, text := range append(statements, "DROP TABLE "+one.Name, "DELETE FROM partitions WHERE name = '"+one.Name+"'") {
+		for _, text := range append(statements, "DROP TABLE "+one.Name, "DELETE FROM partitions WHERE name = '"+one.Name+"'",
+			"DELETE FROM trimmed WHERE partition = '"+one.Name+"'") {
 			if _, err := tx.Exec(ctx, text); err != nil {
 				return err
 			}

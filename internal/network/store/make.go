@@ -169,37 +169,72 @@ func (s *Store) makeLate(ctx context.Context, p part, oldest int64, add func(at 
 	return nil
 }
 
-// Index builds the indexes of partitions that take no more rows, without
-// keeping anyone from reading or writing them, and says how many. What a call
-// that was broken off has left is built anew.
-func (s *Store) Index(ctx context.Context) (int, error) {
+// Unindexed names the partitions that take no more rows and lack indexes, from
+// old to new.
+func (s *Store) Unindexed(ctx context.Context) ([]string, error) {
 	closed := s.now().Add(-10 * time.Minute).UnixMicro()
+	all, err := partitions(ctx, s.db, "", math.MinInt64, math.MaxInt64)
+	if err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(p Partition) bool { return p.indexed || p.toUS > closed })
+	slices.SortStableFunc(all, func(a, b Partition) int { return cmp.Compare(a.toUS, b.toUS) })
+	names := make([]string, len(all))
+	for i, one := range all {
+		names[i] = one.Name
+	}
+	return names, nil
+}
+
+// Index builds the indexes of all of those, and says how many.
+func (s *Store) Index(ctx context.Context) (int, error) {
+	names, err := s.Unindexed(ctx)
+	built := 0
+	for _, name := range names {
+		n, err := s.IndexPartition(ctx, name)
+		built += n
+		if err != nil {
+			return built, err
+		}
+	}
+	return built, err
+}
+
+// IndexPartition builds the indexes of a partition, without keeping anyone from
+// reading or writing it, and says how many. What a call that was broken off has
+// left is built anew; a partition that was dropped meanwhile needs none.
+func (s *Store) IndexPartition(ctx context.Context, name string) (int, error) {
 	all, err := partitions(ctx, s.db, "", math.MinInt64, math.MaxInt64)
 	if err != nil {
 		return 0, err
 	}
-	built := 0
-	for _, one := range all {
-		if one.indexed || one.toUS > closed {
-			continue
-		}
-		p := partOf(one.Table)
-		for _, column := range p.later {
-			if err := s.index(ctx, p, one, column); err != nil {
-				return built, fmt.Errorf("building an index of %s: %w", one.Name, err)
-			}
-			built++
-		}
-		if s.db.Engine() == database.PostgreSQL {
-			if _, err := s.db.Exec(ctx, "ANALYZE "+one.Name); err != nil {
-				return built, fmt.Errorf("looking at the values of %s: %w", one.Name, err)
-			}
-		}
-		if _, err := s.db.Exec(ctx, `UPDATE partitions SET indexed = 1 WHERE name = $1`, one.Name); err != nil {
-			return built, err
+	i := slices.IndexFunc(all, func(p Partition) bool { return p.Name == name })
+	if i < 0 || all[i].indexed {
+		return 0, nil
+	}
+	one, p := all[i], partOf(all[i].Table)
+	for built, column := range p.later {
+		if err := s.index(ctx, p, one, column); err != nil {
+			return built, fmt.Errorf("building an index of %s: %w", one.Name, err)
 		}
 	}
-	return built, nil
+	if s.db.Engine() == database.PostgreSQL {
+		if _, err := s.db.Exec(ctx, "ANALYZE "+one.Name); err != nil {
+			return len(p.later), fmt.Errorf("looking at the values of %s: %w", one.Name, err)
+		}
+	}
+	_, err = s.db.Exec(ctx, `UPDATE partitions SET indexed = 1 WHERE name = $1`, one.Name)
+	return len(p.later), err
+}
+
+// TableOf is the table that a partition of that name is of, by its name alone.
+func (s *Store) TableOf(partition string) string {
+	for _, p := range parts() {
+		if strings.HasPrefix(partition, p.table+"_p") || partition == p.table+"_before" {
+			return p.table
+		}
+	}
+	return partition
 }
 
 func (s *Store) index(ctx context.Context, p part, one Partition, column string) error {

@@ -14,8 +14,20 @@ func Migrations() []database.Migration {
 		{Name: "store/0006_dns_columns", SQL: dnsMore},
 		{Name: "store/0009_enrich", SQL: flowEnrichment},
 		{Name: "store/0010_partitions", SQL: sqlite, PostgreSQL: postgres},
+		{Name: "store/0011_tenants", SQL: trimmed},
 	}
 }
+
+// trimmed notes from which partitions the rows of a tenant are gone, and which
+// taps it had then.
+const trimmed = `
+CREATE TABLE trimmed (
+	partition TEXT NOT NULL,
+	tenant TEXT NOT NULL,
+	taps TEXT NOT NULL,
+	PRIMARY KEY (partition, tenant)
+);
+`
 
 // An id is unique with the time beside it and is never looked up alone, so it
 // has no index of its own.

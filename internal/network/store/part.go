@@ -72,7 +72,7 @@ func (p part) keep(r Retention) time.Duration {
 	switch {
 	case p.kind != "":
 		k, _ := FindKind(p.kind)
-		return r.Of(k)
+		return r.longest(k)
 	case p.table == hostHours.table:
 		return r.Hosts
 	}

@@ -18,6 +18,7 @@ type Retention struct {
 	Hosts    time.Duration `yaml:"hosts" help:"how long the traffic of each host per hour is kept"`
 	Names    time.Duration `yaml:"names" help:"how long a name is kept after it was last seen"`
 	MaxBytes config.Size   `yaml:"max_bytes" help:"what the rows of all kinds may take; beyond it the oldest partitions go before their time (0: any size)"`
+	Tenants  []Tenant      `yaml:"tenants" help:"tenants whose taps' rows are kept for another time, or up to a size"`
 }
 
 // Keep is how long the records of one kind are kept.
@@ -68,21 +69,34 @@ func (r Retention) Validate() error {
 	if r.MaxBytes < 0 {
 		return errs.New(errs.Invalid, "retention.max_bytes is negative: name a size such as 100GB, or 0 for any")
 	}
+	if err := validateKinds("retention.kinds", r.Kinds, hasNoOwnKey); err != nil {
+		return err
+	}
+	return r.validateTenants()
+}
+
+// hasNoOwnKey says that retention.records is what keeps a kind.
+func hasNoOwnKey(k Kind) bool {
+	_, ok := record.Find(k.Name)
+	return ok
+}
+
+// validateKinds looks at a list of kinds; those that are may keep a time here.
+func validateKinds(key string, kinds []Keep, may func(Kind) bool) error {
 	seen := map[string]bool{}
-	for _, one := range r.Kinds {
-		_, isRecord := record.Find(one.Kind)
-		_, isKind := FindKind(one.Kind)
+	for _, one := range kinds {
+		k, isKind := FindKind(one.Kind)
 		switch {
 		case !isKind:
-			return errs.New(errs.Invalid, "retention.kinds: there is no kind of records %.64q; rind record list shows those that there are", one.Kind)
+			return errs.New(errs.Invalid, "%s: there is no kind of records %.64q; rind record list shows those that there are", key, one.Kind)
 		case seen[one.Kind]:
-			return errs.New(errs.Invalid, "retention.kinds names %q twice", one.Kind)
-		case !isRecord && one.Keep != 0:
-			return errs.New(errs.Invalid, "retention.kinds keeps %q for %s: set retention.flows or retention.ledgers instead", one.Kind, one.Keep)
+			return errs.New(errs.Invalid, "%s names %q twice", key, one.Kind)
+		case !may(k) && one.Keep != 0:
+			return errs.New(errs.Invalid, "%s keeps %q for %s: set retention.flows or retention.ledgers instead", key, one.Kind, one.Keep)
 		case one.Keep < time.Hour && (one.Keep != 0 || one.MaxBytes == 0):
-			return errs.New(errs.Invalid, "retention.kinds keeps %s for %s: choose at least 1h", one.Kind, one.Keep)
+			return errs.New(errs.Invalid, "%s keeps %s for %s: choose at least 1h", key, one.Kind, one.Keep)
 		case one.MaxBytes < 0:
-			return errs.New(errs.Invalid, "retention.kinds gives %q a negative max_bytes", one.Kind)
+			return errs.New(errs.Invalid, "%s gives %q a negative max_bytes", key, one.Kind)
 		}
 		seen[one.Kind] = true
 	}

@@ -26,9 +26,18 @@ const (
 	hourUS   = int64(time.Hour / time.Microsecond)
 )
 
-// Maintain makes all sums that are due, the oldest first, and the indexes of
-// partitions that take no more rows.
+// Maintain makes all sums that are due, and the indexes of partitions that take
+// no more rows.
 func (s *Store) Maintain(ctx context.Context, fence Fence) error {
+	if err := s.Sum(ctx, fence); err != nil {
+		return err
+	}
+	_, err := s.Index(ctx)
+	return err
+}
+
+// Sum makes all sums that are due, the oldest first.
+func (s *Store) Sum(ctx context.Context, fence Fence) error {
 	if _, err := s.RollMinutes(ctx, fence); err != nil {
 		return err
 	}
@@ -43,11 +52,9 @@ func (s *Store) Maintain(ctx context.Context, fence Fence) error {
 			}
 		}
 		if len(due) < dueHours {
-			break
+			return nil
 		}
 	}
-	_, err := s.Index(ctx)
-	return err
 }
 
 // Due returns the hours whose sums are to be made, from old to new: those that

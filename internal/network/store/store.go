@@ -16,6 +16,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"time"
 
 	"github.com/rind-project/rind/internal/base/database"
@@ -83,13 +84,18 @@ func bounded(limit int) int64 {
 type scanner interface{ Scan(dest ...any) error }
 
 // list runs a query and reads its rows.
-func list[T any](ctx context.Context, db *database.DB, sql string, args []any, scan func(scanner) (T, error)) (_ []T, err error) {
+func list[T any](ctx context.Context, db *database.DB, text string, args []any, scan func(scanner) (T, error)) (_ []T, err error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	rows, err := db.QueryLate(ctx, sql, args...) // what taps reported is late by nature
+	rows, err := db.QueryLate(ctx, text, args...) // what taps reported is late by nature
 	if err != nil {
 		return nil, err
 	}
+	return scanAll(rows, scan)
+}
+
+// scanAll reads rows to their end.
+func scanAll[T any](rows *sql.Rows, scan func(scanner) (T, error)) ([]T, error) {
 	defer rows.Close()
 	out := []T{}
 	for rows.Next() {

@@ -1,0 +1,211 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"time"
+)
+
+// TenantUse is what the rows of a tenant's taps take, and what goes next.
+type TenantUse struct {
+	Tenant   string
+	Taps     int
+	Bytes    int64
+	MaxBytes int64 // 0 is any size
+	Kinds    []TenantKind
+}
+
+// TenantKind is that of one kind.
+type TenantKind struct {
+	Kind     string
+	Bytes    int64 // its share of the table, by what its values take
+	MaxBytes int64
+	Keep     time.Duration
+	Next     *Drop // what it loses next; nil when there is nothing yet
+	due      []Partition
+}
+
+// TenantUses says for each tenant what its rows take, sorted by name.
+func (s *Store) TenantUses(ctx context.Context, r Retention, owners Owners) ([]TenantUse, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	u := uses{s: s, r: r, owners: owners, tables: map[string]int64{}, of: map[string]string{}, days: map[tenantKind][]dayBytes{}, totals: map[string]int64{}}
+	if err := u.read(ctx); err != nil {
+		return nil, err
+	}
+	var out []TenantUse
+	for _, name := range slices.Sorted(maps.Keys(owners)) {
+		out = append(out, u.tenant(name))
+	}
+	return out, nil
+}
+
+type tenantKind struct{ tenant, kind string }
+
+// dayBytes is what the values of a day take.
+type dayBytes struct{ us, bytes int64 }
+
+// uses is what the report of tenants is made of.
+type uses struct {
+	s          *Store
+	r          Retention
+	owners     Owners
+	partitions []Partition
+	trimmed    map[Trim]string
+	tables     map[string]int64 // bytes on disk, by kind
+	totals     map[string]int64 // bytes of values, by kind
+	of         map[string]string
+	days       map[tenantKind][]dayBytes // sorted
+}
+
+func (u *uses) read(ctx context.Context) (err error) {
+	for tenant, taps := range u.owners {
+		for _, tap := range taps {
+			u.of[tap] = tenant
+		}
+	}
+	if u.partitions, err = partitions(ctx, u.s.db, "", math.MinInt64, math.MaxInt64); err != nil {
+		return err
+	}
+	report, err := u.s.Storage(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range report.Tables {
+		if t.Kind != "" {
+			u.tables[t.Kind] = t.Bytes
+		}
+	}
+	type note struct {
+		Trim
+		taps string
+	}
+	notes, err := list(ctx, u.s.db, `SELECT partition, tenant, taps FROM trimmed`, nil, func(row scanner) (n note, err error) {
+		err = row.Scan(&n.Partition, &n.Tenant, &n.taps)
+		return n, err
+	})
+	if err != nil {
+		return fmt.Errorf("reading what was trimmed: %w", err)
+	}
+	u.trimmed = map[Trim]string{}
+	for _, n := range notes {
+		u.trimmed[n.Trim] = n.taps
+	}
+	_, err = list(ctx, u.s.db, `SELECT kind, tap, day_us, size_bytes FROM kind_days ORDER BY day_us`, nil, func(row scanner) (none struct{}, err error) {
+		var kind, tap string
+		var d dayBytes
+		if err = row.Scan(&kind, &tap, &d.us, &d.bytes); err == nil {
+			u.count(tenantKind{cmp.Or(u.of[tap], DefaultTenant), kind}, d)
+		}
+		return none, err
+	})
+	if err != nil {
+		return fmt.Errorf("reading the counts of rows: %w", err)
+	}
+	return nil
+}
+
+// count adds what the values of a tap of a day take. Days come in their order.
+func (u *uses) count(of tenantKind, d dayBytes) {
+	u.totals[of.kind] += d.bytes
+	days := u.days[of]
+	if n := len(days); n > 0 && days[n-1].us == d.us {
+		days[n-1].bytes += d.bytes
+		return
+	}
+	u.days[of] = append(days, d)
+}
+
+// scale makes bytes of values those on disk.
+func (u *uses) scale(kind string, bytes int64) int64 {
+	if u.totals[kind] == 0 {
+		return 0
+	}
+	return int64(float64(bytes) / float64(u.totals[kind]) * float64(u.tables[kind]))
+}
+
+func (u *uses) tenant(name string) TenantUse {
+	own := u.r.tenant(name)
+	out := TenantUse{Tenant: name, Taps: len(u.owners[name]), MaxBytes: int64(own.MaxBytes)}
+	for _, k := range Kinds() {
+		t := TenantKind{Kind: k.Name, Keep: u.r.OfTenant(name, k), MaxBytes: int64(own.kind(k.Name).MaxBytes)}
+		for _, d := range u.days[tenantKind{name, k.Name}] {
+			t.Bytes += u.scale(k.Name, d.bytes)
+		}
+		out.Bytes += t.Bytes
+		out.Kinds = append(out.Kinds, t)
+	}
+	for i := range out.Kinds {
+		u.next(&out, &out.Kinds[i])
+	}
+	return out
+}
+
+// next finds what a tenant loses of a kind: what is due already, and what will
+// be first. A size of all its kinds together is that of each by its part.
+func (u *uses) next(t *TenantUse, k *TenantKind) {
+	now := u.s.now()
+	byAge, bySize := now.Add(-k.Keep).UnixMicro(), int64(math.MinInt64)
+	if most := u.room(*t, *k); most > 0 && k.Bytes > most {
+		bySize = u.newest(t.Tenant, k.Kind, most)
+	}
+	kind, _ := FindKind(k.Kind)
+	for _, one := range u.partitions {
+		mark, was := u.trimmed[Trim{one.Name, t.Tenant}]
+		if one.Table != kind.Table || one.toUS > now.UnixMicro() || was && mark == u.owners.mark(t.Tenant) || u.owned(t.Tenant, k.Kind, one) == 0 {
+			continue
+		}
+		old, big := one.toUS <= byAge, one.toUS <= bySize
+		drop := &Drop{Partition: one.Name, From: one.From, To: one.To, At: one.To.Add(k.Keep), Bytes: u.scale(k.Kind, u.owned(t.Tenant, k.Kind, one)), Size: big && !old}
+		if old || big {
+			drop.At = now
+			if k.Keep < u.r.longest(kind) || !old { // else the partition is dropped
+				k.due = append(k.due, one)
+			}
+		}
+		if k.Next == nil {
+			k.Next = drop
+		}
+	}
+}
+
+// room is what a tenant's rows of a kind may take, 0 when that is any size.
+func (u *uses) room(t TenantUse, k TenantKind) int64 {
+	if t.MaxBytes == 0 || t.Bytes <= t.MaxBytes {
+		return k.MaxBytes
+	}
+	part := int64(float64(t.MaxBytes) / float64(t.Bytes) * float64(k.Bytes))
+	if k.MaxBytes > 0 {
+		return min(part, k.MaxBytes)
+	}
+	return max(part, 1)
+}
+
+// newest is the time from which a tenant's rows of a kind fit into so many
+// bytes.
+func (u *uses) newest(tenant, kind string, most int64) int64 {
+	from := int64(math.MaxInt64)
+	for _, d := range slices.Backward(u.days[tenantKind{tenant, kind}]) {
+		if most -= u.scale(kind, d.bytes); most < 0 {
+			return d.us + day.Microseconds()
+		}
+		from = d.us
+	}
+	return from
+}
+
+// owned is what a tenant's values of a kind take of a partition, by the days
+// that it reaches into.
+func (u *uses) owned(tenant, kind string, one Partition) (bytes int64) {
+	for _, d := range u.days[tenantKind{tenant, kind}] {
+		if end := d.us + day.Microseconds(); d.us < one.toUS && end > one.fromUS {
+			share := float64(min(one.toUS, end)-max(one.fromUS, d.us)) / float64(day.Microseconds())
+			bytes += int64(math.Ceil(float64(d.bytes) * share))
+		}
+	}
+	return bytes
+}
