@@ -18,14 +18,15 @@ func mergeRecords(r *network.Records) {
 	r.Links = mergeEqual(r.Links,
 		func(l network.Link) network.Link { l.Time = time.Time{}; return l },
 		func(into *network.Link, l network.Link) { into.Time = earlier(into.Time, l.Time) })
+	mergeWiFi(r)
 }
 
 // mergeEqual merges rows with equal keys into the first of them, in place.
-func mergeEqual[T comparable](rows []T, key func(T) T, merge func(into *T, row T)) []T {
+func mergeEqual[T any, K comparable](rows []T, key func(T) K, merge func(into *T, row T)) []T {
 	if len(rows) < 2 {
 		return rows
 	}
-	at := make(map[T]int, len(rows))
+	at := make(map[K]int, len(rows))
 	kept := rows[:0]
 	for _, row := range rows {
 		k := key(row)

@@ -90,6 +90,39 @@ func TestMergeEqual(t *testing.T) {
 	}
 }
 
+// What several workers heard of the air is one row, as if one had heard it all.
+func TestMergeWiFi(t *testing.T) {
+	t.Parallel()
+	ap, sta, other := network.MAC{1}, network.MAC{2}, network.MAC{3}
+	part := func(r network.Records) network.Report {
+		return network.Report{Interfaces: []network.Ledger{{Interface: "mon0"}}, Records: r}
+	}
+	got := mergeWorkers([]network.Report{
+		part(network.Records{
+			WiFiNetworks: []network.WiFiNetwork{{Time: at(20), BSSID: ap, SSID: "home", Channel: 1, Signal: -40, Weakest: -60, Probes: 2, WPS: "configured"}, {Time: at(9), BSSID: ap, SSID: "guest", Beacons: 1}},
+			WiFiClients:  []network.WiFiClient{{Time: at(20), MAC: sta, Wanted: []string{"home"}, Signal: -50, DataSent: 3, BytesSent: 300, Management: 1}},
+			WiFiEvents:   []network.WiFiEvent{{Time: at(20), Kind: "deauthentication", From: ap, To: sta, BSSID: ap, Reason: 7, Count: 5, Signal: -44}},
+			Drones:       []network.Drone{{Time: at(20), MAC: other, Transport: "wifi-beacon", ID: "d1", Latitude: 1, Messages: 2, Signal: -70}},
+		}),
+		part(network.Records{
+			WiFiNetworks: []network.WiFiNetwork{{Time: at(10), BSSID: ap, SSID: "home", Channel: 6, Security: []string{"WPA2-PSK-CCMP"}, Signal: -45, Weakest: -80, Beacons: 7}},
+			WiFiClients:  []network.WiFiClient{{Time: at(10), MAC: sta, BSSID: ap, Wanted: []string{"home", "work"}, DataGot: 4, BytesGot: 400, Control: 2, Fingerprint: "f"}, {Time: at(11), MAC: other}},
+			WiFiEvents:   []network.WiFiEvent{{Time: at(10), Kind: "deauthentication", From: ap, To: sta, BSSID: ap, Reason: 7, Count: 6, Signal: -41}, {Time: at(10), Kind: "deauthentication", From: ap, To: sta, BSSID: ap, Reason: 1, Count: 1}},
+			Drones:       []network.Drone{{Time: at(30), MAC: other, Transport: "wifi-beacon", ID: "d1", Latitude: 2, Messages: 3}},
+		}),
+	})
+	want := network.Records{
+		WiFiNetworks: []network.WiFiNetwork{{Time: at(10), BSSID: ap, SSID: "home", Channel: 6, Security: []string{"WPA2-PSK-CCMP"}, Signal: -40, Weakest: -80, Beacons: 7, Probes: 2, WPS: "configured"}, {Time: at(9), BSSID: ap, SSID: "guest", Beacons: 1}},
+		WiFiClients: []network.WiFiClient{{Time: at(10), MAC: sta, BSSID: ap, Wanted: []string{"home", "work"}, Signal: -50, DataSent: 3, BytesSent: 300, DataGot: 4, BytesGot: 400,
+			Management: 1, Control: 2, Fingerprint: "f"}, {Time: at(11), MAC: other}},
+		WiFiEvents: []network.WiFiEvent{{Time: at(10), Kind: "deauthentication", From: ap, To: sta, BSSID: ap, Reason: 7, Count: 11, Signal: -41}, {Time: at(10), Kind: "deauthentication", From: ap, To: sta, BSSID: ap, Reason: 1, Count: 1}},
+		Drones:     []network.Drone{{Time: at(30), MAC: other, Transport: "wifi-beacon", ID: "d1", Latitude: 2, Messages: 5, Signal: -70}},
+	}
+	if diff := cmp.Diff(want, got.Records, cmpopts.EquateComparable(netip.Addr{}), cmpopts.EquateEmpty()); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestTurned: turning a flow twice changes nothing, and once changes every
 // field that has a side.
 func TestTurned(t *testing.T) {
