@@ -254,6 +254,31 @@ func TestCapsOfAReport(t *testing.T) {
 	}
 }
 
+// A row that a parser keeps for another one until a report is closed counts for
+// that one.
+func TestRowsCountForTheirProtocol(t *testing.T) {
+	t.Parallel()
+	k := newTalk(Config{}, 53)
+	for port, n := range map[uint16]int{53: 1, 5355: 2, 137: 3} {
+		for i := range n { // nobody answers
+			k.frame(packettest.Frame{Src: netip.AddrPortFrom(k.c.Addr(), uint16(3000+i)), Dst: netip.AddrPortFrom(k.s.Addr(), port), Proto: 17,
+				Payload: packettest.Query(uint16(i), "printer", 1)})
+		}
+	}
+	modbus := netip.AddrPortFrom(k.s.Addr(), 502)
+	k.frame(packettest.Frame{Src: k.c, Dst: modbus, Proto: 6, Flags: 24, Seq: 1, Payload: []byte{0, 1, 0, 0, 0, 6, 1, 3, 0, 0, 0, 1}})
+	k.frame(packettest.Frame{Src: modbus, Dst: k.c, Proto: 6, Flags: 24, Seq: 1, Payload: []byte{0, 1, 0, 0, 0, 5, 1, 3, 2, 0, 5}})
+	r := k.end(t)
+	got := map[string]uint64{}
+	for _, name := range []string{"dns", "llmnr", "nbns", "modbus", "dnp3"} {
+		got[name] = k.parser(name).Transactions
+	}
+	want := map[string]uint64{"dns": 1, "llmnr": 2, "nbns": uint64(len(r.DNS) - 3), "modbus": 1, "dnp3": 0}
+	if diff := cmp.Diff(want, got); diff != "" || len(r.Industrial) != 1 {
+		t.Errorf("%s\n%+v\n%+v", diff, r.DNS, r.Industrial)
+	}
+}
+
 // TestLedgerTerms brings each term about.
 func TestLedgerTerms(t *testing.T) {
 	t.Parallel()

@@ -347,6 +347,7 @@ func (p *Pipeline) sums(end time.Time, last bool) {
 func (p *Pipeline) sum(i uint8, c parse.Cutter, end time.Time, last bool) {
 	defer func() {
 		if cause := recover(); cause != nil {
+			p.out.Shares()
 			p.panicked(cause)
 		}
 	}()
@@ -355,4 +356,20 @@ func (p *Pipeline) sum(i uint8, c parse.Cutter, end time.Time, last bool) {
 	p.out.Flow = nil // these are of many flows
 	c.Cut(p.out, end, last)
 	p.leave(a)
+	for _, s := range p.out.Shares() {
+		if o := p.named(s.Name); o != nil && o.name != a.name {
+			o.counters.Transactions, a.counters.Transactions = o.counters.Transactions+s.Rows, a.counters.Transactions-s.Rows
+			o.counters.LeftOut, a.counters.LeftOut = o.counters.LeftOut+s.Over, a.counters.LeftOut-s.Over
+		}
+	}
+}
+
+// named returns the parser of a name.
+func (p *Pipeline) named(name string) *parser {
+	for i := range p.parsers {
+		if p.parsers[i].name == name {
+			return &p.parsers[i]
+		}
+	}
+	return nil
 }

@@ -28,6 +28,7 @@ type Parser struct {
 	message Message
 	counts  Counts
 	out     *parse.Out // of the call in hand
+	cutting bool       // the call is Cut, whose rows are of several protocols
 	about   map[string]about
 	buf     []byte
 }
@@ -141,13 +142,13 @@ func (p *Parser) multicast(out *parse.Out, from, to netip.Addr) {
 
 // Cut reports the questions that waited too long by end, or all.
 func (p *Parser) Cut(out *parse.Out, end time.Time, last bool) {
-	p.out = out
+	p.out, p.cutting = out, true
 	if last {
 		p.matcher.Flush()
 	} else {
 		p.matcher.Expire(end.UnixNano())
 	}
-	p.out = nil
+	p.out, p.cutting = nil, false
 	clear(p.about)
 }
 
@@ -174,6 +175,9 @@ func (p *Parser) keep(q *Question, answer *Message, at int64) {
 		} else {
 			answer.Answers(visit)
 		}
+	}
+	if p.cutting {
+		out.As(d.Via)
 	}
 	parse.Add(out, &out.DNS, d)
 }

@@ -76,6 +76,7 @@ func (t *Table) add(out *parse.Out, s sum) {
 // Cut puts the sums of this report into out.
 func (t *Table) Cut(out *parse.Out, _ time.Time, _ bool) {
 	for i := range t.rows {
+		out.As(t.rows[i].Protocol)
 		parse.Add(out, &out.Records.Industrial, t.rows[i])
 	}
 	if len(t.rows) > MaxSums/4 {

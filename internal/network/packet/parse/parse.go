@@ -86,6 +86,9 @@ type Out struct {
 	Flow    *uint32
 	MaxFlow uint32
 
+	shares []Share // of parsers that others keep rows for
+	whose  int     // 1 + the place of whose the next rows are; 0: of the parser that was called
+
 	text   Interner
 	report uint64 // number of the report in hand, from 0
 	before [3]int // rows of DNS, TLS and HTTP in the report before
@@ -104,12 +107,18 @@ func Add[T any](out *Out, list *[]T, row T) {
 	if len(*list) >= out.MaxRows || out.text.overflown() || out.Flow != nil && *out.Flow >= out.MaxFlow {
 		out.Over++
 		out.text.forgive()
+		if out.whose > 0 {
+			out.shares[out.whose-1].Over++
+		}
 		return
 	}
 	if out.Flow != nil {
 		*out.Flow++
 	}
 	out.Rows++
+	if out.whose > 0 {
+		out.shares[out.whose-1].Rows++
+	}
 	if cap(*list) == 0 {
 		*list = make([]T, 0, out.room(list))
 	}
