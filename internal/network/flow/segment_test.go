@@ -115,9 +115,9 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// TestFingerprint has values that are published for JA4T, those with a name behind
-// them (github.com/FoxIO-LLC/ja4, technical_details/JA4T.md and the database); the
-// others follow the rules of that page.
+// TestFingerprint has SYNs as the systems behind them send them, and others that
+// are odd. The form is that of JA4T: window, kinds of options, MSS and window
+// scale; the values are worked out by it, and are nobody's published vectors.
 func TestFingerprint(t *testing.T) {
 	t.Parallel()
 	timestamp := "\x08\x0a\x00\x00\x00\x01\x00\x00\x00\x00"
