@@ -37,7 +37,7 @@ func (m *Master) answerAsks(l *live) error {
 		a.by[what] = fn
 	}
 	if m.deps.Settings != nil {
-		a.by[settings.AskGet] = m.deps.Settings.Answer
+		a.by[settings.AskGet] = m.answerSettings
 	}
 	return l.subscribeQueue(bus.AllAsks, mostWaiting, m.metered(l, true, a.onAsk))
 }

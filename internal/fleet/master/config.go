@@ -55,7 +55,8 @@ type Deps struct {
 	// System returns the connection of the system account. It is optional:
 	// without it presence comes from heartbeats alone.
 	System func() *nats.Conn
-	// Signer signs jobs. The key behind it may be rotated at any time.
+	// Signer signs jobs and settings. The key behind it may be rotated at any
+	// time.
 	Signer Signer
 	// Enrolled returns the ids of all approved peels.
 	Enrolled func(context.Context) ([]fleet.PeelID, error)
@@ -78,9 +79,12 @@ type Deps struct {
 	Metrics prometheus.Registerer // optional
 }
 
-// Signer signs a job for targets in their order, or for all when they are nil.
+// Signer signs what a master says.
 type Signer interface {
+	// Sign signs a job for targets in their order, or for all when they are nil.
 	Sign(b job.Body, targets []fleet.PeelID) (*job.Batch, error)
+	// Vouch signs what is said to one peel.
+	Vouch(w job.Word, said []byte) (proof []byte, err error)
 }
 
 // PeelQuery selects a page of peels, sorted by id.

@@ -11,6 +11,7 @@ import (
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
+	"github.com/rind-project/rind/internal/fleet/job"
 	"github.com/rind-project/rind/internal/fleet/settings"
 )
 
@@ -49,6 +50,11 @@ func (m *Master) tellSettings(l *live) error {
 		}
 	})
 	return nil
+}
+
+// answerSettings answers a peel that asks for its settings.
+func (m *Master) answerSettings(ctx context.Context, id fleet.PeelID, data []byte) ([]byte, error) {
+	return m.deps.Settings.Answer(ctx, id, data, func(said []byte) ([]byte, error) { return m.deps.Signer.Vouch(job.WordSettings, said) })
 }
 
 func (m *Master) settle(l *live) {

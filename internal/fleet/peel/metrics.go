@@ -13,7 +13,7 @@ type metrics struct {
 	connected, spooled             prometheus.Gauge
 	facts, returned, retries, lost prometheus.Counter
 	jobs, renewals, settings       *prometheus.CounterVec
-	refused                        *prometheus.CounterVec
+	refused, forged                *prometheus.CounterVec
 }
 
 // newMetrics makes the metrics and registers them, when there is where.
@@ -35,11 +35,16 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		renewals:  vec("renewals_total", "Renewals of the permission for the bus.", "result"),
 		settings:  vec("settings_total", "Answers to questions for settings that were not as before: changed, unsaved, refused, failed.", "result"),
 		refused:   job.NewRefused(),
+		forged: vec("settings_refused_total", "Answers to questions for settings that this peel did not take, by the reason: no master signed them for it and the question.",
+			"reason"),
+	}
+	for _, r := range []string{job.ReasonMalformed, job.ReasonUnsigned, job.ReasonSignature, job.ReasonScope, job.ReasonDelegation} {
+		m.forged.WithLabelValues(r)
 	}
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.connected, m.spooled, m.facts, m.returned, m.retries, m.lost, m.jobs, m.renewals, m.settings, m.refused} {
+	for _, c := range []prometheus.Collector{m.connected, m.spooled, m.facts, m.returned, m.retries, m.lost, m.jobs, m.renewals, m.settings, m.refused, m.forged} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("registering the peel's metrics: %w", err)
 		}

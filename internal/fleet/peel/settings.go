@@ -2,6 +2,7 @@ package peel
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rind-project/rind/internal/base/disk"
+	"github.com/rind-project/rind/internal/fleet/job"
 	"github.com/rind-project/rind/internal/fleet/settings"
 )
 
@@ -25,6 +27,9 @@ const (
 	insist       = 2 * time.Minute // on the revision of a notice
 	settingsFile = "settings.json"
 )
+
+// errForged is wrapped by what is said of an answer that is no master's.
+var errForged = errors.New("an answer with settings is refused, and those that are here stay")
 
 // keeper holds the peel's settings, in memory and on its disk, so that it has
 // them while the bus is away.
@@ -81,25 +86,42 @@ func (k *keeper) now() (revision string, values settings.Values) {
 	return k.have.Revision, k.values
 }
 
-// request asks for what is new since the settings that are here, and of the
-// state of a notice at least.
-func (k *keeper) request(at int64) []byte {
-	revision, _ := k.now()
-	data, err := json.Marshal(settings.Request{Have: revision, At: at})
-	if err != nil {
-		return nil // which asks for everything
-	}
-	return data
+// question is one question for settings.
+type question struct {
+	data  []byte
+	nonce string            // what answers must be signed for it
+	have  settings.Compiled // what was here when it was asked
 }
 
-// answered takes what a master has answered, and keeps it.
-func (k *keeper) answered(data []byte) (settings.Compiled, error) {
+// request asks for what is new since the settings that are here, and of the
+// state of a notice at least.
+func (k *keeper) request(at int64) (question, error) {
+	k.mu.Lock()
+	q := question{nonce: rand.Text(), have: k.have}
+	k.mu.Unlock()
+	var err error
+	q.data, err = json.Marshal(settings.Request{Have: q.have.Revision, At: at, Nonce: q.nonce})
+	return q, err
+}
+
+// answered takes what a master has answered, and keeps it. An answer that is
+// not a master's, for this peel and this question, changes nothing.
+func (k *keeper) answered(q question, data []byte) (settings.Compiled, error) {
 	c, err := settings.ParseCompiled(data)
 	if err != nil {
+		k.p.metrics.forged.WithLabelValues(job.ReasonMalformed).Inc()
 		return c, err
 	}
+	values := c.Values
+	if len(values) == 0 {
+		values = q.have.Values
+	}
+	if r := k.r.verify.Vouched(job.WordSettings, settings.Said(k.p.id, q.nonce, c.At, values), c.Proof); r != nil {
+		k.p.metrics.forged.WithLabelValues(r.Reason).Inc()
+		return c, fmt.Errorf("%w: %w", errForged, r)
+	}
 	if len(c.Values) == 0 {
-		if revision, _ := k.now(); c.Revision != revision {
+		if c.Revision != q.have.Revision {
 			return c, errors.New("the master answered without the settings")
 		}
 		return c, nil
@@ -132,11 +154,15 @@ func (h host) Settings(ctx context.Context, refresh bool) (revision string, valu
 	if !refresh && revision != "" {
 		return revision, values, nil
 	}
-	answer, err := h.Ask(ctx, settings.AskGet, r.settings.request(0))
+	q, err := r.settings.request(0)
+	if err != nil {
+		return "", nil, err
+	}
+	answer, err := h.Ask(ctx, settings.AskGet, q.data)
 	if err != nil {
 		return "", nil, fmt.Errorf("asking for the settings: %w", err)
 	}
-	if _, err := r.settings.answered(answer); err != nil {
+	if _, err := r.settings.answered(q, answer); err != nil {
 		return "", nil, err
 	}
 	revision, values = r.settings.now()

@@ -114,11 +114,7 @@ func (s *asking) next(in time.Duration) {
 // ask asks once, and reports whether to try again soon.
 func (s *asking) ask(want settings.Notice) (again bool) {
 	k := s.k
-	answer, err := k.r.link.ask(k.r.ctx, bus.AskSubject(k.p.id, settings.AskGet), k.request(want.At), askWait)
-	var c settings.Compiled
-	if err == nil {
-		c, err = k.answered(answer)
-	}
+	c, err := k.ask(want.At)
 	s.mu.Lock()
 	late := time.Now().After(s.until)
 	s.mu.Unlock()
@@ -127,6 +123,9 @@ func (s *asking) ask(want settings.Notice) (again bool) {
 	case errors.Is(err, bus.ErrRefused):
 		k.p.metrics.settings.WithLabelValues("refused").Inc()
 		k.p.log.Error("a master does not give the settings; those that are here stay", "error", err)
+	case errors.Is(err, errForged):
+		k.p.log.Error("settings have come that no master has signed for this question; masters of an earlier version sign none", "error", err)
+		return true
 	case err != nil:
 		k.p.metrics.settings.WithLabelValues("failed").Inc()
 		k.p.log.Debug("the settings have not come yet", "error", err)
@@ -135,4 +134,17 @@ func (s *asking) ask(want settings.Notice) (again bool) {
 		return true // another master has not seen yet what the notice is about
 	}
 	return false
+}
+
+// ask asks once for the settings, of a state at least, and takes the answer.
+func (k *keeper) ask(at int64) (c settings.Compiled, err error) {
+	q, err := k.request(at)
+	if err != nil {
+		return c, err
+	}
+	answer, err := k.r.link.ask(k.r.ctx, bus.AskSubject(k.p.id, settings.AskGet), q.data, askWait)
+	if err != nil {
+		return c, err
+	}
+	return k.answered(q, answer)
 }

@@ -2,12 +2,14 @@ package settings
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"time"
 
 	"github.com/rind-project/rind/internal/base/errs"
+	"github.com/rind-project/rind/internal/fleet"
 )
 
 // AskGet is what a peel asks for.
@@ -29,6 +31,9 @@ type Notice struct {
 type Request struct {
 	Have string `json:"have,omitempty"` // the revision that it has
 	At   int64  `json:"at,omitempty"`   // the state that it was told of, at least
+	// Nonce is made for this question, so that no answer to an earlier one can
+	// be shown as the answer. A peel of before signed answers sends none.
+	Nonce string `json:"nonce,omitempty"`
 }
 
 // Compiled are the settings of a peel, as they travel and as it keeps them.
@@ -36,6 +41,21 @@ type Compiled struct {
 	At       int64           `json:"at"`
 	Revision string          `json:"revision"`
 	Values   json.RawMessage `json:"values,omitempty"` // absent when the peel has this revision
+	// Proof is a master's signature over Said; absent when the question has no
+	// nonce.
+	Proof []byte `json:"proof,omitempty"`
+}
+
+// Said is what a master signs of an answer: whom it is for, the question that
+// it answers, the state, and the values, also when they do not travel because
+// the peel has them. It is never sent: each side makes it of what it knows.
+func Said(id fleet.PeelID, nonce string, at int64, values []byte) []byte {
+	sum := sha256.Sum256(values)
+	b := make([]byte, 0, len(id)+len(nonce)+len(sum)+3*binary.MaxVarintLen64)
+	for _, part := range []string{string(id), nonce} {
+		b = append(binary.AppendUvarint(b, uint64(len(part))), part...)
+	}
+	return append(binary.AppendVarint(b, at), sum[:]...)
 }
 
 // Revision names settings by their content.
@@ -84,7 +104,7 @@ func ParseNotice(data []byte) (Notice, bool) {
 // ParseCompiled reads settings and holds them against their revision.
 func ParseCompiled(data []byte) (Compiled, error) {
 	var c Compiled
-	if len(data) > MaxMerged+maxRequest {
+	if len(data) > MaxMerged+2*maxRequest {
 		return c, errs.New(errs.TooLarge, "the settings have %d bytes, at most %d are taken", len(data), MaxMerged)
 	}
 	if err := json.Unmarshal(data, &c); err != nil {

@@ -224,3 +224,23 @@ func TestCompiled(t *testing.T) {
 		t.Errorf("too large: %v", err)
 	}
 }
+
+// What is signed differs whenever anything of it does, also where one part
+// ends and the next begins.
+func TestSaid(t *testing.T) {
+	t.Parallel()
+	seen := map[string]string{}
+	for name, said := range map[string][]byte{
+		"plain":  settings.Said("web-1", "nonce", 1, []byte("{}")),
+		"peel":   settings.Said("web-2", "nonce", 1, []byte("{}")),
+		"border": settings.Said("web-1n", "once", 1, []byte("{}")),
+		"nonce":  settings.Said("web-1", "nonc", 1, []byte("{}")),
+		"state":  settings.Said("web-1", "nonce", 2, []byte("{}")),
+		"values": settings.Said("web-1", "nonce", 1, []byte("{ }")),
+	} {
+		if other, twice := seen[string(said)]; twice {
+			t.Errorf("%s and %s are the same", name, other)
+		}
+		seen[string(said)] = name
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
@@ -12,8 +13,13 @@ import (
 
 var errBehind = errors.New("this master has not read the newest layers yet")
 
-// Answer answers a peel that asks for its settings.
-func (c *Compiler) Answer(ctx context.Context, id fleet.PeelID, data []byte) ([]byte, error) {
+// Sign makes the proof that a master has said something.
+type Sign func(said []byte) (proof []byte, err error)
+
+// Answer answers a peel that asks for its settings. An answer is signed when
+// the question has a nonce: without one it could be shown again later, and
+// proves nothing.
+func (c *Compiler) Answer(ctx context.Context, id fleet.PeelID, data []byte, sign Sign) ([]byte, error) {
 	req, err := settings.ParseRequest(data)
 	if err != nil {
 		return nil, bus.Refused("%s", err)
@@ -31,6 +37,11 @@ func (c *Compiler) Answer(ctx context.Context, id fleet.PeelID, data []byte) ([]
 	out := settings.Compiled{At: at, Revision: cls.revision, Values: cls.data}
 	if req.Have == cls.revision {
 		out.Values = nil
+	}
+	if req.Nonce != "" {
+		if out.Proof, err = sign(settings.Said(id, req.Nonce, at, cls.data)); err != nil {
+			return nil, fmt.Errorf("signing the settings of %s: %w", id, err)
+		}
 	}
 	return json.Marshal(out)
 }

@@ -77,11 +77,14 @@ func (b *bench) settle() {
 	}
 }
 
+// echo shows what would be signed.
+func echo(said []byte) ([]byte, error) { return said, nil }
+
 // get asks as a peel does.
 func (b *bench) get(id fleet.PeelID, req settings.Request) (settings.Compiled, error) {
 	b.t.Helper()
 	q, _ := json.Marshal(req)
-	data, err := b.Answer(b.t.Context(), id, q)
+	data, err := b.Answer(b.t.Context(), id, q, echo)
 	if err != nil {
 		return settings.Compiled{}, err
 	}
@@ -178,8 +181,32 @@ func TestNewerState(t *testing.T) {
 	if _, err := b.get("web-1", settings.Request{At: 9}); err == nil || errors.Is(err, bus.ErrRefused) {
 		t.Errorf("a state that is not there yet: %v", err)
 	}
-	if _, err := b.Answer(t.Context(), "web-1", []byte(`{"at":"x"}`)); !errors.Is(err, bus.ErrRefused) {
+	if _, err := b.Answer(t.Context(), "web-1", []byte(`{"at":"x"}`), echo); !errors.Is(err, bus.ErrRefused) {
 		t.Errorf("nonsense: %v", err)
+	}
+}
+
+// An answer is signed for the peel, the question, the state and the values,
+// which a peel has already when they do not travel. A peel of before answers
+// were signed asks without a nonce and is answered as it was.
+func TestAnswersAreSigned(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.src.set(base)
+	b.put("web-1", "")
+	first := b.want("web-1", `{"port":80,"role":"none"}`)
+	if first.Proof != nil {
+		t.Errorf("without a nonce the proof is %q", first.Proof)
+	}
+	for _, req := range []settings.Request{{Nonce: "once"}, {Nonce: "twice", Have: first.Revision}} {
+		c, err := b.get("web-1", req)
+		if want := settings.Said("web-1", req.Nonce, c.At, first.Values); err != nil || string(c.Proof) != string(want) {
+			t.Errorf("%+v: signed is %q %v, want %q", req, c.Proof, err, want)
+		}
+	}
+	none := func([]byte) ([]byte, error) { return nil, errors.New("no key") }
+	if _, err := b.Answer(t.Context(), "web-1", []byte(`{"nonce":"x"}`), none); err == nil || errors.Is(err, bus.ErrRefused) {
+		t.Errorf("a master that cannot sign just now: %v", err)
 	}
 }
 
