@@ -145,6 +145,46 @@ func TestACopiedIdentity(t *testing.T) {
 	}
 }
 
+// Events are taken by another room than what else a peel says, and count as
+// that does.
+func TestAPeelThatFloodsEvents(t *testing.T) {
+	t.Parallel()
+	cfg := testConfig(dataDir(t))
+	cfg.Master.Flood = master.FloodConfig{Messages: 200, Bytes: 8 * config.MiB, Seconds: 2, CutOff: time.Hour}
+	r := start(t, cfg)
+	nc := connected(t, r.enroll(t, "evil"))
+	for end := time.Now().Add(60 * time.Second); nc.Status() == nats.CONNECTED && time.Now().Before(end); {
+		if err := nc.Publish(bus.EventSubject("evil", "noise"), []byte(`{"id":"x"}`)); err != nil {
+			break
+		}
+	}
+	admin := r.token(t, access.Admin)
+	var shown fleet.Peel
+	eventually(t, 20*time.Second, "it is shown as cut off, for what the master counted", func() bool {
+		r.call(t, admin, http.MethodGet, "/peels/evil", nil, &shown)
+		return shown.Presence == fleet.CutOff && shown.Suspension != nil && strings.Contains(shown.Suspension.Detail, "were dropped")
+	})
+	if got := r.audited(t, "peel.suspend", "evil"); len(got) != 1 {
+		t.Errorf("the trail says %q", got)
+	}
+}
+
+// connected connects as a peel does, without its runtime.
+func connected(t *testing.T, id *enroll.Identity) *nats.Conn {
+	t.Helper()
+	cfg, err := id.BusConfig(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Once = true
+	nc, err := bus.Connect(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	return nc
+}
+
 // A flood on a whole server: cut off, reported, and lifted by approve.
 func TestAFloodingPeel(t *testing.T) {
 	t.Parallel()
@@ -153,16 +193,7 @@ func TestAFloodingPeel(t *testing.T) {
 	r := start(t, cfg)
 	id := r.enroll(t, "evil")
 	good, _ := agent(t, r.enroll(t, "good"))
-	conn, err := id.BusConfig(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn.Once = true
-	nc, err := bus.Connect(t.Context(), conn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
+	nc := connected(t, id)
 	for end := time.Now().Add(60 * time.Second); nc.Status() == nats.CONNECTED && time.Now().Before(end); {
 		if err := nc.Publish(bus.HeartbeatSubject("evil"), []byte("{}")); err != nil {
 			break

@@ -275,7 +275,8 @@ func (s *Server) composeShared() {
 		Log: s.log, Metrics: s.reg, JS: js, MaxPayload: func() int64 { return s.client.nc.MaxPayload() },
 		Select: func(ctx context.Context, target string) ([]fleet.PeelID, error) { return s.master.Select(ctx, target) },
 	})
-	s.events = event.New(s.cfg.Events, event.Deps{Log: s.log, Metrics: s.reg, NC: nc, JS: js})
+	s.events = event.New(s.cfg.Events, event.Deps{Log: s.log, Metrics: s.reg, NC: nc, JS: js,
+		Passes: func(id fleet.PeelID, size int) bool { return s.master.Passes(id, size) }})
 }
 
 // composeNode lists what takes reports.

@@ -22,6 +22,7 @@ import (
 
 	"github.com/rind-project/rind/internal/base/config"
 	"github.com/rind-project/rind/internal/base/errs"
+	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
 	"github.com/rind-project/rind/internal/fleet/pace"
 )
@@ -51,8 +52,11 @@ type Deps struct {
 	Log *slog.Logger
 	// NC is the connection of the fleet's account, and JS its JetStream. They
 	// are asked once, by Start.
-	NC      func() *nats.Conn
-	JS      func() jetstream.JetStream
+	NC func() *nats.Conn
+	JS func() jetstream.JetStream
+	// Passes counts a message of a peel, with its size in bytes, and reports
+	// whether the peel may send so much; optional.
+	Passes  func(id fleet.PeelID, size int) bool
 	Metrics prometheus.Registerer // optional
 }
 

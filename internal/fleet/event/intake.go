@@ -24,6 +24,10 @@ const (
 // onEvent takes what a peel tells.
 func (s *Service) onEvent(l *live, msg *nats.Msg) {
 	id, name, ok := bus.ParseEvent(msg.Subject)
+	if ok && s.deps.Passes != nil && !s.deps.Passes(id, len(msg.Data)+len(msg.Subject)) {
+		s.metrics.refused.WithLabelValues("flood").Inc() // and not answered, which would be work
+		return
+	}
 	if !ok || !bus.OwnReply(msg, id) {
 		s.metrics.refused.WithLabelValues("stray").Inc()
 		return

@@ -23,7 +23,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	}
 	m := &metrics{
 		stored:     vec("stored_total", "Events that were stored, by who told of them: peel, person.", "sender"),
-		refused:    vec("refused_total", "Events of peels that were not taken, by the reason: too_often, invalid, too_large, stray.", "reason"),
+		refused:    vec("refused_total", "Events of peels that were not taken, by the reason: too_often, invalid, too_large, stray, flood.", "reason"),
 		unstored:   counter("unstored_total", "Events that the bus did not store at the first try; the peel sends them again."),
 		unreadable: counter("unreadable_total", "Stored events that could not be read."),
 		lost:       counter("lost_total", "Events that the stream had dropped before somebody who watched was shown them."),

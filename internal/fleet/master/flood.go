@@ -168,14 +168,29 @@ func (m *Master) metered(l *live, counted bool, next nats.MsgHandler) nats.MsgHa
 			}
 			return
 		}
-		pass, report := l.meter.take(id, len(msg.Data)+len(msg.Subject), now)
-		if pass {
+		if m.passes(l, id, len(msg.Data)+len(msg.Subject), now) {
 			next(msg)
-			return
-		}
-		m.metrics.flooded.Inc()
-		if report != "" {
-			m.cutOff(l, id, fleet.Suspension{Reason: fleet.SuspendedFlood, Detail: report, Since: now.UTC(), Until: now.UTC().Add(m.cfg.Flood.CutOff)})
 		}
 	}
+}
+
+// passes counts a message, and has a peel cut off that was above its pace for
+// too long.
+func (m *Master) passes(l *live, id fleet.PeelID, size int, now time.Time) bool {
+	pass, report := l.meter.take(id, size, now)
+	if pass {
+		return true
+	}
+	m.metrics.flooded.Inc()
+	if report != "" {
+		m.cutOff(l, id, fleet.Suspension{Reason: fleet.SuspendedFlood, Detail: report, Since: now.UTC(), Until: now.UTC().Add(m.cfg.Flood.CutOff)})
+	}
+	return false
+}
+
+// Passes counts a message of a peel that another room of this process takes
+// from the bus, and reports whether the peel's pace allows it.
+func (m *Master) Passes(id fleet.PeelID, size int) bool {
+	l, err := m.running()
+	return err != nil || m.passes(l, id, size, time.Now())
 }
