@@ -133,38 +133,49 @@ type watcher struct {
 func (w *watcher) here(r *run) {
 	defer close(w.out)
 	for n, seen := 0, 0; ; {
-		answers, steps, done, news := r.after(n)
-		if steps > seen && !done {
-			seen = steps
-			if j := r.glance(); !w.send(fleet.JobEvent{Step: &j}) {
+		g := r.after(n)
+		before := 0
+		if g.steps > seen && !g.done {
+			seen, before = g.steps, g.before
+			j := r.glance()
+			// Who watches may go when the job is paused: nothing that came before is
+			// held back.
+			if !w.answers(g.answers[:before]) || !w.send(fleet.JobEvent{Step: &j}) {
 				return
 			}
 		}
-		for _, a := range answers {
-			if a.trimmed {
-				a.ret = w.whole(a.ret)
-			}
-			if !w.send(fleet.JobEvent{Return: &a.ret}) {
-				return
-			}
+		if !w.answers(g.answers[before:]) {
+			return
 		}
-		n += len(answers)
-		if done {
+		n += len(g.answers)
+		if g.done {
 			j := r.job()
 			w.send(fleet.JobEvent{Done: &j})
 			return
 		}
-		if len(answers) > 0 && n > watchAhead && !w.l.sleep(watchPause) {
+		if len(g.answers) > 0 && n > watchAhead && !w.l.sleep(watchPause) {
 			return
 		}
 		select {
-		case <-news:
+		case <-g.news:
 		case <-w.ctx.Done():
 			return
 		case <-w.l.ctx.Done():
 			return
 		}
 	}
+}
+
+func (w *watcher) answers(all []answer) bool {
+	for _, a := range all {
+		if a.trimmed {
+			a.ret = w.whole(a.ret)
+		}
+		if !w.send(fleet.JobEvent{Return: &a.ret}) {
+			return false
+		}
+	}
+	return true
 }
 
 // whole reads a return's value from the bucket; without it the return is shown
@@ -219,7 +230,7 @@ func (w *watcher) elsewhere(jid string) {
 		}
 		if rec.State != last.State || rec.Wave != last.Wave {
 			last = rec.Job
-			if !w.send(fleet.JobEvent{Step: &last}) {
+			if last.State == fleet.JobPaused && !w.sendReturns(jid) || !w.send(fleet.JobEvent{Step: &last}) {
 				return
 			}
 		}
@@ -245,6 +256,20 @@ func (w *watcher) sendOnce(ret fleet.Return) bool {
 	}
 	w.sent[ret.Peel] = true
 	return w.send(fleet.JobEvent{Return: &ret})
+}
+
+// sendReturns shows the returns that were not.
+func (w *watcher) sendReturns(jid string) bool {
+	_, returns, err := w.m.Job(w.ctx, jid)
+	if err != nil {
+		return true // they come as they are stored
+	}
+	for _, ret := range returns {
+		if !w.sendOnce(ret) {
+			return false
+		}
+	}
+	return true
 }
 
 // sendEnd shows the returns that were not, and the job.

@@ -153,6 +153,14 @@ func TestCanaryPausesAndResumes(t *testing.T) {
 	if p.count() != 2 {
 		t.Errorf("the canary ran on %d hosts", p.count())
 	}
+	// Whoever watches goes when it is paused, and has seen what the canary said:
+	// also at a master that does not collect it.
+	other, _ := w.master("two")
+	for name, m := range map[string]*master.Master{"here": m, "elsewhere": other} {
+		if n := beforePause(t, m, j.JID); n != 2 {
+			t.Errorf("%s: %d returns were shown before the pause", name, n)
+		}
+	}
 	if _, err := m.Control(t.Context(), j.JID, master.Pause, "ann"); errs.KindOf(err) != errs.Conflict {
 		t.Errorf("pausing what is paused: %v", err)
 	}
@@ -166,6 +174,27 @@ func TestCanaryPausesAndResumes(t *testing.T) {
 	if _, err := m.Control(t.Context(), j.JID, master.Cancel, "ann"); errs.KindOf(err) != errs.Conflict {
 		t.Errorf("cancelling what is done: %v", err)
 	}
+}
+
+// beforePause counts the returns that are shown of a job until it is paused.
+func beforePause(t *testing.T, m *master.Master, jid string) (returns int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	events, err := m.Watch(ctx, jid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for e := range events {
+		switch {
+		case e.Return != nil:
+			returns++
+		case e.Step != nil && e.Step.State == fleet.JobPaused:
+			return returns
+		}
+	}
+	t.Error("the pause was not shown")
+	return returns
 }
 
 func TestSickCanaryPauses(t *testing.T) {
@@ -238,7 +267,7 @@ func TestCancelTellsHowFarItCame(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, r := range returns {
-		if r.Peel >= "h03" && r.Reason != job.ReasonCancelled {
+		if r.Peel >= "h03" && (r.Reason != job.ReasonCancelled || r.Error != "it was ended while it ran") {
 			t.Errorf("%s: %+v", r.Peel, r)
 		}
 	}

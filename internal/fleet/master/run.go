@@ -40,6 +40,7 @@ type run struct {
 	watched bool          // somebody waits for news
 	wake    chan struct{} // has room for one; the driver looks again
 	steps   int           // how often the job came to another wave or state
+	stepAt  int           // how many had answered by the last time
 	done    bool
 	dirty   bool // something came after the record was written
 }
@@ -160,6 +161,7 @@ func (r *run) tell() {
 // caller holds the lock.
 func (r *run) step() {
 	r.steps++
+	r.stepAt = len(r.log)
 	r.tell()
 }
 
@@ -212,13 +214,21 @@ func (r *run) unsentLocked() int {
 	return n
 }
 
-// after returns what was answered from position n on, how often the job came
-// to another wave or state, whether it is done, and what to wait for.
-func (r *run) after(n int) (answers []answer, steps int, done bool, news <-chan struct{}) {
+// glimpse is what is new of a job for somebody who watches it.
+type glimpse struct {
+	answers []answer
+	steps   int // how often the job came to another wave or state
+	before  int // how many of the answers came before the last time
+	done    bool
+	news    <-chan struct{} // what to wait for
+}
+
+// after returns what is new behind the first n answers.
+func (r *run) after(n int) glimpse {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.watched = true
-	return r.log[n:len(r.log):len(r.log)], r.steps, r.done, r.news
+	return glimpse{answers: r.log[n:len(r.log):len(r.log)], steps: r.steps, before: max(0, r.stepAt-n), done: r.done, news: r.news}
 }
 
 // owes returns the place of a peel among the targets when it was sent the job

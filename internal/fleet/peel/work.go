@@ -96,13 +96,25 @@ func (p *Peel) run(r *running, body *job.Body, f function.Function) {
 		return
 	}
 	res, err := f.Do(ctx, host{p}, body.Args, body.Limit)
-	ret := p.answer(body, res, err)
+	cancelled := r.active.cancelled(body.JID)
+	ret := p.answer(body, res, ending(err, cancelled, body.Limit))
 	ret.Started = started
-	if r.active.cancelled(body.JID) && !ret.OK {
+	if cancelled && !ret.OK {
 		ret.Reason = job.ReasonCancelled
 	}
 	p.metrics.jobs.WithLabelValues(f.Name).Inc()
 	p.keep(r, body, ret, !f.ReadOnly)
+}
+
+// ending says in words why a function was ended that only knows that it was.
+func ending(err error, cancelled bool, limit time.Duration) error {
+	switch {
+	case cancelled && errors.Is(err, context.Canceled):
+		return errors.New("it was ended while it ran")
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("it was ended after %s, which is how long it may run: %w", limit.Round(time.Millisecond), err)
+	}
+	return err
 }
 
 // answer makes the return of what a function gave.
