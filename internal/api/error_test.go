@@ -60,6 +60,7 @@ func TestRefusals(t *testing.T) {
 		{"no such job's events", get, "/jobs/01980c6e-0000-7000-8000-00000000ffff/events", "", 404, "not_found", "there is no job"},
 		{"no since", get, "/events/list?since=soon", "", 400, "invalid", "is not a time"},
 		{"no glob", get, "/events/list?glob=[", "", 400, "invalid", "is no glob"},
+		{"latest with pages", get, "/events/list?latest=true&after=3", "", 400, "invalid", "have no pages"},
 		{"no place", get, "/events/watch?after=-1", "", 400, "invalid", "is not a whole number"},
 		{"no name of an event", post, "/events/send", `{"name":"job/done"}`, 400, "invalid", "is no name of an event"},
 		{"no data of an event", post, "/events/send", `{"name":"a","data":{]}`, 400, "invalid", "not valid JSON"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/rind-project/rind/internal/access"
@@ -18,6 +19,7 @@ import (
 type Events interface {
 	Send(ctx context.Context, by, name string, data json.RawMessage) (fleet.Event, error)
 	List(context.Context, event.Query) (events []fleet.Event, next uint64, err error)
+	Latest(context.Context, event.Query) ([]fleet.Event, error)
 	Watch(context.Context, event.Query) (<-chan fleet.EventStep, error)
 }
 
@@ -64,7 +66,17 @@ func (a *API) listEvents(ctx context.Context, _ *http.Request, in wire.EventsIn)
 		return wire.EventsOut{}, err
 	}
 	now := a.deps.Now()
-	all, next, err := e.List(ctx, event.Query{Glob: in.Glob, Since: in.Since.Or(now, now.Add(-time.Hour)), After: in.After, Limit: in.Limit})
+	q := event.Query{Glob: in.Glob, Since: in.Since.Or(now, now.Add(-time.Hour)), After: in.After, Limit: in.Limit}
+	if in.Latest {
+		if in.After > 0 {
+			return wire.EventsOut{}, errs.New(errs.Invalid, "the latest events have no pages: leave latest or after out")
+		}
+		all, err := e.Latest(ctx, q)
+		slices.Reverse(all)
+		page, _ := cut(all, len(all))
+		return wire.EventsOut{Events: page}, err
+	}
+	all, next, err := e.List(ctx, q)
 	page, _ := cut(all, len(all))
 	return wire.EventsOut{Events: page, Next: next}, err
 }

@@ -196,7 +196,7 @@ func jobEvents(ctx context.Context, in <-chan fleet.JobEvent) <-chan endpoint.Ev
 // checkJID refuses what cannot be a job's id before it becomes a key.
 func checkJID(s string) error {
 	if _, err := uuid.Parse(s); err != nil || len(s) != 36 || s != strings.ToLower(s) {
-		return errs.New(errs.Invalid, "%.64q is not a job's id: GET %s/jobs lists them", s, prefix)
+		return errs.New(errs.Invalid, "%.64q is not a job's id; rind job list shows the latest", s)
 	}
 	return nil
 }

@@ -55,6 +55,12 @@ func TestEventsAreWatched(t *testing.T) {
 	if len(all.Events) != 1 || all.Next != 1 {
 		t.Errorf("%+v", all)
 	}
+	s.Events.Add(fleet.Event{Name: "late.one", At: apitest.Now})
+	s.Events.Add(fleet.Event{Name: "late.two", At: apitest.Now})
+	latest := get[wire.EventsOut](t, s, s.Token(t, access.Viewer), "/api/v1/events/list?since=1d&limit=2&latest=true")
+	if len(latest.Events) != 2 || latest.Events[0].Name != "late.one" || latest.Events[1].Name != "late.two" || latest.Next != 0 {
+		t.Errorf("the latest are %+v", latest)
+	}
 	lines, _ := open(t, s, "/events/watch?glob=disk.*&since=10m")
 	expect := func(peel fleet.PeelID) {
 		t.Helper()

@@ -154,6 +154,9 @@ func (o Options) withDefaults() Options {
 // flag, when it is the name of no command, or when a flag before it says of
 // which kind of target it is.
 func canonical(root *cobra.Command, args []string) []string {
+	if len(args) > 1 && (args[0] == cobra.ShellCompRequestCmd || args[0] == cobra.ShellCompNoDescRequestCmd) {
+		return append([]string{args[0]}, completing(root, args[1:])...)
+	}
 	i := firstWord(root, args)
 	if i < len(args) && slices.ContainsFunc(args[:i], func(word string) bool { return isKindFlag(word) || ofRun(root, word) != nil }) {
 		return slices.Insert(slices.Clone(args), 0, "run")
@@ -168,6 +171,16 @@ func canonical(root *cobra.Command, args []string) []string {
 		return args // a command that is misspelt; functions have a dot
 	}
 	return slices.Insert(slices.Clone(args), i, "run")
+}
+
+// completing is canonical for words of which the last is being typed: it says
+// nothing about whether the others are a target.
+func completing(root *cobra.Command, args []string) []string {
+	i := firstWord(root, args)
+	if i >= len(args)-1 || isCommand(root, args[i]) {
+		return args
+	}
+	return canonical(root, args)
 }
 
 // firstWord is the index of the first argument that is neither a flag nor the

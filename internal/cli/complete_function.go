@@ -27,6 +27,9 @@ func completeArgument(name string, given []string, prefix string) ([]cobra.Compl
 	if i < 0 {
 		return nil, noFiles
 	}
+	if all[i].Family() == "sys" && len(given) == 0 {
+		return completeFunction() // what it is about
+	}
 	var out []cobra.Completion
 	for n, a := range all[i].Args {
 		has := slices.ContainsFunc(given, func(w string) bool { return strings.HasPrefix(w, a.Name+"=") })

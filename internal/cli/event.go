@@ -29,8 +29,8 @@ func (s *shell) eventListCommand() *cobra.Command {
 	var p paging
 	var since string
 	list := &cobra.Command{
-		Use: "list [GLOB]", Short: "List events, from old to new",
-		Long: "List the events whose names match GLOB, from old to new. In it * stands for anything, also for dots and slashes.\n" +
+		Use: "list [GLOB]", Short: "List the latest events, from old to new",
+		Long: "List the latest events whose names match GLOB, from old to new. In it * stands for anything, also for dots and slashes.\n" +
 			"What masters tell of jobs has a slash in its name: job/created, job/done.",
 		Example: "  rind event list\n  rind event list 'disk.*' --since 1d\n  rind event list 'job/*' --since 15m --all -o ndjson",
 		Args:    cobra.MaximumNArgs(1),
@@ -92,7 +92,10 @@ func eventQuery(args []string, since string) url.Values {
 }
 
 func (s *shell) listEvents(ctx context.Context, p paging, q url.Values) error {
-	all, more, err := collect(ctx, p, "after", q, func(ctx context.Context, q url.Values) ([]fleet.Event, string, error) {
+	if !p.all {
+		q.Set("latest", "true")
+	}
+	all, _, err := collect(ctx, p, "after", q, func(ctx context.Context, q url.Values) ([]fleet.Event, string, error) {
 		var out wire.EventsOut
 		err := s.get(ctx, "/events/list", q, &out)
 		next := ""
@@ -104,7 +107,9 @@ func (s *shell) listEvents(ctx context.Context, p paging, q url.Values) error {
 	if err != nil {
 		return err
 	}
-	defer s.hintMore(more, len(all))
+	if !p.all && len(all) >= min(p.limit, maxPage) && s.format == asTable {
+		defer s.hint("shown are the latest %d; --limit (up to %d) or --all shows more", len(all), maxPage)
+	}
 	return showList(s, all, func() *render.Table {
 		t := &render.Table{Columns: render.Columns("TIME", "FROM", "NAME", "DATA"), Empty: "no event; --since looks further back, and `rind event send` makes one"}
 		for _, e := range all {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,6 +13,7 @@ import (
 	"github.com/rind-project/rind/internal/api/wire"
 	"github.com/rind-project/rind/internal/cli/render"
 	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/job/function/schema"
 )
 
 // jobFlags say how a job is to be run.
@@ -25,18 +27,42 @@ type jobFlags struct {
 
 func (j *jobFlags) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.DurationVarP(&j.timeout, "timeout", "t", 0, "how long each host may take to answer, such as 30s (the server's default without it)")
+	f.VarP((*span)(&j.timeout), "timeout", "t", "how long each host may take to answer, such as 30 or 5m (the server's default without it)")
 	f.StringVarP(&j.batch, "batch", "b", "", "go out in waves of so many hosts, each when the one before has ended")
 	f.StringVar(&j.concurrency, "concurrency", "", "let at most so many hosts work on it at the same time")
 	f.StringVar(&j.maxFailures, "max-failures", "", "give it to nobody else when more hosts have failed or not answered")
 	f.IntVar(&j.canary, "canary", 0, "begin with so many hosts, and go on when none of them failed")
 	f.BoolVar(&j.pause, "pause", false, "wait behind the canary for rind job resume")
 	f.IntVar(&j.slices, "slices", 0, "go out in so many waves, each larger than the one before; one that is not healthy pauses it")
-	f.DurationVar(&j.slicePause, "slice-pause", 0, "wait so long between slices")
-	f.StringVar(&j.at, "at", "", "begin then: 22:30, 2026-01-02T15:04:05Z, or in 15m")
+	f.Var((*span)(&j.slicePause), "slice-pause", "wait so long between slices")
+	f.StringVar(&j.at, "at", "", "begin then: 22:30, 2026-01-02T15:04:05Z, or 15m for in 15 minutes")
 	f.StringVar(&j.expires, "expires", "", "until when a host that is away gets it when it comes back: 24h, or a moment as of --at")
 	f.BoolVar(&j.async, "async", false, "do not wait: print the job's id")
 	f.BoolVar(&j.dryRun, "dry-run", false, "show who would get it in which wave, and send nothing")
+}
+
+// span is a flag of a duration. A number without a unit is seconds.
+type span time.Duration
+
+// Set reads the flag.
+func (s *span) Set(text string) error {
+	d, err := schema.ParseDuration(text)
+	if err != nil {
+		return fmt.Errorf("%q is no duration: give one such as 30s, 5m or 1h; a number alone is seconds", text)
+	}
+	*s = span(d)
+	return nil
+}
+
+// Type names it in the usage.
+func (s *span) Type() string { return "duration" }
+
+// String is empty without a value, so that no default is shown.
+func (s *span) String() string {
+	if *s == 0 {
+		return ""
+	}
+	return time.Duration(*s).String()
 }
 
 // request is what is asked for, without target and function.
@@ -73,6 +99,7 @@ func later(name, text string, now time.Time) (l wire.Later, err error) {
 	if text == "" {
 		return l, nil
 	}
+	text = strings.TrimSpace(strings.TrimPrefix(text, "in "))
 	for _, layout := range []string{"15:04", "15:04:05"} {
 		day, err := time.ParseInLocation(layout, text, now.Location())
 		if err != nil {
@@ -85,7 +112,8 @@ func later(name, text string, now time.Time) (l wire.Later, err error) {
 		text = at.Format(time.RFC3339)
 	}
 	if err := l.UnmarshalText([]byte(text)); err != nil {
-		return l, fmt.Errorf("--%s: %w", name, err)
+		return l, fmt.Errorf("--%s: %q is not a moment to come: give a time of day such as 22:30, a time such as 2026-01-02T15:04:05Z, or how long from now such as 15m, 24h or 2d",
+			name, text)
 	}
 	return l, nil
 }
@@ -96,11 +124,25 @@ func (s *shell) sendJob(ctx context.Context, in wire.JobIn) error {
 	if err := s.post(ctx, "/jobs", in, &j); err != nil {
 		return pointed(err, in.Target)
 	}
+	s.hintUnknown(j.Unknown)
 	if s.format != asTable {
 		return s.show(j, nil)
 	}
 	s.hint("%d targeted; follow it: rind job watch %s", j.Summary.Targeted, j.JID)
 	return say(s.opts.Out, j.JID)
+}
+
+// hintUnknown tells of ids that were listed and that nobody has, so that a
+// misspelt one is not taken for one that has nothing to say.
+func (s *shell) hintUnknown(ids []fleet.PeelID) {
+	if len(ids) == 0 {
+		return
+	}
+	names := make([]string, len(ids))
+	for i, id := range ids {
+		names[i] = render.Line(string(id))
+	}
+	s.hint("%s", wrap("not enrolled, and not asked:", names, s.width()))
 }
 
 // planJob shows what a job would do.
@@ -109,6 +151,7 @@ func (s *shell) planJob(ctx context.Context, in wire.JobIn) error {
 	if err := s.post(ctx, "/jobs/plan", in, &p); err != nil {
 		return pointed(err, in.Target)
 	}
+	s.hintUnknown(p.Unknown)
 	err := s.show(p, func() *render.Table {
 		t := &render.Table{Columns: render.Columns(">WAVE", ">HOSTS", "FIRST OF THEM")}
 		for i, w := range p.Waves {

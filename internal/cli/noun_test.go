@@ -230,6 +230,12 @@ func TestFirstWordDecides(t *testing.T) {
 		"__complete run peels ps.top co":   "count=",
 		"__complete run peels ps.top by=":  "by=memory",
 		"__complete run pe":                "peels",
+		"__complete peels test.":           "test.ping",
+		"__complete -G os:x file.wr":       "file.write",
+		"__complete peels ps.top by=":      "by=memory",
+		"__complete peels sys.doc fi":      "file.write",
+		"__complete pee":                   "peel\tManaged hosts",
+		"__complete peel sh":               "show\t",
 		"__complete enroll list --state p": "pending",
 		"__complete tap list -o ":          "ndjson",
 	} {

@@ -72,6 +72,7 @@ func (s *shell) run(ctx context.Context, in wire.JobIn) error {
 	if err := c.Post(ctx, "/jobs", in, &job); err != nil {
 		return pointed(err, in.Target)
 	}
+	s.hintUnknown(job.Unknown)
 	return s.followJob(ctx, c, job)
 }
 

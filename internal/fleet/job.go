@@ -63,6 +63,9 @@ type Job struct {
 	Waves    int       `json:"waves,omitempty"` // how many there are, when more than one
 	Wave     int       `json:"wave,omitempty"`  // the one that was begun last, from 1
 	Summary  Summary   `json:"summary"`
+	// Unknown are the ids that the target lists and nobody has, the first hundred
+	// of them. They stand in the answer to a request only.
+	Unknown []PeelID `json:"unknown,omitempty"`
 }
 
 // Summary adds up: Targeted = Answered + Missing. Failed is a part of Answered,
@@ -107,6 +110,7 @@ type JobPlan struct {
 	Window   int       `json:"window"`   // how many hosts work on it at the same time, at most
 	Failures int       `json:"failures"` // how many may fail or not answer; below 0: any number
 	Waves    []JobWave `json:"waves"`
+	Unknown  []PeelID  `json:"unknown,omitempty"` // as in the job
 }
 
 // JobWave is a part of the targets that gets a job at the same time.

@@ -186,7 +186,19 @@ func (f *Fleet) Run(_ context.Context, req fleet.JobRequest) (fleet.Job, error) 
 	}
 	f.ran++
 	f.jobs = append([]fleet.Job{job}, f.jobs...)
+	job.Unknown = f.unknown(req.Target)
 	return job, nil
+}
+
+// unknown are the ids of the target's lists that nobody has.
+func (f *Fleet) unknown(expr string) []fleet.PeelID {
+	e, err := target.Parse(expr)
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(e.Listed(), func(id fleet.PeelID) bool {
+		return slices.ContainsFunc(f.peels, func(p fleet.Peel) bool { return p.ID == id })
+	})
 }
 
 func (f *Fleet) answer(job *fleet.Job, id fleet.PeelID, req fleet.JobRequest) {

@@ -101,6 +101,18 @@ func (e *Events) List(_ context.Context, q event.Query) (events []fleet.Event, n
 	return all, 0, nil
 }
 
+// Latest implements api.Events.
+func (e *Events) Latest(_ context.Context, q event.Query) ([]fleet.Event, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, err := path.Match(q.Glob, ""); err != nil {
+		return nil, errs.New(errs.Invalid, "%q is no glob of events' names", q.Glob)
+	}
+	all := e.chosen(q)
+	slices.Reverse(all)
+	return all[:min(len(all), q.Limit)], nil
+}
+
 // Watch implements api.Events.
 func (e *Events) Watch(ctx context.Context, q event.Query) (<-chan fleet.EventStep, error) {
 	if _, err := path.Match(q.Glob, ""); err != nil {

@@ -40,6 +40,8 @@ type EventsIn struct {
 	Since When   `query:"since" doc:"not older; 1h without it"`
 	After uint64 `query:"after" doc:"next of the page before, in place of since"`
 	Limit int    `query:"limit" default:"100" min:"1" max:"1000" doc:"events in one page, from old to new"`
+	// Latest leaves out the older ones instead of the newer ones.
+	Latest bool `query:"latest" doc:"the newest events since then, from old to new and without further pages; not together with after"`
 }
 
 // EventsOut is a page of events, from old to new. A page may be short although

@@ -22,26 +22,41 @@ func (m *Master) Run(ctx context.Context, req fleet.JobRequest) (fleet.Job, erro
 	if err != nil {
 		return fleet.Job{}, err
 	}
-	ids, all, err := m.aim(ctx, l, &req)
+	ids, expr, err := m.aim(ctx, l, &req)
 	if err != nil {
 		return fleet.Job{}, err
 	}
 	rec := m.newRecord(req)
-	rec.All = all
-	return m.begin(ctx, l, rec, ids)
+	rec.All = expr.All()
+	j, err := m.begin(ctx, l, rec, ids)
+	j.Unknown = l.unknown(expr)
+	return j, err
 }
 
 // aim checks a request and finds whom it is for.
-func (m *Master) aim(ctx context.Context, l *live, req *fleet.JobRequest) (ids []fleet.PeelID, all bool, err error) {
+func (m *Master) aim(ctx context.Context, l *live, req *fleet.JobRequest) (ids []fleet.PeelID, expr *target.Expr, err error) {
 	if err := m.check(req); err != nil {
-		return nil, false, err
+		return nil, nil, err
 	}
-	expr, err := m.expression(ctx, req.Target)
-	if err != nil {
-		return nil, false, err
+	if expr, err = m.expression(ctx, req.Target); err != nil {
+		return nil, nil, err
 	}
 	ids, err = l.resolve(ctx, expr)
-	return ids, expr.All(), err
+	return ids, expr, err
+}
+
+// maxUnknown is how many ids are named that nobody has.
+const maxUnknown = 100
+
+// unknown returns the ids that a target lists and nobody has.
+func (l *live) unknown(expr *target.Expr) []fleet.PeelID {
+	var out []fleet.PeelID
+	for _, id := range expr.Listed() {
+		if len(out) < maxUnknown && !l.roster.isEnrolled(id) {
+			out = append(out, id)
+		}
+	}
+	return out
 }
 
 // check refuses a request that cannot be run, and fills in what it leaves out.
@@ -174,7 +189,7 @@ func (m *Master) Plan(ctx context.Context, req fleet.JobRequest) (fleet.JobPlan,
 	if err != nil {
 		return fleet.JobPlan{}, err
 	}
-	ids, _, err := m.aim(ctx, l, &req)
+	ids, expr, err := m.aim(ctx, l, &req)
 	if err != nil {
 		return fleet.JobPlan{}, err
 	}
@@ -183,7 +198,8 @@ func (m *Master) Plan(ctx context.Context, req fleet.JobRequest) (fleet.JobPlan,
 		return fleet.JobPlan{}, err
 	}
 	rec := m.newRecord(req)
-	out := fleet.JobPlan{Targeted: len(ids), Start: rec.Start, Expires: rec.Expires, Window: min(p.window, len(ids)), Failures: p.failures}
+	out := fleet.JobPlan{Targeted: len(ids), Start: rec.Start, Expires: rec.Expires, Window: min(p.window, len(ids)), Failures: p.failures,
+		Unknown: l.unknown(expr)}
 	if rec.Expires.IsZero() {
 		out.Expires = begins(rec).Add(p.life(req.Timeout))
 	}

@@ -173,6 +173,15 @@ func TestRequestsThatAreRefused(t *testing.T) {
 	if jobs, err := m.Jobs(t.Context(), 10); err != nil || len(jobs) != 0 {
 		t.Errorf("refused requests left jobs: %v, %v", jobs, err)
 	}
+	// An id that is listed and that nobody has is told, and not counted.
+	listed := fleet.JobRequest{Target: "L@web,wbe or db-*", Function: "test.ping"}
+	plan, err := m.Plan(t.Context(), listed)
+	if err != nil || plan.Targeted != 1 || fmt.Sprint(plan.Unknown) != "[wbe]" {
+		t.Errorf("planned %+v %v", plan, err)
+	}
+	if j, err := m.Run(t.Context(), listed); err != nil || j.Summary.Targeted != 1 || fmt.Sprint(j.Unknown) != "[wbe]" {
+		t.Errorf("run %+v %v", j, err)
+	}
 	for _, jid := range []string{"", "nonsense", "a.b", "*", ">", job.NewJID()} {
 		if _, _, err := m.Job(t.Context(), jid); !errs.Is(err, errs.NotFound) {
 			t.Errorf("job %q: %v", jid, err)

@@ -27,7 +27,7 @@ func TestDecode(t *testing.T) {
 		{[]string{"a", "wait=1m", "7"}, Values{"what": "a", "wait": time.Minute, "count": 7}, ""},
 		{nil, nil, "x.y needs WHAT (the thing); usage: x.y WHAT [count=int] [force=bool] [wait=duration]"},
 		{[]string{"a", "three"}, nil, `count is to be a whole number, not "three"`},
-		{[]string{"a", "wait=5"}, nil, "a duration such as 90s or 5m"},
+		{[]string{"a", "wait=soon"}, nil, "a duration such as 90s or 5m, or a number of seconds"},
 		{[]string{"a", "cuont=3"}, nil, "did you mean count?"},
 		{[]string{"a", "count=1", "count=2"}, nil, "given twice"},
 		{[]string{"a", "1", "true", "1s", "more"}, nil, `no place for "more"`},

@@ -14,7 +14,7 @@ import (
 var errForm = errors.New("has the wrong form")
 
 var examples = map[Type]string{
-	Int: "a whole number", Bool: "true or false", Duration: "a duration such as 90s or 5m", Size: "a size such as 4096 or 64KiB",
+	Int: "a whole number", Bool: "true or false", Duration: "a duration such as 90s or 5m, or a number of seconds", Size: "a size such as 4096 or 64KiB",
 }
 
 // parse reads a value and holds it against the argument's limits. The error
@@ -58,7 +58,7 @@ func (a Arg) read(text string) (any, int64, error) {
 		b, err := strconv.ParseBool(text)
 		return b, 0, err
 	case Duration:
-		d, err := time.ParseDuration(text)
+		d, err := ParseDuration(text)
 		return d, min(int64(d), 0), err
 	case Size:
 		n, err := parseSize(text)
@@ -67,6 +67,17 @@ func (a Arg) read(text string) (any, int64, error) {
 		return words(text), 0, nil
 	}
 	return text, 0, nil
+}
+
+// ParseDuration reads "90s", "5m", and a number without a unit as seconds.
+func ParseDuration(text string) (time.Duration, error) {
+	if seconds, err := strconv.ParseFloat(text, 64); err == nil {
+		if !(math.Abs(seconds) < math.MaxInt64/float64(time.Second)) {
+			return 0, errForm
+		}
+		return time.Duration(seconds * float64(time.Second)), nil
+	}
+	return time.ParseDuration(text)
 }
 
 // words are the parts between commas that are not empty.
