@@ -93,6 +93,9 @@ func (s *shell) followJob(ctx context.Context, c *client.Client, job fleet.Job) 
 	if err := f.finish(); err != nil {
 		return err
 	}
+	if f.format == asTable && f.job.State == fleet.JobDone && f.job.Summary.Missing > 0 {
+		s.hint("a missing host may answer yet: rind job show %s", job.JID)
+	}
 	return outcome(f.job)
 }
 

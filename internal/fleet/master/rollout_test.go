@@ -267,7 +267,7 @@ func TestCancelTellsHowFarItCame(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, r := range returns {
-		if r.Peel >= "h03" && (r.Reason != job.ReasonCancelled || r.Error != "it was ended while it ran") {
+		if r.Peel >= "h03" && (r.Reason != job.ReasonCancelled || r.Error != "the job was cancelled while it ran") {
 			t.Errorf("%s: %+v", r.Peel, r)
 		}
 	}

@@ -86,10 +86,12 @@ func (p *Peel) run(r *running, body *job.Body, f function.Function) {
 			return
 		}
 	}
-	ctx, cancel := context.WithTimeout(r.ctx, body.Limit)
+	ctx, end := context.WithCancelCause(r.ctx)
+	defer end(nil)
+	ctx, cancel := context.WithTimeout(ctx, body.Limit)
 	defer cancel()
 	started := time.Now().UTC()
-	if !r.active.begin(body.JID, cancel) {
+	if !r.active.begin(body.JID, func() { end(errCancelled) }) {
 		ret := p.failed(body, errors.New("the job was cancelled before it began here"))
 		ret.Reason = job.ReasonWithdrawn
 		p.keep(r, body, ret, true)
@@ -106,11 +108,14 @@ func (p *Peel) run(r *running, body *job.Body, f function.Function) {
 	p.keep(r, body, ret, !f.ReadOnly)
 }
 
+// errCancelled is why a function was ended whose job somebody cancelled.
+var errCancelled = errors.New("the job was cancelled while it ran")
+
 // ending says in words why a function was ended that only knows that it was.
 func ending(err error, cancelled bool, limit time.Duration) error {
 	switch {
 	case cancelled && errors.Is(err, context.Canceled):
-		return errors.New("it was ended while it ran")
+		return errCancelled
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("it was ended after %s, which is how long it may run: %w", limit.Round(time.Millisecond), err)
 	}
