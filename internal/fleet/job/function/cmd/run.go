@@ -79,6 +79,9 @@ func execute(ctx context.Context, s *local.System, c schema.Call, argv []string)
 	}
 	err := local.RunGroup(ctx, cmd, syscall.SIGKILL)
 	if cmd.ProcessState == nil {
+		if info, bad := os.Stat(cmd.Dir); bad != nil || !info.IsDir() { // the kernel's error does not tell it from the program
+			return schema.Result{}, errs.New(errs.Invalid, "cannot start the command: cwd=%s is no folder of this host", schema.Clip(cmd.Dir))
+		}
 		return schema.Result{}, errs.New(errs.Invalid, "cannot start the command: %w", err)
 	}
 	out := Command{ExitCode: cmd.ProcessState.ExitCode()}

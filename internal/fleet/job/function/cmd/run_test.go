@@ -92,7 +92,7 @@ func TestCommandFolder(t *testing.T) {
 	if err != nil || res.Value.(Command).Stdout != dir+"\n" {
 		t.Errorf("%+v, %v", res, err)
 	}
-	if _, err := do(t, "cmd.run", time.Minute, "pwd", "cwd=/does/not/exist"); err == nil {
+	if _, err := do(t, "cmd.run", time.Minute, "pwd", "cwd=/does/not/exist"); err == nil || !strings.Contains(err.Error(), `cwd="/does/not/exist" is no folder`) {
 		t.Error("a folder that does not exist was taken")
 	}
 }

@@ -3,6 +3,7 @@ package disk
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -44,6 +45,9 @@ func usage(s *local.System) schema.Run {
 		mounts := parse(text)
 		if path := c.Args.Text("path"); path != "" {
 			m, err := holding(mounts, path)
+			if err == nil {
+				err = present(s.Path(m.Path), m.Path, path)
+			}
 			if err != nil {
 				return schema.Result{}, err
 			}
@@ -137,6 +141,28 @@ func holding(all []Usage, path string) (Usage, error) {
 		return best, errs.New(errs.Unavailable, "%s is on a network share (%s, %s), which is not asked", schema.Clip(path), schema.Clip(best.Device), best.Type)
 	}
 	return best, nil
+}
+
+// present refuses a path that is not there. It does not leave the file system of
+// the mount: a link on the way may lead to a share whose server is gone.
+func present(root, mount, path string) error {
+	rest, err := filepath.Rel(mount, filepath.Clean(path))
+	if err != nil || rest == "." {
+		return nil
+	}
+	at, err := unix.Open(root, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil // measure finds out
+	}
+	defer unix.Close(at)
+	fd, err := unix.Openat2(at, rest, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC | unix.O_NOFOLLOW, Resolve: unix.RESOLVE_NO_XDEV})
+	if err == nil {
+		return unix.Close(fd)
+	}
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
+		return errs.New(errs.NotFound, "there is no %s", schema.Clip(path))
+	}
+	return nil
 }
 
 // measure asks the kernel. It reports false when the mount is not to be seen.

@@ -1,6 +1,8 @@
 package disk
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -64,5 +66,23 @@ func TestThisHost(t *testing.T) {
 	all := res.Value.([]Usage)
 	if err != nil || len(all) != 1 || all[0].Size == 0 || all[0].Used+all[0].Available > all[0].Size {
 		t.Errorf("%+v, %v", all, err)
+	}
+}
+
+// A path that is not there is not answered with the file system that it would
+// be on.
+func TestPathThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/proc/self/no", filepath.Join(dir, "away")); err != nil {
+		t.Fatal(err)
+	}
+	for path, there := range map[string]bool{"/m": true, "/m/file": true, "/m/./file": true, "/m/away": true, "/m/none": false, "/m/file/x": false} {
+		if err := present(dir, "/m", path); (err == nil) != there {
+			t.Errorf("%s: %v", path, err)
+		}
 	}
 }
