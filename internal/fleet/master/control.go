@@ -52,6 +52,9 @@ func (m *Master) Control(ctx context.Context, jid, action, by string) (fleet.Job
 	if err != nil {
 		return fleet.Job{}, err
 	}
+	if r := l.board.run(jid); r != nil {
+		rec.Job = r.glance() // what is written is a moment behind what is shown
+	}
 	if err := allowed(rec, action, time.Now()); err != nil {
 		return fleet.Job{}, err
 	}
@@ -59,10 +62,11 @@ func (m *Master) Control(ctx context.Context, jid, action, by string) (fleet.Job
 	if err != nil {
 		return fleet.Job{}, err
 	}
-	if _, err := l.jobs.Put(ctx, controlKey(jid), b); err != nil {
+	wish, err := l.jobs.Put(ctx, controlKey(jid), b)
+	if err != nil {
 		return fleet.Job{}, bus.Explain(bus.Jobs, err)
 	}
-	return l.obeyed(ctx, rec, action)
+	return l.obeyed(ctx, rec, action, wish)
 }
 
 // allowed reports why an action makes no sense in the state of a job.
@@ -85,8 +89,10 @@ func allowed(rec *record, action string, now time.Time) error {
 	return nil
 }
 
-// obeyed waits until the record shows that a wish was fulfilled.
-func (l *live) obeyed(ctx context.Context, was *record, action string) (fleet.Job, error) {
+// obeyed waits until the record shows that a wish was fulfilled. A job that was
+// resumed may be paused again by then: what the record says that it has obeyed
+// tells it from one that still is.
+func (l *live) obeyed(ctx context.Context, was *record, action string, wish uint64) (fleet.Job, error) {
 	ctx, cancel := context.WithTimeout(ctx, controlWait+cancelGrace)
 	defer cancel()
 	for {
@@ -98,7 +104,8 @@ func (l *live) obeyed(ctx context.Context, was *record, action string) (fleet.Jo
 			return fleet.Job{}, err
 		case action == Cancel && rec.State == fleet.JobCancelled && !rec.Ended.IsZero(),
 			action == Pause && (rec.State == fleet.JobPaused || rec.State.Ended()),
-			action == Resume && rec.State != fleet.JobPaused:
+			action == Resume && rec.State != fleet.JobPaused,
+			action != Cancel && rec.Obeyed >= wish:
 			return rec.Job, nil
 		}
 		select {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -212,6 +213,44 @@ func TestSickCanaryPauses(t *testing.T) {
 	got, err := m.Control(t.Context(), j.JID, master.Cancel, "ann")
 	if err != nil || got.State != fleet.JobCancelled || got.Summary.Unsent != 4 || p.count() != 1 || !strings.Contains(got.Reason, "by ann") {
 		t.Errorf("%+v %v, ran on %d", got, err, p.count())
+	}
+}
+
+// TestSickSlicePauses: each slice but the last has to be healthy before the next
+// one gets the job, also after somebody went on once.
+func TestSickSlicePauses(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m, _ := w.master("one")
+	p := newProbe()
+	var sick atomic.Bool
+	sick.Store(true)
+	p.fail = func(fleet.PeelID) bool { return sick.Load() }
+	hosts(w, m, 6, p)
+	j, err := m.Run(t.Context(), fleet.JobRequest{Target: "*", Function: "test.probe", Timeout: 20 * time.Second, Rollout: fleet.Rollout{Slices: 3}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ran := 0
+	for wave := 1; wave <= 2; wave++ {
+		eventually(t, fmt.Sprintf("slice %d pauses it", wave), func() error {
+			j, _, err := m.Job(t.Context(), j.JID)
+			if err == nil && (j.State != fleet.JobPaused || !strings.Contains(j.Reason, fmt.Sprintf("hosts in wave %d failed", wave))) {
+				err = fmt.Errorf("it is %s: %s", j.State, j.Reason)
+			}
+			return err
+		})
+		if p.count() <= ran || p.count() == 6 {
+			t.Errorf("it ran on %d hosts by slice %d", p.count(), wave)
+		}
+		ran = p.count()
+		sick.Store(wave == 1)
+		if _, err := m.Control(t.Context(), j.JID, master.Resume, "ann"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if done, returns := follow(t, m, j.JID); done.State != fleet.JobDone || len(returns) != 6 || done.Summary.Failed != ran {
+		t.Errorf("%s: %+v", done.State, done.Summary)
 	}
 }
 

@@ -306,6 +306,44 @@ func TestRenewalDoesNotFlap(t *testing.T) {
 	}
 }
 
+// A peel whose workers all have something long to do still answers what changes
+// nothing.
+func TestReadOnlyFunctionsDoNotWait(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m, _ := w.master("one")
+	slow, started, open := gate("test.slow")
+	slow.ReadOnly = false
+	w.peel(w.enroll("web"), "", slow)
+	eventually(t, "it connects", online(m, 1))
+	const workers = 4
+	var long []string
+	for range workers + 1 {
+		j, err := m.Run(t.Context(), fleet.JobRequest{Target: "web", Function: "test.slow", Timeout: 60 * time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		long = append(long, j.JID)
+	}
+	<-started
+	for range 3 {
+		if j, _ := finish(t, m, fleet.JobRequest{Target: "web", Function: "test.ping", Timeout: 30 * time.Second}); j.Summary.Answered != 1 || j.Summary.Failed != 0 {
+			t.Errorf("a ping meanwhile: %+v", j.Summary)
+		}
+	}
+	for _, jid := range long {
+		if j, _, err := m.Job(t.Context(), jid); err != nil || j.Summary.Answered != 0 {
+			t.Errorf("a long one is over already: %+v %v", j.Summary, err)
+		}
+	}
+	open()
+	for _, jid := range long {
+		if j, _ := follow(t, m, jid); j.Summary.Answered != 1 || j.Summary.Failed != 0 {
+			t.Errorf("a long one: %+v", j.Summary)
+		}
+	}
+}
+
 func TestBusyPeelSaysSo(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
