@@ -3,6 +3,7 @@ package net
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/fleet/job/function/local"
 	"github.com/rind-project/rind/internal/fleet/job/function/schema"
 )
@@ -34,11 +36,19 @@ var states = map[string]string{
 	"07": "closed", "08": "close_wait", "09": "last_ack", "0A": "listen", "0B": "closing", "0C": "new_syn_recv",
 }
 
+// open is the state of a UDP socket without a peer.
+const open = "open"
+
 // maxDescriptors bounds the search for the processes that hold sockets.
 const maxDescriptors = 1 << 19
 
 func connections(s *local.System) schema.Run {
 	return func(ctx context.Context, c schema.Call) (schema.Result, error) {
+		state, port := strings.ToLower(c.Args.Text("state")), uint16(c.Args.Int("port"))
+		if known := append(slices.Collect(maps.Values(states)), open); state != "" && !slices.Contains(known, state) {
+			slices.Sort(known)
+			return schema.Result{}, errs.New(errs.Invalid, "state is one of %s, not %s%s", strings.Join(known, ", "), schema.Clip(state), schema.DidYouMean(state, known))
+		}
 		names := s.Names()
 		var all []Connection
 		for _, p := range []string{"tcp", "udp"} {
@@ -50,9 +60,8 @@ func connections(s *local.System) schema.Run {
 				all = append(all, parseSockets(text, p, names)...)
 			}
 		}
-		state, port := c.Args.Text("state"), uint16(c.Args.Int("port"))
 		all = slices.DeleteFunc(all, func(k Connection) bool {
-			return state != "" && k.State != strings.ToLower(state) || port != 0 && k.localPort != port && k.remotePort != port
+			return state != "" && k.State != state || port != 0 && k.localPort != port && k.remotePort != port
 		})
 		res := schema.Result{}
 		if limit := c.Args.Int("limit"); len(all) > limit {
@@ -84,7 +93,7 @@ func parseSockets(text, protocol string, names local.Names) []Connection {
 		c := Connection{Protocol: protocol, State: states[w[3]], Local: here.String(), Remote: there.String(), User: names.User(uint32(uid)),
 			inode: w[9], localPort: here.Port(), remotePort: there.Port()}
 		if protocol == "udp" && w[3] == "07" {
-			c.State = "open"
+			c.State = open
 		}
 		if there.Port() == 0 {
 			c.Remote = "*"

@@ -104,6 +104,9 @@ func TestConnections(t *testing.T) {
 			t.Errorf("%s: %+v, %v", args, res.Value, err)
 		}
 	}
+	if _, err := localtest.Do(t, Runs(h.System), nil, "net.connections", "state=listn"); err == nil || !strings.Contains(err.Error(), "did you mean listen?") {
+		t.Errorf("a state that there is not: %v", err)
+	}
 	if res, err := localtest.Do(t, Runs(h.System), nil, "net.connections", "limit=2"); err != nil || res.Failed != "6 sockets are found; these are the first 2" {
 		t.Errorf("%+v, %v", res, err)
 	}
