@@ -30,7 +30,7 @@ func TestCopyToHosts(t *testing.T) {
 	var asked []fleet.JobRequest
 	got := func(req fleet.JobRequest) *fleet.Return {
 		asked = append(asked, req)
-		return apitest.OK(map[string]any{"path": req.Args[1], "size": 5, "changed": true})
+		return apitest.OK(map[string]any{"path": req.Args[1], "size_bytes": 5, "changed": true})
 	}
 	s.Fleet.Add(fleet.Peel{ID: "web-01"}, got)
 	s.Fleet.Add(fleet.Peel{ID: "web-02"}, got)

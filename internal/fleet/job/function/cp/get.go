@@ -22,9 +22,9 @@ import (
 // Got is what cp.get returns.
 type Got struct {
 	Path    string `json:"path"`
-	Size    int64  `json:"size"`
-	Changed bool   `json:"changed"`           // the content, or who may do what with it
-	Resumed int64  `json:"resumed,omitempty"` // bytes that were there from an earlier try
+	Size    int64  `json:"size_bytes"`
+	Changed bool   `json:"changed"`                 // the content, or who may do what with it
+	Resumed int64  `json:"resumed_bytes,omitempty"` // bytes that were there from an earlier try
 }
 
 func get(s *local.System) schema.Run {
