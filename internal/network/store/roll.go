@@ -111,7 +111,11 @@ func (s *Store) Rollup(ctx context.Context, at time.Time, fence Fence) error {
 	if from+hourUS > s.now().Add(-closing).UnixMicro() {
 		return fmt.Errorf("summing the hour of %s: it has not ended", micros(from).Format(time.RFC3339))
 	}
-	whole, err := s.hasAllFlows(ctx, from)
+	whole, err := s.hasAll(ctx, KindFlows, from)
+	if err != nil {
+		return err
+	}
+	ledgers, err := s.hasAll(ctx, KindLedgers, from)
 	if err != nil {
 		return err
 	}
@@ -127,7 +131,9 @@ func (s *Store) Rollup(ctx context.Context, at time.Time, fence Fence) error {
 		run.exec("DELETE FROM traffic_hours WHERE hour_us = ?", from)
 		run.exec("INSERT INTO traffic_hours (hour_us, tap, bytes, packets, flows) SELECT CAST(? AS BIGINT), tap, SUM(bytes), SUM(packets), SUM(flows) FROM "+
 			s.in(&run, minuteSums, from, to)+" WHERE minute_us >= ? AND minute_us < ? GROUP BY tap", from, from, to)
-		rollLedgers(s, &run, from, to)
+		if ledgers {
+			rollLedgers(s, &run, from, to)
+		}
 		run.exec("INSERT INTO rolled (width_us, begin_us) VALUES (?, ?) ON CONFLICT DO NOTHING", hourUS, from)
 		run.exec("DELETE FROM rolled WHERE width_us = ? AND begin_us >= ? AND begin_us < ?", minuteUS, from, to)
 		return run.err
@@ -138,11 +144,16 @@ func (s *Store) Rollup(ctx context.Context, at time.Time, fence Fence) error {
 	return nil
 }
 
-// hasAllFlows says whether no flow of an hour has been dropped.
-func (s *Store) hasAllFlows(ctx context.Context, from int64) (bool, error) {
+// hasAll says whether no row of an hour has been dropped of a kind, nor been
+// trimmed: sums that were made of more rows than are left stay as they are.
+func (s *Store) hasAll(ctx context.Context, kind string, from int64) (bool, error) {
+	k, _ := FindKind(kind)
 	var until sql.NullInt64
-	err := s.db.QueryRow(ctx, `SELECT MAX(until_us) FROM dropped WHERE parent = $1`, "flows").Scan(&until)
-	return !until.Valid || until.Int64 <= from, err
+	var trimmed int64
+	err := s.db.QueryRow(ctx, `SELECT (SELECT MAX(until_us) FROM dropped WHERE parent = $1),
+		(SELECT COUNT(*) FROM trimmed AS t JOIN partitions AS p ON p.name = t.partition WHERE p.parent = $2 AND p.from_us < $3 AND p.to_us > $4)`,
+		k.Table, k.Table, from+hourUS, from).Scan(&until, &trimmed)
+	return (!until.Valid || until.Int64 <= from) && trimmed == 0, err
 }
 
 // sumMemory is what a statement that makes sums may take before it writes to

@@ -136,7 +136,8 @@ func ParseTrim(subject string) (Trim, error) {
 
 // Trims returns what is to be trimmed and was not yet. As a partition is
 // dropped once all of its rows are too old, it is trimmed once all of a
-// tenant's are.
+// tenant's are, and once its hours have been summed: the sums are kept for
+// longer.
 func (s *Store) Trims(ctx context.Context, r Retention, owners Owners) ([]Trim, error) {
 	uses, err := s.TenantUses(ctx, r, owners)
 	if err != nil {
@@ -146,11 +147,29 @@ func (s *Store) Trims(ctx context.Context, r Retention, owners Owners) ([]Trim, 
 	for _, u := range uses {
 		for _, k := range u.Kinds {
 			for _, one := range k.due {
-				out = append(out, Trim{one.Name, u.Tenant})
+				summed, err := s.isSummed(ctx, one)
+				if err != nil {
+					return nil, err
+				}
+				if summed {
+					out = append(out, Trim{one.Name, u.Tenant})
+				}
 			}
 		}
 	}
 	return out, nil
+}
+
+// isSummed says whether the hours of a partition have been summed, with the
+// late rows that there are.
+func (s *Store) isSummed(ctx context.Context, one Partition) (bool, error) {
+	next, err := s.firstUnrolled(ctx)
+	if err != nil || one.toUS > next {
+		return false, err
+	}
+	var late int64
+	err = s.db.QueryRow(ctx, `SELECT COUNT(*) FROM dirty_minutes WHERE minute_us >= $1 AND minute_us < $2`, one.fromUS, one.toUS).Scan(&late)
+	return late == 0, err
 }
 
 // Trim deletes the rows of a tenant's taps from a partition, ten minutes of
@@ -168,6 +187,9 @@ func (s *Store) Trim(ctx context.Context, t Trim, owners Owners) (int64, error) 
 	if p.kind == "" {
 		return 0, errs.New(errs.Invalid, "%s holds sums, which are of all taps", one.Name)
 	}
+	if err := s.noteTrim(ctx, t, ""); err != nil { // from here on its hours are not summed anew
+		return 0, err
+	}
 	var total int64
 	for part := range slices.Chunk(owners[t.Tenant], maxTapsAtOnce) {
 		n, err := s.trim(ctx, p, one, part)
@@ -176,9 +198,17 @@ func (s *Store) Trim(ctx context.Context, t Trim, owners Owners) (int64, error) 
 			return total, fmt.Errorf("deleting the rows of the tenant %s from %s: %w", t.Tenant, one.Name, err)
 		}
 	}
-	_, err = s.db.Exec(ctx, `INSERT INTO trimmed (partition, tenant, taps) VALUES ($1, $2, $3)
-		ON CONFLICT (partition, tenant) DO UPDATE SET taps = excluded.taps`, one.Name, t.Tenant, owners.mark(t.Tenant))
-	return total, err
+	return total, s.noteTrim(ctx, t, owners.mark(t.Tenant))
+}
+
+// noteTrim notes of which taps a partition was trimmed; "" is of none yet.
+func (s *Store) noteTrim(ctx context.Context, t Trim, taps string) error {
+	_, err := s.db.Exec(ctx, `INSERT INTO trimmed (partition, tenant, taps) VALUES ($1, $2, $3)
+		ON CONFLICT (partition, tenant) DO UPDATE SET taps = excluded.taps`, t.Partition, t.Tenant, taps)
+	if err != nil {
+		return fmt.Errorf("noting that %s was trimmed for %s: %w", t.Partition, t.Tenant, err)
+	}
+	return nil
 }
 
 // maxTapsAtOnce bounds the parameters of a statement.

@@ -1,0 +1,132 @@
+package store
+
+import (
+	"testing"
+	"time"
+
+	"github.com/rind-project/rind/internal/network"
+	"github.com/rind-project/rind/internal/network/report/reporttest"
+)
+
+var twoTenants = Owners{DefaultTenant: {"a"}, "acme": {"b"}}
+
+// fill puts a report of each tap on each of so many days, the last of them
+// noon's, into daily partitions.
+func (s *clocked) fill(t *testing.T, days int, taps ...network.TapID) {
+	t.Helper()
+	s.Store = s.Partitioned(Daily)
+	for i := range days {
+		s.now = noon.Add(time.Duration(i+1-days) * day)
+		if _, err := s.MakePartitions(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, tap := range taps {
+			s.put(t, report(tap, uint64(i+1), s.now, reporttest.Size{Flows: 500, DNS: 10}))
+		}
+	}
+	if due := must(s.Trims(t.Context(), Retention{Tenants: []Tenant{{Tenant: "acme", Keep: time.Hour}}}, twoTenants))(t); len(due) != 0 {
+		t.Errorf("%v are to be trimmed before they are summed", due)
+	}
+	s.maintain(t)
+}
+
+func (s *clocked) maintain(t *testing.T) {
+	t.Helper()
+	if err := s.Maintain(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// trimAll does what is to be trimmed, and says how many rows went.
+func (s *clocked) trimAll(t *testing.T, r Retention) (tasks int, rows int64) {
+	t.Helper()
+	for _, one := range must(s.Trims(t.Context(), r, twoTenants))(t) {
+		tasks++
+		rows += must(s.Trim(t.Context(), one, twoTenants))(t)
+	}
+	return tasks, rows
+}
+
+func (s *clocked) flowsOf(t *testing.T, tap string) int64 {
+	t.Helper()
+	return s.one(t, "SELECT COUNT(*) FROM flows WHERE tap = $1", tap)
+}
+
+// TestTrimByAge deletes what one tenant keeps for less from partitions that
+// stay for the other, once, and takes it off the counts.
+func TestTrimByAge(t *testing.T) {
+	keep := DefaultRetention()
+	keep.Tenants = []Tenant{{Tenant: "acme", Kinds: []Keep{{Kind: KindFlows, Keep: 2 * day}}}}
+	eachClocked(t, keep, func(t *testing.T, s *clocked) {
+		if err := keep.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		s.fill(t, 6, "a", "b")
+		if _, rows := s.trimAll(t, keep); rows != 3*500 { // days of which the whole is older
+			t.Errorf("%d rows went", rows)
+		}
+		if a, b := s.flowsOf(t, "a"), s.flowsOf(t, "b"); a != 6*500 || b != 3*500 {
+			t.Errorf("a has %d flows and b %d", a, b)
+		}
+		if dns := s.one(t, "SELECT COUNT(*) FROM dns_queries"); dns != 6*2*10 {
+			t.Errorf("%d DNS queries are left of a kind without a limit", dns)
+		}
+		if n := s.one(t, "SELECT CAST(SUM(seen) AS BIGINT) FROM kind_days WHERE kind = $1 AND tap = $2", KindFlows, "b"); n != 3*500 {
+			t.Errorf("%d rows are counted", n)
+		}
+		if n := s.one(t, "SELECT COUNT(*) FROM kind_days WHERE kind = $1 AND tap = $2 AND seen = 0 AND size_bytes <> 0", KindFlows, "b"); n != 0 {
+			t.Errorf("%d days without rows take something", n)
+		}
+		if tasks, rows := s.trimAll(t, keep); tasks != 0 || rows != 0 {
+			t.Errorf("%d partitions were trimmed again, of %d rows", tasks, rows)
+		}
+	})
+}
+
+// TestSumsOutliveTrims keeps the sums of a tenant's hosts when its flows were
+// trimmed and a late report of another tenant has the hour summed again.
+func TestSumsOutliveTrims(t *testing.T) {
+	keep := DefaultRetention()
+	keep.Tenants = []Tenant{{Tenant: "acme", Keep: day}}
+	eachClocked(t, keep, func(t *testing.T, s *clocked) {
+		s.Store = s.Partitioned(Daily)
+		old := noon.Add(-3 * day)
+		s.now = old
+		if _, err := s.MakePartitions(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s.put(t, few("a", 1, old), few("b", 1, old))
+		s.now = noon
+		if err := s.Maintain(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		sums := func(table string) int64 {
+			column := map[string]string{"host_hours": "bytes_in", "ledger_hours": "received", "traffic_hours": "bytes"}[table]
+			return s.one(t, "SELECT CAST(SUM("+column+") AS BIGINT) FROM "+table)
+		}
+		before := map[string]int64{}
+		for _, table := range []string{"host_hours", "ledger_hours", "traffic_hours"} {
+			before[table] = sums(table)
+		}
+		if _, rows := s.trimAll(t, keep); rows == 0 || s.flowsOf(t, "b") != 0 {
+			t.Fatalf("%d rows went", rows)
+		}
+		late := few("a", 2, old)
+		late.Flows = late.Flows[:1] // far less than what was trimmed
+		s.put(t, late)
+		if due := must(s.Due(t.Context()))(t); len(due) == 0 {
+			t.Fatal("no hour is due for the late report")
+		}
+		if err := s.Maintain(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		if taps := s.one(t, "SELECT COUNT(DISTINCT tap) FROM ledger_hours"); taps != 2 {
+			t.Errorf("ledgers are left of %d taps, of 2", taps)
+		}
+		for table, was := range before {
+			if is := sums(table); is < was {
+				t.Errorf("%s: the sums were %d, are %d", table, was, is)
+			}
+		}
+	})
+}
