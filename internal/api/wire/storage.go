@@ -19,7 +19,7 @@ type StorageOut struct {
 type TenantUseOut struct {
 	Tenant    string          `json:"tenant"`
 	Taps      int             `json:"taps"`
-	SizeBytes int64           `json:"size_bytes" doc:"its share, by what its values take"`
+	SizeBytes int64           `json:"size_bytes" doc:"its share, by what its rows take, roughly"`
 	MaxBytes  int64           `json:"max_bytes,omitempty" doc:"what they may take; absent is any size"`
 	Kinds     []TenantKindOut `json:"kinds" doc:"those of which there is something"`
 }

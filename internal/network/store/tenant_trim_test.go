@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rind-project/rind/internal/base/config"
 	"github.com/rind-project/rind/internal/network"
 	"github.com/rind-project/rind/internal/network/report/reporttest"
 )
@@ -79,6 +80,39 @@ func TestTrimByAge(t *testing.T) {
 		}
 		if tasks, rows := s.trimAll(t, keep); tasks != 0 || rows != 0 {
 			t.Errorf("%d partitions were trimmed again, of %d rows", tasks, rows)
+		}
+	})
+}
+
+// TestTrimBySizeEnds deletes the oldest of a tenant until its share fits, and
+// no more, however often the sizes are looked at. What is deleted from within a
+// table leaves the table as large as it was.
+func TestTrimBySizeEnds(t *testing.T) {
+	eachClocked(t, DefaultRetention(), func(t *testing.T, s *clocked) {
+		const days = 10
+		s.fill(t, days, "a", "b")
+		var share int64
+		for _, u := range must(s.TenantUses(t.Context(), DefaultRetention(), twoTenants))(t) {
+			for _, k := range u.Kinds {
+				if u.Tenant == "acme" && k.Kind == KindFlows {
+					share = k.Bytes
+				}
+			}
+		}
+		keep := DefaultRetention()
+		keep.Tenants = []Tenant{{Tenant: "acme", Kinds: []Keep{{Kind: KindFlows, MaxBytes: config.Size(share * 75 / 100)}}}}
+		if err := keep.Validate(); share == 0 || err != nil {
+			t.Fatal(share, err)
+		}
+		for range days {
+			s.now = s.now.Add(2 * storageAge) // sizes are measured anew
+			s.trimAll(t, keep)
+		}
+		if left := s.flowsOf(t, "b"); left != 7*500 {
+			t.Errorf("%d flows are left of %d, of which three quarters fit", left, days*500)
+		}
+		if others := s.flowsOf(t, "a"); others != days*500 {
+			t.Errorf("%d flows of the other tenant are left", others)
 		}
 	})
 }

@@ -22,7 +22,7 @@ type TenantUse struct {
 // TenantKind is that of one kind.
 type TenantKind struct {
 	Kind     string
-	Bytes    int64 // its share of the table, by what its values take
+	Bytes    int64 // by what its rows take, roughly, with their places in indexes
 	MaxBytes int64
 	Keep     time.Duration
 	Next     *Drop // what it loses next; nil when there is nothing yet
@@ -33,7 +33,7 @@ type TenantKind struct {
 func (s *Store) TenantUses(ctx context.Context, r Retention, owners Owners) ([]TenantUse, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	u := uses{s: s, r: r, owners: owners, tables: map[string]int64{}, of: map[string]string{}, days: map[tenantKind][]dayBytes{}, totals: map[string]int64{}}
+	u := uses{s: s, r: r, owners: owners, of: map[string]string{}, days: map[tenantKind][]dayBytes{}}
 	if err := u.read(ctx); err != nil {
 		return nil, err
 	}
@@ -49,15 +49,15 @@ type tenantKind struct{ tenant, kind string }
 // dayBytes is what the values of a day take.
 type dayBytes struct{ us, bytes int64 }
 
-// uses is what the report of tenants is made of.
+// uses is what the report of tenants is made of. Sizes are those of the counts
+// and not those on disk: a table stays as large as it was when rows go from
+// within it, so that a tenant over its limit would lose ever more.
 type uses struct {
 	s          *Store
 	r          Retention
 	owners     Owners
 	partitions []Partition
 	trimmed    map[Trim]string
-	tables     map[string]int64 // bytes on disk, by kind
-	totals     map[string]int64 // bytes of values, by kind
 	of         map[string]string
 	days       map[tenantKind][]dayBytes // sorted
 }
@@ -70,15 +70,6 @@ func (u *uses) read(ctx context.Context) (err error) {
 	}
 	if u.partitions, err = partitions(ctx, u.s.db, "", math.MinInt64, math.MaxInt64); err != nil {
 		return err
-	}
-	report, err := u.s.Storage(ctx)
-	if err != nil {
-		return err
-	}
-	for _, t := range report.Tables {
-		if t.Kind != "" {
-			u.tables[t.Kind] = t.Bytes
-		}
 	}
 	type note struct {
 		Trim
@@ -111,7 +102,6 @@ func (u *uses) read(ctx context.Context) (err error) {
 
 // count adds what the values of a tap of a day take. Days come in their order.
 func (u *uses) count(of tenantKind, d dayBytes) {
-	u.totals[of.kind] += d.bytes
 	days := u.days[of]
 	if n := len(days); n > 0 && days[n-1].us == d.us {
 		days[n-1].bytes += d.bytes
@@ -120,21 +110,13 @@ func (u *uses) count(of tenantKind, d dayBytes) {
 	u.days[of] = append(days, d)
 }
 
-// scale makes bytes of values those on disk.
-func (u *uses) scale(kind string, bytes int64) int64 {
-	if u.totals[kind] == 0 {
-		return 0
-	}
-	return int64(float64(bytes) / float64(u.totals[kind]) * float64(u.tables[kind]))
-}
-
 func (u *uses) tenant(name string) TenantUse {
 	own := u.r.tenant(name)
 	out := TenantUse{Tenant: name, Taps: len(u.owners[name]), MaxBytes: int64(own.MaxBytes)}
 	for _, k := range Kinds() {
 		t := TenantKind{Kind: k.Name, Keep: u.r.OfTenant(name, k), MaxBytes: int64(own.kind(k.Name).MaxBytes)}
 		for _, d := range u.days[tenantKind{name, k.Name}] {
-			t.Bytes += u.scale(k.Name, d.bytes)
+			t.Bytes += d.bytes
 		}
 		out.Bytes += t.Bytes
 		out.Kinds = append(out.Kinds, t)
@@ -160,7 +142,7 @@ func (u *uses) next(t *TenantUse, k *TenantKind) {
 			continue
 		}
 		old, big := one.toUS <= byAge, one.toUS <= bySize
-		drop := &Drop{Partition: one.Name, From: one.From, To: one.To, At: one.To.Add(k.Keep), Bytes: u.scale(k.Kind, u.owned(t.Tenant, k.Kind, one)), Size: big && !old}
+		drop := &Drop{Partition: one.Name, From: one.From, To: one.To, At: one.To.Add(k.Keep), Bytes: u.owned(t.Tenant, k.Kind, one), Size: big && !old}
 		if old || big {
 			drop.At = now
 			if k.Keep < u.r.longest(kind) || !old { // else the partition is dropped
@@ -190,7 +172,7 @@ func (u *uses) room(t TenantUse, k TenantKind) int64 {
 func (u *uses) newest(tenant, kind string, most int64) int64 {
 	from := int64(math.MaxInt64)
 	for _, d := range slices.Backward(u.days[tenantKind{tenant, kind}]) {
-		if most -= u.scale(kind, d.bytes); most < 0 {
+		if most -= d.bytes; most < 0 {
 			return d.us + day.Microseconds()
 		}
 		from = d.us
