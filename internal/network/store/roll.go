@@ -122,6 +122,7 @@ func (s *Store) Rollup(ctx context.Context, at time.Time, fence Fence) error {
 	err = s.rolling(ctx, fence, func(tx *database.Tx) error {
 		run := script{ctx: ctx, tx: tx}
 		run.exec("DELETE FROM dirty_minutes WHERE minute_us >= ? AND minute_us < ?", from, to)
+		run.exec("UPDATE trimmed SET taps = 'late' WHERE partition IN (SELECT name FROM partitions WHERE from_us < ? AND to_us > ?)", to, from) // it got rows
 		if err := s.rollMinutes(ctx, tx, from, to, whole); err != nil {
 			return err
 		}

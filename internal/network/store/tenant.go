@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -187,7 +188,7 @@ func (s *Store) Trim(ctx context.Context, t Trim, owners Owners) (int64, error) 
 	if p.kind == "" {
 		return 0, errs.New(errs.Invalid, "%s holds sums, which are of all taps", one.Name)
 	}
-	if err := s.noteTrim(ctx, t, ""); err != nil { // from here on its hours are not summed anew
+	if err := s.beginTrim(ctx, t); err != nil {
 		return 0, err
 	}
 	var total int64
@@ -198,15 +199,15 @@ func (s *Store) Trim(ctx context.Context, t Trim, owners Owners) (int64, error) 
 			return total, fmt.Errorf("deleting the rows of the tenant %s from %s: %w", t.Tenant, one.Name, err)
 		}
 	}
-	return total, s.noteTrim(ctx, t, owners.mark(t.Tenant))
+	_, err = s.db.Exec(ctx, `UPDATE trimmed SET taps = $1 WHERE partition = $2 AND tenant = $3 AND taps = ''`, owners.mark(t.Tenant), t.Partition, t.Tenant)
+	return total, err // one that got rows meanwhile is trimmed again
 }
 
-// noteTrim notes of which taps a partition was trimmed; "" is of none yet.
-func (s *Store) noteTrim(ctx context.Context, t Trim, taps string) error {
-	_, err := s.db.Exec(ctx, `INSERT INTO trimmed (partition, tenant, taps) VALUES ($1, $2, $3)
-		ON CONFLICT (partition, tenant) DO UPDATE SET taps = excluded.taps`, t.Partition, t.Tenant, taps)
+// beginTrim notes that a partition has lost rows: its hours are not summed anew.
+func (s *Store) beginTrim(ctx context.Context, t Trim) error {
+	_, err := s.db.Exec(ctx, `INSERT INTO trimmed (partition, tenant, taps) VALUES ($1, $2, '') ON CONFLICT (partition, tenant) DO UPDATE SET taps = ''`, t.Partition, t.Tenant)
 	if err != nil {
-		return fmt.Errorf("noting that %s was trimmed for %s: %w", t.Partition, t.Tenant, err)
+		return fmt.Errorf("noting that rows of %s go from %s: %w", t.Tenant, t.Partition, err)
 	}
 	return nil
 }
@@ -236,54 +237,65 @@ func (s *Store) nextRow(ctx context.Context, p part, one Partition, at int64) (*
 	return next, err
 }
 
-// trimSlice deletes the rows of [from, to), and takes them off the counts.
+// trimSlice deletes the rows of [from, to), and takes them off the counts. Both
+// see the same rows, or neither is done.
 func (s *Store) trimSlice(ctx context.Context, p part, one Partition, taps []string, from, to int64) (n int64, err error) {
-	err = s.db.Tx(ctx, func(tx *database.Tx) error {
-		n = 0
-		var w where
-		w.add("DELETE FROM "+one.Name+" WHERE "+p.column+" >= ? AND "+p.column+" < ? AND tap IN (", from, to)
-		for i, tap := range taps {
-			if i > 0 {
-				w.add(", ")
-			}
-			w.add("?", tap)
+	var w where
+	w.add(" FROM "+one.Name+" WHERE "+p.column+" >= ? AND "+p.column+" < ? AND tap IN (", from, to)
+	for i, tap := range taps {
+		if i > 0 {
+			w.add(", ")
 		}
-		w.add(") RETURNING tap, " + p.column)
-		rows, err := tx.Query(ctx, w.sql.String(), w.args...)
+		w.add("?", tap)
+	}
+	w.add(")")
+	of := w.sql.String()
+	dayOf := p.column + " - " + p.column + " % 86400000000"
+	err = s.db.Tx(ctx, func(tx *database.Tx) error {
+		rows, err := tx.Query(ctx, "SELECT "+dayOf+" AS day_us, tap, COUNT(*)"+of+" GROUP BY 1, 2", w.args...)
 		if err != nil {
 			return err
 		}
 		gone, err := scanAll(rows, func(row scanner) (d tapDay, err error) {
-			err = row.Scan(&d.tap, &d.us)
-			d.us = floor(d.us, day.Microseconds())
+			err = row.Scan(&d.us, &d.tap, &d.rows)
 			return d, err
 		})
-		if err != nil {
+		if err != nil || len(gone) == 0 {
 			return err
 		}
-		n = int64(len(gone))
-		return uncount(ctx, tx, p.kind, gone)
+		if n, err = tx.Exec(ctx, "DELETE"+of, w.args...); err != nil {
+			return err
+		}
+		for _, d := range gone {
+			n -= d.rows
+		}
+		if n != 0 {
+			return errs.New(errs.Conflict, "%d rows came meanwhile", n)
+		}
+		n, err = uncount(ctx, tx, p.kind, gone)
+		return err
 	})
 	return n, err
 }
 
+// tapDay is how many rows of a tap and a day went.
 type tapDay struct {
-	tap string
-	us  int64
+	us   int64
+	tap  string
+	rows int64
 }
 
-// uncount takes rows off the counts by kind, tap and day, with their share of
-// the size.
-func uncount(ctx context.Context, tx *database.Tx, kind string, gone []tapDay) error {
-	rows := map[tapDay]int64{}
+// uncount takes rows off the counts by kind, day and tap, with their share of
+// the size, and says how many. They are sorted as those of reports are, so that
+// neither waits for the other in a circle.
+func uncount(ctx context.Context, tx *database.Tx, kind string, gone []tapDay) (total int64, err error) {
+	slices.SortFunc(gone, func(a, b tapDay) int { return cmp.Or(cmp.Compare(a.us, b.us), strings.Compare(a.tap, b.tap)) })
 	for _, d := range gone {
-		rows[d]++
-	}
-	for d, n := range rows {
 		if _, err := tx.Exec(ctx, `UPDATE kind_days SET size_bytes = size_bytes - size_bytes * CASE WHEN seen > $1 THEN $1 ELSE seen END / CASE WHEN seen > 0 THEN seen ELSE 1 END,
-			seen = seen - CASE WHEN seen > $1 THEN $1 ELSE seen END WHERE kind = $2 AND tap = $3 AND day_us = $4`, n, kind, d.tap, d.us); err != nil {
-			return fmt.Errorf("counting rows by kind and day: %w", err)
+			seen = seen - CASE WHEN seen > $1 THEN $1 ELSE seen END WHERE kind = $2 AND tap = $3 AND day_us = $4`, d.rows, kind, d.tap, d.us); err != nil {
+			return total, fmt.Errorf("counting rows by kind and day: %w", err)
 		}
+		total += d.rows
 	}
-	return nil
+	return total, nil
 }

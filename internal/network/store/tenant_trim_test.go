@@ -164,3 +164,22 @@ func TestSumsOutliveTrims(t *testing.T) {
 		}
 	})
 }
+
+// TestTrimFindsLateRows trims a partition again that got rows since, and leaves
+// the others alone.
+func TestTrimFindsLateRows(t *testing.T) {
+	keep := DefaultRetention()
+	keep.Tenants = []Tenant{{Tenant: "acme", Kinds: []Keep{{Kind: KindFlows, Keep: 2 * day}}}}
+	eachClocked(t, keep, func(t *testing.T, s *clocked) {
+		s.fill(t, 6, "a", "b")
+		s.trimAll(t, keep)
+		s.put(t, report("b", 99, noon.Add(-5*day), reporttest.Size{Flows: 40})) // was on its way when the limit was set
+		s.maintain(t)
+		if tasks, rows := s.trimAll(t, keep); tasks != 1 || rows != 40 {
+			t.Errorf("%d late rows went, of 40, from %d partitions, of 1", rows, tasks)
+		}
+		if tasks, _ := s.trimAll(t, keep); tasks != 0 {
+			t.Errorf("%d partitions were trimmed again", tasks)
+		}
+	})
+}
