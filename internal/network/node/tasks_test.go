@@ -1,6 +1,8 @@
 package node
 
 import (
+	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,68 +39,20 @@ func ended(t *testing.T, all []*prometheus.Registry, kind, how string) (n int) {
 }
 
 // TestTasksOfThreeNodes has three nodes share what the holders of the leases
-// add: each partition is trimmed and indexed once. One whose table is gone is
-// dead in the end, is shown with its error, and is done when its table is back
-// and somebody has it retried.
+// add: each partition is trimmed and indexed once. A trim that the database
+// refuses is dead in the end, is shown with its error, and is done when somebody
+// has it tried again after the cause is gone.
 func TestTasksOfThreeNodes(t *testing.T) {
 	each(t, func(t *testing.T, db *database.DB) {
 		const days = 4
 		cfg := DefaultConfig()
 		cfg.Sweep, cfg.Heartbeat, cfg.Partitions = 50*time.Millisecond, 100*time.Millisecond, store.Daily
-		now := time.Now()
-		n := newNode(t, db, cfg)
-		for _, tap := range []string{"a", "b"} {
-			if _, err := n.Ingest().AddTap(t.Context(), tap, 0); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := n.Ingest().GiveTap(t.Context(), "b", "acme"); err != nil {
-			t.Fatal(err)
-		}
-		for i := range days { // partitions as they were made on those days
-			at := now.Add(-time.Duration(days-i) * 24 * time.Hour)
-			then := store.New(db, func() time.Time { return at }).Keeping(cfg.Retention).Partitioned(store.Daily)
-			if _, err := then.MakePartitions(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			for j, tap := range []network.TapID{"a", "b"} {
-				r := reporttest.New(uint64(i), network.Identity{Tap: tap, Boot: reporttest.Boot(uint64(j)), Sequence: uint64(i + 1)}, at, reporttest.Size{Flows: 10})
-				if _, err := n.Ingest().Commit(t.Context(), r); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
 		cfg.Retention.Tenants = []store.Tenant{{Tenant: "acme", Kinds: []store.Keep{{Kind: store.KindFlows, Keep: time.Hour}}}}
-		unindexed, err := n.Store().Unindexed(t.Context())
-		if err != nil || len(unindexed) < days {
-			t.Fatal(unindexed, err)
-		}
-		var broken string
-		for _, name := range unindexed {
-			if n.Store().TableOf(name) == "dns_queries" {
-				broken = name
-			}
-		}
-		rename(t, db, broken, broken+"_away")
+		broken := oldDays(t, db, cfg, days)
+		before := indexed(t, db)
+		allow := forbidDeletes(t, db, broken)
 
-		var registries []*prometheus.Registry
-		var nodes []*Node
-		for range 3 {
-			r := prometheus.NewRegistry()
-			one, err := New(cfg, Deps{DB: db, Version: "v1", Roles: []string{"node"}, Metrics: r})
-			if err != nil {
-				t.Fatal(err)
-			}
-			start(t, one)
-			registries, nodes = append(registries, r), append(nodes, one)
-		}
-		defer func() {
-			for _, one := range nodes {
-				if err := one.Stop(t.Context()); err != nil {
-					t.Error(err)
-				}
-			}
-		}()
+		registries, nodes := threeNodes(t, db, cfg)
 		task := func() (task cluster.Task) {
 			all, err := nodes[0].Cluster().Tasks(t.Context(), 100)
 			if err == nil && len(all) == 1 {
@@ -106,54 +60,126 @@ func TestTasksOfThreeNodes(t *testing.T) {
 			}
 			return task
 		}
-		eventually(t, "all but one task are done, which failed", func() bool {
+		done := func(kind string) int { return ended(t, registries, kind, "done") }
+		within(t, "all but one task are done, which failed", func() bool {
 			x := task()
-			return x.Subject == broken && x.State == cluster.TaskWaiting && x.Error != ""
+			return x.Kind == trimTask && x.Subject == broken+" acme" && x.State == cluster.TaskWaiting && x.Error != "" &&
+				done(trimTask) == days-1 && done(indexTask) > 0 && done(indexTask) == indexed(t, db)-before
 		})
-		if done := ended(t, registries, indexTask, "done"); done != len(unindexed)-1 {
-			t.Errorf("%d partitions were indexed, of %d", done, len(unindexed)-1)
-		}
-		eventually(t, "the rows of acme go", func() bool { return flowsOf(t, db, "b") < days*10 && task().Subject == broken })
-		trimmed := ended(t, registries, trimTask, "done")
-		if left := flowsOf(t, db, "b"); trimmed == 0 || int64(trimmed) != (days*10-left)/10 || flowsOf(t, db, "a") != days*10 {
-			t.Errorf("%d partitions were trimmed, %d flows of acme are left, and %d of the others", trimmed, left, flowsOf(t, db, "a"))
+		if acme, others := flowsOf(t, db, "b"), flowsOf(t, db, "a"); acme != 10 || others != days*10 {
+			t.Errorf("%d flows of acme are left, and %d of the others", acme, others)
 		}
 
 		if _, err := db.Exec(t.Context(), `UPDATE tasks SET attempts = $1, next_us = 0`, int64(cluster.MaxAttempts-1)); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "it is dead", func() bool { return task().State == cluster.TaskDead })
-		if status, err := nodes[1].Status(t.Context()); err != nil || status.Tasks.Dead != 1 || task().Error == "" {
-			t.Errorf("%+v is shown: %v", status.Tasks, err)
+		within(t, "it is dead", func() bool { return task().State == cluster.TaskDead })
+		if status, err := nodes[1].Status(t.Context()); err != nil || status.Tasks.Dead != 1 || !strings.Contains(task().Error, "not today") {
+			t.Errorf("%+v is shown, and %q: %v", status.Tasks, task().Error, err)
 		}
-		rename(t, db, broken+"_away", broken)
+		allow()
+		time.Sleep(3 * cfg.Sweep) // the dead are left to a person, though they are asked for again
+		if task().State != cluster.TaskDead {
+			t.Errorf("it is %+v before somebody had it tried again", task())
+		}
 		if err := nodes[2].Cluster().Retry(t.Context(), task().ID); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "it is done", func() bool {
-			left, err := n.Store().Unindexed(t.Context())
-			return err == nil && len(left) == 0 && task().ID == ""
-		})
-		if done, dead := ended(t, registries, indexTask, "done"), ended(t, registries, indexTask, "dead"); done != len(unindexed) || dead != 1 {
-			t.Errorf("%d of %d partitions were indexed, %d died", done, len(unindexed), dead)
-		}
-		if again := ended(t, registries, trimTask, "done"); again != trimmed {
-			t.Errorf("%d partitions were trimmed again", again-trimmed)
+		within(t, "it is done", func() bool { return flowsOf(t, db, "b") == 0 && done(trimTask) == days })
+		time.Sleep(3 * cfg.Sweep)
+		if trims, indexes, want, dead := done(trimTask), done(indexTask), indexed(t, db)-before, ended(t, registries, trimTask, "dead"); trims != days || indexes != want || dead != 1 {
+			t.Errorf("%d of %d partitions were trimmed and %d of %d indexed, %d died", trims, days, indexes, want, dead)
 		}
 	})
 }
 
-// rename takes a partition's table away, or brings it back.
-func rename(t *testing.T, db *database.DB, from, to string) {
+// oldDays puts reports of taps of two tenants on whole days that are over, into
+// the partitions that were made then. It returns the oldest of flows.
+func oldDays(t *testing.T, db *database.DB, cfg Config, days int) (oldest string) {
 	t.Helper()
-	if db.Engine() == database.SQLite { // views name the table: they are left as they are
-		if _, err := db.Exec(t.Context(), "PRAGMA legacy_alter_table = ON"); err != nil {
+	n := newNode(t, db, cfg)
+	for _, tap := range []string{"a", "b"} {
+		if _, err := n.Ingest().AddTap(t.Context(), tap, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := db.Exec(t.Context(), "ALTER TABLE "+from+" RENAME TO "+to); err != nil {
+	if err := n.Ingest().GiveTap(t.Context(), "b", "acme"); err != nil {
 		t.Fatal(err)
 	}
+	today := time.Now().UTC().Truncate(24 * time.Hour)
+	for i := range days {
+		at := today.AddDate(0, 0, i-days-1).Add(12 * time.Hour)
+		then := store.New(db, func() time.Time { return at }).Keeping(cfg.Retention).Partitioned(store.Daily)
+		if _, err := then.MakePartitions(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for j, tap := range []network.TapID{"a", "b"} {
+			r := reporttest.New(uint64(i), network.Identity{Tap: tap, Boot: reporttest.Boot(uint64(j)), Sequence: uint64(i + 1)}, at, reporttest.Size{Flows: 10})
+			if _, err := n.Ingest().Commit(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return "flows_p" + today.AddDate(0, 0, -days-1).Format("20060102")
+}
+
+// threeNodes starts three nodes, and stops them when the test ends.
+func threeNodes(t *testing.T, db *database.DB, cfg Config) (all []*prometheus.Registry, nodes []*Node) {
+	t.Helper()
+	for range 3 {
+		r := prometheus.NewRegistry()
+		n, err := New(cfg, Deps{DB: db, Version: "v1", Roles: []string{"node"}, Metrics: r})
+		if err != nil {
+			t.Fatal(err)
+		}
+		start(t, n)
+		t.Cleanup(func() {
+			if err := n.Stop(context.WithoutCancel(t.Context())); err != nil {
+				t.Error(err)
+			}
+		})
+		all, nodes = append(all, r), append(nodes, n)
+	}
+	return all, nodes
+}
+
+// forbidDeletes has the database refuse that rows are deleted from a table.
+func forbidDeletes(t *testing.T, db *database.DB, table string) (allow func()) {
+	t.Helper()
+	run := func(statements ...string) {
+		t.Helper()
+		for _, text := range statements {
+			if _, err := db.Exec(t.Context(), text); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if db.Engine() == database.SQLite {
+		run("CREATE TRIGGER forbid BEFORE DELETE ON " + table + " BEGIN SELECT RAISE(ABORT, 'not today'); END")
+		return func() { t.Helper(); run("DROP TRIGGER forbid") }
+	}
+	run("CREATE FUNCTION forbid() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not today'; END $$",
+		"CREATE TRIGGER forbid BEFORE DELETE ON "+table+" FOR EACH ROW EXECUTE FUNCTION forbid()")
+	return func() { t.Helper(); run("DROP TRIGGER forbid ON " + table) }
+}
+
+// within polls for up to a minute: there are many partitions.
+func within(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%s: not within a minute", what)
+		}
+	}
+}
+
+// indexed is how many partitions have all their indexes.
+func indexed(t *testing.T, db *database.DB) (n int) {
+	t.Helper()
+	if err := db.QueryRow(t.Context(), "SELECT COUNT(*) FROM partitions WHERE indexed = 1").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 func flowsOf(t *testing.T, db *database.DB, tap string) (n int64) {
