@@ -41,8 +41,8 @@ func loaded(ctx context.Context, e *engine, flows int) (db *database.DB, now tim
 	}
 	limited, cancel := context.WithTimeoutCause(ctx, loadLimit, fmt.Errorf("loading %d flows takes more than %s: give fewer with FLOWS=", flows, loadLimit))
 	defer cancel()
-	// The second of a minute at which most is not summed yet.
-	now = time.Now().Truncate(time.Minute).Add(-time.Minute + 9*time.Second)
+	// The second of a minute at which most is not summed yet: just before a minute is.
+	now = time.Now().Truncate(time.Minute).Add(-2*time.Minute + store.Closing + sumsBehind - time.Second)
 	if err := load(limited, db, now, flows); err != nil {
 		if cause := context.Cause(limited); cause != nil {
 			err = cause

@@ -61,7 +61,7 @@ func (s *Store) Sum(ctx context.Context, fence Fence) error {
 // have ended, and those that late reports have added to. There may be more
 // than are named.
 func (s *Store) Due(ctx context.Context) ([]time.Time, error) {
-	closed := floor(s.now().Add(-closing-time.Minute).UnixMicro(), hourUS) // hours before it have ended
+	closed := floor(s.now().Add(-Closing-time.Minute).UnixMicro(), hourUS) // hours before it have ended
 	next, err := s.firstUnrolled(ctx)
 	if err != nil {
 		return nil, err
@@ -108,7 +108,7 @@ func scanTime(row scanner) (time.Time, error) {
 func (s *Store) Rollup(ctx context.Context, at time.Time, fence Fence) error {
 	from := floor(at.UnixMicro(), hourUS)
 	to := from + hourUS
-	if from+hourUS > s.now().Add(-closing).UnixMicro() {
+	if from+hourUS > s.now().Add(-Closing).UnixMicro() {
 		return fmt.Errorf("summing the hour of %s: it has not ended", micros(from).Format(time.RFC3339))
 	}
 	whole, err := s.hasAll(ctx, KindFlows, from)
@@ -289,7 +289,7 @@ func (s *Store) rollMinutes(ctx context.Context, tx *database.Tx, from, to int64
 // whole hour that was summed, and of those among them that got late rows. It
 // returns how many.
 func (s *Store) RollMinutes(ctx context.Context, fence Fence) (int, error) {
-	closed := floor(s.now().Add(-closing).UnixMicro(), minuteUS)
+	closed := floor(s.now().Add(-Closing).UnixMicro(), minuteUS)
 	begin := floor(closed, hourUS) - hourUS
 	n := 0
 	err := s.rolling(ctx, fence, func(tx *database.Tx) error {

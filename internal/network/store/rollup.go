@@ -72,18 +72,20 @@ func (s *Store) insertMinutes(ctx context.Context, tx *database.Tx, reports []*n
 	})
 }
 
-// A minute is summed closing after its end. A report that comes later than
-// that, short of a margin for transactions on their way and for clocks of nodes
-// that differ, marks it to be summed again.
+// A minute is summed Closing after its end: taps send every ten seconds, so that
+// hardly a report of it is on its way still. One that comes later marks it to be
+// summed again, and so does any that comes less than a margin before, for
+// transactions on their way and for clocks of nodes that differ: a mark that is
+// there when the minute is summed goes with that.
 const (
-	closing = time.Minute
+	Closing = 20 * time.Second
 	margin  = 45 * time.Second
 )
 
 // markDirty marks the minutes whose sums have been made, or are being made,
 // and that the reports add to.
 func (s *Store) markDirty(ctx context.Context, tx *database.Tx, reports []*network.Report) error {
-	summed := floor(s.now().Add(margin-closing).UnixMicro(), time.Minute.Microseconds())
+	summed := floor(s.now().Add(margin-Closing).UnixMicro(), time.Minute.Microseconds())
 	late := map[int64]bool{}
 	mark := func(at time.Time) {
 		if us := floor(at.UnixMicro(), time.Minute.Microseconds()); us < summed {
