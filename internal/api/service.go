@@ -78,7 +78,7 @@ type Taps interface {
 	RevokeTap(ctx context.Context, name string) error
 	Taps(context.Context) ([]ingest.TapInfo, error)
 	TenantUses(context.Context) ([]store.TenantUse, error)
-	TapPage(ctx context.Context, after network.TapID, limit int) ([]ingest.TapInfo, error)
+	TapPage(ctx context.Context, tenant string, after network.TapID, limit int) ([]ingest.TapInfo, error)
 }
 
 // fleet is the master, or an error that says where one is.

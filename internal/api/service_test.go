@@ -58,7 +58,7 @@ func TestPagesOfTaps(t *testing.T) {
 		t.Errorf("an empty list is %q", body)
 	}
 	for i := range 6 {
-		s.Taps.All = append(s.Taps.All, ingest.TapInfo{Name: network.TapID(fmt.Sprintf("tap-%d", i))})
+		s.Taps.All = append(s.Taps.All, ingest.TapInfo{Name: network.TapID(fmt.Sprintf("tap-%d", i)), Tenant: []string{"default", "acme"}[i%2]})
 	}
 	var got []string
 	pages, next := 0, ""
@@ -75,7 +75,10 @@ func TestPagesOfTaps(t *testing.T) {
 	if diff := cmp.Diff([]string{"tap-0", "tap-1", "tap-2", "tap-3", "tap-4", "tap-5"}, got); diff != "" || pages != 3 {
 		t.Errorf("%d pages: %s", pages, diff)
 	}
-	for _, bad := range []string{"limit=0", "limit=1001", "after=A.B"} {
+	if page := get[wire.TapsOut](t, s, viewer, "/api/v1/taps?tenant=acme&limit=2"); len(page.Taps) != 2 || page.Taps[1].Name != "tap-3" || page.Next != "tap-3" {
+		t.Errorf("the taps of a tenant are %+v", page)
+	}
+	for _, bad := range []string{"limit=0", "limit=1001", "after=A.B", "tenant=A.B"} {
 		if res, body := do(t, s, request{method: http.MethodGet, path: "/api/v1/taps?" + bad, token: viewer}); res.StatusCode != http.StatusBadRequest {
 			t.Errorf("%s: %d %s", bad, res.StatusCode, body)
 		}

@@ -79,8 +79,11 @@ func (a *API) listTaps(ctx context.Context, _ *http.Request, in wire.TapsIn) (wi
 			return wire.TapsOut{}, err
 		}
 	}
+	if in.Tenant != "" && !store.ValidTenant(in.Tenant) {
+		return wire.TapsOut{}, tenantName(in.Tenant)
+	}
 	// One more than the page tells whether there is a next one.
-	all, err := t.TapPage(ctx, after, in.Limit+1)
+	all, err := t.TapPage(ctx, in.Tenant, after, in.Limit+1)
 	if err != nil {
 		return wire.TapsOut{}, err
 	}

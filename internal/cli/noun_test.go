@@ -102,6 +102,8 @@ func TestTapsAndTelemetry(t *testing.T) {
 	s.Network.Talkers = []store.Talker{{Addr: flow.Source, BytesIn: 1 << 30, BytesOut: 1, Packets: 7, Flows: 2}}
 	golden(t, "network", on(t, s).transcript(t,
 		[]string{"tap", "list"},
+		[]string{"tap", "list", "--tenant", "default"},
+		[]string{"tap", "list", "--tenant", "A.B"},
 		[]string{"tap", "add", "lab"},
 		[]string{"tap", "add", "lab"},
 		[]string{"tap", "rotate", "lab", "-o", "json"},

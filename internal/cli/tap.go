@@ -29,13 +29,15 @@ func (s *shell) tapCommand() *cobra.Command {
 	add.Flags().StringVar(&tenant, "tenant", "", "whose it is, which decides how long its rows are kept (default without it)")
 	add.Flags().DurationVar(&ttl, "ttl", 0, "life of the tap's token (it does not end without it)")
 	var p paging
+	var of string
 	list := &cobra.Command{
 		Use: "list", Short: "List taps with their health and their loss",
-		Example: "  rind tap list\n  rind tap list --all -o json",
+		Example: "  rind tap list\n  rind tap list --tenant acme\n  rind tap list --all -o json",
 		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return s.listTaps(cmd.Context(), p) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return s.listTaps(cmd.Context(), p, of) },
 	}
 	p.flags(list, 1000)
+	list.Flags().StringVar(&of, "tenant", "", "only the taps of this tenant")
 	revoke := &cobra.Command{
 		Use: "revoke NAME", Short: "Revoke a tap's token; what it reported stays",
 		Example: "  rind tap revoke office",
@@ -98,8 +100,12 @@ func (s *shell) joinTap(ctx context.Context, path string, in any) error {
 	return say(s.opts.Out, render.Line(out.Join))
 }
 
-func (s *shell) listTaps(ctx context.Context, p paging) error {
-	all, more, err := collect(ctx, p, "after", url.Values{}, func(ctx context.Context, q url.Values) ([]ingest.TapInfo, string, error) {
+func (s *shell) listTaps(ctx context.Context, p paging, tenant string) error {
+	filter := url.Values{}
+	if tenant != "" {
+		filter.Set("tenant", tenant)
+	}
+	all, more, err := collect(ctx, p, "after", filter, func(ctx context.Context, q url.Values) ([]ingest.TapInfo, string, error) {
 		var out wire.TapsOut
 		err := s.get(ctx, "/taps", q, &out)
 		return out.Taps, out.Next, err

@@ -102,4 +102,5 @@ type Taps interface {
 	AddTap(ctx context.Context, name string, ttl time.Duration) (string, error)
 	RotateTap(ctx context.Context, name string, ttl time.Duration) (string, error)
 	RevokeTap(ctx context.Context, name string) error
+	TenantUses(context.Context) ([]store.TenantUse, error)
 }

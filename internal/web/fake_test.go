@@ -441,6 +441,19 @@ type fakeTaps struct {
 	did  []string
 }
 
+// TenantUses says that each tap of a tenant takes a MiB of flows.
+func (f *fakeTaps) TenantUses(context.Context) ([]store.TenantUse, error) {
+	var out []store.TenantUse
+	for _, t := range f.taps {
+		if t.Tenant == "" {
+			continue
+		}
+		out = append(out, store.TenantUse{Tenant: t.Tenant, Taps: 1, Bytes: 1 << 20, MaxBytes: 3 << 20, Kinds: []store.TenantKind{
+			{Kind: "flows", Bytes: 1 << 20, Keep: 72 * time.Hour, Next: &store.Drop{At: time.Date(2026, 1, 2, 3, 4, 0, 0, time.UTC)}}}})
+	}
+	return out, nil
+}
+
 func (f *fakeTaps) Taps(context.Context) ([]ingest.TapInfo, error) { return f.taps, nil }
 
 func (f *fakeTaps) AddTap(_ context.Context, name string, _ time.Duration) (string, error) {

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -21,6 +22,15 @@ type kindsView struct {
 
 	Bytes, MaxBytes int64 // of the telemetry, and what it may take; 0 is any size
 	Database        int64 // of the whole database
+
+	Tenants []tenantRow // none when all taps are of one
+}
+
+// tenantRow is what a tenant's rows of one kind take.
+type tenantRow struct {
+	Tenant, Kind    string
+	Bytes, MaxBytes int64
+	Keep, Next      string
 }
 
 // kindRow is a kind as a row of a table.
@@ -62,10 +72,44 @@ func (w *Web) records(rw http.ResponseWriter, r *http.Request) error {
 		v.Empty = v.Empty && !row.HasOldest
 		v.Kinds = append(v.Kinds, row)
 	}
+	if v.Tenants, err = w.tenants(r.Context()); err != nil {
+		return err
+	}
 	s := w.sheet(r, "Records", "/records")
-	follow(&s, []string{topicNetwork}, "rows")
+	parts := []string{"rows"}
+	if len(v.Tenants) > 0 {
+		parts = append(parts, "tenants")
+	}
+	follow(&s, []string{topicNetwork}, parts...)
 	s.Data = v
 	return w.pages.Render(rw, r, http.StatusOK, "records", s)
+}
+
+// tenants says what the rows of each tenant's taps take by kind, and of all
+// kinds when that is limited, unless all taps are of one.
+func (w *Web) tenants(ctx context.Context) ([]tenantRow, error) {
+	if w.Taps == nil {
+		return nil, nil
+	}
+	all, err := w.Taps.TenantUses(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("measuring what tenants take: %w", err)
+	}
+	if len(all) < 2 {
+		return nil, nil
+	}
+	var rows []tenantRow
+	for _, u := range all {
+		if u.MaxBytes > 0 {
+			rows = append(rows, tenantRow{Tenant: u.Tenant, Kind: "all", Bytes: u.Bytes, MaxBytes: u.MaxBytes})
+		}
+		for _, k := range u.Kinds {
+			if k.Bytes > 0 || k.MaxBytes > 0 {
+				rows = append(rows, tenantRow{u.Tenant, k.Kind, k.Bytes, k.MaxBytes, kept(k.Keep), going(k.Next)})
+			}
+		}
+	}
+	return rows, nil
 }
 
 // going says when a partition is dropped, and why when not for its age.

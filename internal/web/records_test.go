@@ -20,6 +20,12 @@ func TestEveryKindHasAPage(t *testing.T) {
 	if seen := text(t, kinds); !strings.Contains(seen, "now, for its size") || !strings.Contains(seen, "of at most") {
 		t.Errorf("the page of the kinds does not say what goes next:\n%s", seen)
 	}
+	if seen := strings.Join(strings.Fields(text(t, kinds)), " "); !strings.Contains(seen, "acme all 1.00 MiB 3.00 MiB") || !strings.Contains(seen, "acme flows 1.00 MiB") || !strings.Contains(seen, "3 days 2 Jan 03:04") {
+		t.Errorf("the page of the kinds does not say what a tenant takes:\n%s", seen)
+	}
+	if _, taps, _ := c.get("/taps"); !strings.Contains(text(t, taps), "acme") {
+		t.Error("the page of taps does not say whose they are")
+	}
 	for _, k := range store.Kinds() {
 		path := k.Own
 		if path == "" {

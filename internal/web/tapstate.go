@@ -18,6 +18,7 @@ const silentAfter = 60 * time.Second
 // tapView is a tap with what it lost in the page's window.
 type tapView struct {
 	Name       network.TapID
+	Tenant     string
 	Look, Word string // state: class and word
 	LastReport time.Time
 	Health     network.Health
@@ -89,7 +90,7 @@ func (w *Web) tapState(ctx context.Context, win ui.Window) (tapState, error) {
 
 func newTapView(t ingest.TapInfo, l store.Loss, now time.Time) tapView {
 	v := tapView{
-		Name: t.Name, Health: t.Health,
+		Name: t.Name, Tenant: t.Tenant, Health: t.Health,
 		Received: count(l.Received), Summarised: count(l.Summarised), DroppedKernel: count(l.DroppedKernel),
 		DroppedPipeline: count(l.DroppedPipeline), Malformed: count(l.Malformed), Bytes: count(l.Bytes),
 	}

@@ -191,8 +191,8 @@ func (w *world) populateTaps(now time.Time) {
 	at := func(d time.Duration) *time.Time { t := now.Add(-d); return &t }
 	health := network.Health{Version: "0.1.0", CPUSeconds: 412, MemoryBytes: 73 << 20, FlowsActive: 1842, FlowsMax: 262144}
 	w.taps.taps = []ingest.TapInfo{
-		{Name: "office", Created: *at(40 * 24 * time.Hour), LastReport: at(4 * time.Second), LastEnd: at(5 * time.Second), Reports: 345600, Health: health},
-		{Name: "rack-2", Created: *at(9 * 24 * time.Hour), LastReport: at(7 * time.Second), LastEnd: at(8 * time.Second), Reports: 77000, Health: health},
+		{Name: "office", Tenant: "default", Created: *at(40 * 24 * time.Hour), LastReport: at(4 * time.Second), LastEnd: at(5 * time.Second), Reports: 345600, Health: health},
+		{Name: "rack-2", Tenant: "acme", Created: *at(9 * 24 * time.Hour), LastReport: at(7 * time.Second), LastEnd: at(8 * time.Second), Reports: 77000, Health: health},
 		{Name: "branch", Created: *at(3 * 24 * time.Hour), LastReport: at(14 * time.Minute), LastEnd: at(14 * time.Minute), Reports: 20000, Health: health},
 		{Name: "old-lab", Created: *at(90 * 24 * time.Hour), Revoked: at(30 * 24 * time.Hour)},
 	}

@@ -147,12 +147,12 @@ func (t *Taps) Taps(context.Context) ([]ingest.TapInfo, error) {
 }
 
 // TapPage implements api.Taps.
-func (t *Taps) TapPage(_ context.Context, after words.TapID, limit int) ([]ingest.TapInfo, error) {
+func (t *Taps) TapPage(_ context.Context, tenant string, after words.TapID, limit int) ([]ingest.TapInfo, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	page := []ingest.TapInfo{}
 	for _, x := range slices.SortedFunc(slices.Values(t.All), func(a, b ingest.TapInfo) int { return strings.Compare(string(a.Name), string(b.Name)) }) {
-		if x.Name > after && len(page) < limit {
+		if x.Name > after && len(page) < limit && (tenant == "" || x.Tenant == tenant) {
 			page = append(page, x)
 		}
 	}

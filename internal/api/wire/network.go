@@ -119,6 +119,8 @@ type TalkersOut struct {
 type TapsIn struct {
 	Limit int    `query:"limit" default:"100" min:"1" max:"1000" doc:"taps in one page"`
 	After string `query:"after" doc:"name that the page before ended on"`
+
+	Tenant string `query:"tenant" doc:"only the taps of this tenant"`
 }
 
 // TapsOut is a page of taps, sorted by name.

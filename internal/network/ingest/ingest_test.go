@@ -475,7 +475,7 @@ func TestTapPages(t *testing.T) {
 		for size := 1; size <= 8; size++ {
 			var got []network.TapID
 			for after := network.TapID(""); ; {
-				page, err := r.svc.TapPage(t.Context(), after, size)
+				page, err := r.svc.TapPage(t.Context(), "", after, size)
 				if err != nil || len(page) > size {
 					t.Fatalf("%d taps on a page of %d: %v", len(page), size, err)
 				}

@@ -104,12 +104,12 @@ func (s *Service) loadToken(ctx context.Context, name network.TapID) (tapToken, 
 }
 
 // Taps lists all taps by name, with their loss over the last 24 hours.
-func (s *Service) Taps(ctx context.Context) ([]TapInfo, error) { return s.TapPage(ctx, "", 0) }
+func (s *Service) Taps(ctx context.Context) ([]TapInfo, error) { return s.TapPage(ctx, "", "", 0) }
 
-// TapPage lists so many taps whose names follow after, as Taps does; a limit of
-// 0 is none.
-func (s *Service) TapPage(ctx context.Context, after network.TapID, limit int) ([]TapInfo, error) {
-	taps, err := s.readTaps(ctx, after, limit)
+// TapPage lists so many taps of a tenant, "" for all, whose names follow after,
+// as Taps does; a limit of 0 is none.
+func (s *Service) TapPage(ctx context.Context, tenant string, after network.TapID, limit int) ([]TapInfo, error) {
+	taps, err := s.readTaps(ctx, tenant, after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("listing taps: %w", err)
 	}
@@ -140,12 +140,12 @@ func (s *Service) TapPage(ctx context.Context, after network.TapID, limit int) (
 	return taps, nil
 }
 
-func (s *Service) readTaps(ctx context.Context, after network.TapID, limit int) ([]TapInfo, error) {
+func (s *Service) readTaps(ctx context.Context, tenant string, after network.TapID, limit int) ([]TapInfo, error) {
 	if limit <= 0 {
 		limit = math.MaxInt32
 	}
 	rows, err := s.db.Query(ctx, `SELECT name, tenant, created_us, expires_us, revoked_us, reports, last_report_us, last_end_us, health, switches, switched_us FROM taps
-		WHERE name > $1 ORDER BY name LIMIT $2`, string(after), int64(limit))
+		WHERE name > $1 AND $2 IN ('', tenant) ORDER BY name LIMIT $3`, string(after), database.Text(tenant), int64(limit))
 	if err != nil {
 		return nil, err
 	}
