@@ -22,6 +22,7 @@ import (
 	"github.com/rind-project/rind/internal/fleet/blob/store"
 	"github.com/rind-project/rind/internal/fleet/bus"
 	"github.com/rind-project/rind/internal/fleet/fleettest"
+	"github.com/rind-project/rind/internal/fleet/job/function/cp"
 	"github.com/rind-project/rind/internal/fleet/master"
 )
 
@@ -157,7 +158,7 @@ func TestCopyGoesOnAfterThePeel(t *testing.T) {
 	asked.Store(0)
 	_, returns := finish(t, m, req)
 	r := returns["web-1"]
-	var got struct{ Resumed int64 }
+	var got cp.Got
 	if b, err := os.ReadFile(dest); !r.OK || err != nil || !bytes.Equal(b, data) || json.Unmarshal(r.Value, &got) != nil || got.Resumed < int64(until-1)*blob.Chunk {
 		t.Errorf("%+v %s: %d bytes %v", r, r.Value, len(b), err)
 	}
