@@ -219,6 +219,7 @@ func TestFirstWordDecides(t *testing.T) {
 		"-o=ndjson peels test.ping":        `"answered":1`,
 		"--output ndjson * test.ping":      `"answered":1`,
 		"run --timeout 3s peels test.ping": "peels: pong",
+		"peel list --limit 0":              `parameter "limit"`,
 		"peels list":                       `unknown command "peels" for "rind"`,
 		"peels":                            `unknown command "peels" for "rind"`,
 		"nobody test.ping":                 `no peel matches "nobody"`,

@@ -109,15 +109,18 @@ func pointed(err error, expr string) error {
 	default:
 		return err
 	}
+	_, after, found := strings.Cut(err.Error(), ", column ")
+	if !found {
+		return err // about something else
+	}
 	_, bad := target.Parse(expr)
 	if se, ok := errors.AsType[*target.SyntaxError](bad); ok {
 		return fmt.Errorf("the target is wrong at column %d: %s\n  %s", se.Column, se.Msg, strings.ReplaceAll(se.Caret(), "\n", "\n  "))
 	}
 	// What reads well may still ask for what the server does not keep.
-	_, after, found := strings.Cut(err.Error(), ", column ")
 	number, msg, more := strings.Cut(after, ": ")
 	column, no := strconv.Atoi(number)
-	if !found || !more || no != nil || column < 1 || column > len(expr)+1 {
+	if !more || no != nil || column < 1 || column > len(expr)+1 {
 		return err
 	}
 	se := &target.SyntaxError{Expr: expr, Column: column}
