@@ -80,7 +80,8 @@ func (p *pcap) whole(list []record, b []byte) (n int) {
 			break
 		}
 		end := pcapRecord + int(size)
-		list[n] = record{int64(sec)*1e9 + int64(frac)*p.unit, p.link, b[pcapRecord:end:end], int(max(wire, size))}
+		r := &list[n] // written where it stands: a copy waits for what was just written
+		r.ts, r.link, r.data, r.wire = int64(sec)*1e9+int64(frac)*p.unit, p.link, b[pcapRecord:end:end], int(max(wire, size))
 		n++
 		p.taken += end
 		b = b[end:]

@@ -15,10 +15,11 @@ type Near uint32
 // the sake of that nothing but memory is touched in the loops that wait.
 func (t *Table) Expect(list []packet.Glimpse, near *[MaxExpect]Near) {
 	var home [MaxExpect]uint32
+	var k key
 	list = list[:min(len(list), MaxExpect)]
 	for i := range list {
 		if g := &list[i]; g.Proto != 0 {
-			k := glimpsed(g)
+			k.glimpsed(g)
 			home[i] = uint32(t.hash.sum(&k) >> 32 >> t.shift)
 		}
 	}
@@ -36,12 +37,13 @@ func (t *Table) Expect(list []packet.Glimpse, near *[MaxExpect]Near) {
 // At is the record where a flow was seen, which may be another's by now.
 func (t *Table) At(n Near) *Record { return &t.slab[n-1] }
 
-// glimpsed is keyOf.
-func glimpsed(g *packet.Glimpse) key {
+// glimpsed is of.
+func (k *key) glimpsed(g *packet.Glimpse) {
 	s, d := g.Src, g.Dst
 	sp, dp := uint64(g.SrcPort), uint64(g.DstPort)
 	if d.Hi < s.Hi || d.Hi == s.Hi && (d.Lo < s.Lo || d.Lo == s.Lo && dp < sp) {
 		s, d, sp, dp = d, s, dp, sp
 	}
-	return key{s.Hi, s.Lo, d.Hi, d.Lo, sp<<48 | dp<<32 | uint64(g.Proto)<<24 | uint64(g.VLAN)<<12}
+	k[0], k[1], k[2], k[3] = s.Hi, s.Lo, d.Hi, d.Lo
+	k[4], k[5] = sp<<48|dp<<32|uint64(g.Proto)<<24|uint64(g.VLAN)<<12, 0
 }

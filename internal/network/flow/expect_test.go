@@ -25,8 +25,9 @@ func TestGlimpsedKey(t *testing.T) {
 			continue
 		}
 		known++
-		want, _ := keyOf(&p)
-		if got := glimpsed(&g); got != want {
+		var got, want key
+		want.of(&p)
+		if got.glimpsed(&g); got != want {
 			t.Fatalf("% x has the key %x, want %x", f.Data[:40], got, want)
 		}
 	}
@@ -91,7 +92,8 @@ func TestExpected(t *testing.T) {
 }
 
 func keyIn(p *packet.Packet) key {
-	k, _ := keyOf(p)
+	var k key
+	k.of(p)
 	return k
 }
 

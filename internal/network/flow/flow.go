@@ -139,15 +139,20 @@ func (k *key) equal(o *key) bool {
 	return k[0] == o[0] && k[1] == o[1] && k[2] == o[2] && k[3] == o[3] && k[4] == o[4] && k[5] == o[5]
 }
 
-// keyOf returns the key of the packet's flow, lower endpoint first, and which
-// side sent the packet. One-way ICMP is not turned round, because type and
-// code are no endpoints.
-func keyOf(p *packet.Packet) (k key, side int) {
+// of makes k the key of the packet's flow, lower endpoint first, and returns
+// which side sent the packet. One-way ICMP is not turned round, because type
+// and code are no endpoints.
+//
+// A key is written where it is needed: one that is returned is copied in pieces
+// larger than those that were written, for which the processor waits.
+func (k *key) of(p *packet.Packet) (side int) {
 	s, d := p.Src, p.Dst
 	sp, dp := uint64(p.SrcPort), uint64(p.DstPort)
 	if !p.OneWay && (d.Hi < s.Hi || d.Hi == s.Hi && (d.Lo < s.Lo || d.Lo == s.Lo && dp < sp)) {
 		s, d, sp, dp, side = d, s, dp, sp, 1
 	}
-	meta := sp<<48 | dp<<32 | uint64(p.Proto)<<24 | uint64(p.VLAN&0xfff)<<12 | uint64(p.InnerVLAN&0xfff)
-	return key{s.Hi, s.Lo, d.Hi, d.Lo, meta, uint64(p.Tunnel)<<32 | uint64(p.TunnelID)}, side
+	k[0], k[1], k[2], k[3] = s.Hi, s.Lo, d.Hi, d.Lo
+	k[4] = sp<<48 | dp<<32 | uint64(p.Proto)<<24 | uint64(p.VLAN&0xfff)<<12 | uint64(p.InnerVLAN&0xfff)
+	k[5] = uint64(p.Tunnel)<<32 | uint64(p.TunnelID)
+	return side
 }

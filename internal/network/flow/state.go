@@ -36,8 +36,9 @@ func (r *Record) count(p *packet.Packet, side int) {
 
 // open makes the record a new flow, and decides from its first packet who is
 // the source; a SYN that comes later may know better.
-func (r *Record) open(k key, p *packet.Packet, side int) {
-	*r = Record{key: k, bits: used, opened: p.Time}
+func (r *Record) open(k *key, p *packet.Packet, side int) {
+	*r = Record{}
+	r.key, r.bits, r.opened = *k, used, p.Time
 	r.mac[side], r.mac[1-side] = p.SrcMAC, p.DstMAC
 	r.setSource(side, bySpeaking)
 	switch p.Proto {

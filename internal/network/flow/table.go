@@ -87,7 +87,8 @@ func (t *Table) Add(p *packet.Packet) (r *Record, side int) { return t.AddNear(p
 
 // AddNear is Add for a packet that was expected.
 func (t *Table) AddNear(p *packet.Packet, near Near) (r *Record, side int) {
-	k, side := keyOf(p)
+	var k key
+	side = k.of(p)
 	if near != 0 {
 		if r := &t.slab[near-1]; r.bits&used != 0 && r.key.equal(&k) && !reopened(r, p) {
 			t.count(r, p, side)
@@ -102,7 +103,7 @@ func (t *Table) AddNear(p *packet.Packet, near Near) (r *Record, side int) {
 			if r = &t.slab[uint32(s)-1]; r.key.equal(&k) {
 				if reopened(r, p) && t.spillOut(r) {
 					t.release(r)
-					r.open(k, p, side)
+					r.open(&k, p, side)
 				}
 				t.count(r, p, side)
 				return r, side
@@ -121,7 +122,7 @@ func (t *Table) AddNear(p *packet.Packet, near Near) (r *Record, side int) {
 	n := t.take()
 	t.slots[i] = tag<<32 | uint64(n+1)
 	r = &t.slab[n]
-	r.open(k, p, side)
+	r.open(&k, p, side)
 	t.active++
 	t.count(r, p, side)
 	return r, side

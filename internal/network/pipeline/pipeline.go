@@ -317,12 +317,13 @@ func (p *Pipeline) cut(end time.Time, last bool) network.Report {
 }
 
 // room is how many flows the next report makes room for: some more than the
-// last had, or, in the first, all that there are.
+// last had, or, in the first, than there are.
 func (p *Pipeline) room() int {
-	if p.flows > 0 {
-		return p.flows + p.flows/8
+	n := p.flows
+	if n == 0 {
+		n = int(p.table.Stats().Active)
 	}
-	return int(p.table.Stats().Active)
+	return n + n/8
 }
 
 // Reuse takes back the lists of a report that nobody reads any more: the next

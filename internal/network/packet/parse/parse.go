@@ -17,6 +17,7 @@ package parse
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/rind-project/rind/internal/network"
 )
@@ -119,8 +120,10 @@ func Add[T any](out *Out, list *[]T, row T) {
 	if out.whose > 0 {
 		out.shares[out.whose-1].Rows++
 	}
-	if cap(*list) == 0 {
+	if n := len(*list); n == 0 && cap(*list) == 0 {
 		*list = make([]T, 0, out.room(list))
+	} else if n == cap(*list) && n >= minRoom {
+		*list = slices.Grow(*list, n) // by a quarter, as append does, would copy rows over and over
 	}
 	*list = append(*list, row)
 }
