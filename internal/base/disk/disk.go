@@ -16,20 +16,25 @@ const TempSuffix = ".tmp"
 // WriteFile replaces a file, readable by its owner alone, in one step. File
 // and folder are synced: when it returns nil, the content survives an end of
 // the machine.
-func WriteFile(path string, data []byte) error { return replace(path, data, true) }
+func WriteFile(path string, data []byte) error { return WriteParts(path, data) }
+
+// WriteParts is WriteFile for a content that lies in several places.
+func WriteParts(path string, parts ...[]byte) error { return replace(path, parts, true) }
 
 // ReplaceFile does what WriteFile does without waiting for the disk: an end of
 // the process leaves the old content or the new, an end of the machine maybe
 // neither.
-func ReplaceFile(path string, data []byte) error { return replace(path, data, false) }
+func ReplaceFile(path string, data []byte) error { return replace(path, [][]byte{data}, false) }
 
-func replace(path string, data []byte, sync bool) error {
+func replace(path string, parts [][]byte, sync bool) error {
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*"+TempSuffix) // mode 0600
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
-	_, err = f.Write(data)
+	for i := 0; i < len(parts) && err == nil; i++ {
+		_, err = f.Write(parts[i])
+	}
 	if err == nil && sync {
 		err = f.Sync()
 	}

@@ -11,9 +11,11 @@ import (
 	"testing"
 )
 
+func inParts(path string, data []byte) error { return WriteParts(path, data[:1], nil, data[1:]) }
+
 func TestReplace(t *testing.T) {
 	t.Parallel()
-	for name, write := range map[string]func(string, []byte) error{"WriteFile": WriteFile, "ReplaceFile": ReplaceFile} {
+	for name, write := range map[string]func(string, []byte) error{"WriteFile": WriteFile, "ReplaceFile": ReplaceFile, "WriteParts": inParts} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()

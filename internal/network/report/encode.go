@@ -28,6 +28,7 @@ type Encoder struct {
 	rows    []byte   // the messages of columns
 	kind    []byte   // the message of one kind of records
 	body    []byte
+	spare   []byte // of a report that is not needed any more
 }
 
 // window is how far back the compression looks. Columns are alike in what is
@@ -94,10 +95,22 @@ func (e *Encoder) Encode(r *network.Report) ([]byte, error) {
 	if limit := DefaultLimits().Decoded; len(e.body) > limit {
 		return nil, errs.New(errs.TooLarge, "encoding a report: %d bytes, at most %d fit", len(e.body), limit)
 	}
-	out := make([]byte, header, header+len(e.body)/2+64)
+	out := e.spare
+	if e.spare = nil; cap(out) < header {
+		out = make([]byte, 0, header+len(e.body)/2+64)
+	}
+	out = out[:header]
 	copy(out, magic)
 	out[header-1] = version
 	return e.zstd.EncodeAll(e.body, out), nil
+}
+
+// Reuse takes back what Encode has returned, once nobody reads it any more: a
+// later report is written into its memory.
+func (e *Encoder) Reuse(report []byte) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.spare = report[:0]
 }
 
 // number fills the address dictionary, so that the indices of IPv6 addresses,

@@ -126,6 +126,7 @@ func (w *writer) flush() error {
 		}
 		w.heldSize -= len(e.body)
 		w.held = w.held[1:]
+		w.encoder.Reuse(e.body) // the spool has written it
 	}
 	w.held = nil
 	return nil

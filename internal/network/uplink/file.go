@@ -58,15 +58,15 @@ func (e Entry) before(o Entry) bool {
 	return e.Sequence < o.Sequence
 }
 
-// frame puts the header before a report.
-func frame(end time.Time, body []byte) []byte {
-	b := make([]byte, fileHeader, fileHeader+len(body))
+// headerOf is what stands before a report.
+func headerOf(end time.Time, body []byte) []byte {
+	b := make([]byte, fileHeader)
 	copy(b, fileMagic)
 	binary.BigEndian.PutUint64(b[6:], uint64(end.UnixMicro()))
 	binary.BigEndian.PutUint64(b[14:], uint64(len(body)))
 	sum := crc32.Update(crc32.Checksum(b[6:22], castagnoli), castagnoli, body)
 	binary.BigEndian.PutUint32(b[22:], sum)
-	return append(b, body...)
+	return b
 }
 
 // unframe returns the report in a file, or what is wrong with the file.

@@ -9,13 +9,13 @@ import (
 // FuzzUnframe shows that no file's content makes the spool fail, and that
 // what it accepts is exactly what was framed.
 func FuzzUnframe(f *testing.F) {
-	f.Add(frame(time.Unix(1, 0), []byte("report")))
-	f.Add(frame(time.Time{}, nil))
+	f.Add(framed(time.Unix(1, 0), []byte("report")))
+	f.Add(framed(time.Time{}, nil))
 	f.Add([]byte(fileMagic))
 	f.Add(make([]byte, fileHeader))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		end, body, err := unframe(b)
-		if err == nil && !bytes.Equal(frame(end, body), b) {
+		if err == nil && !bytes.Equal(framed(end, body), b) {
 			t.Fatalf("%q was taken and is framed otherwise", b)
 		}
 	})
@@ -33,3 +33,5 @@ func FuzzParseName(f *testing.F) {
 		}
 	})
 }
+
+func framed(end time.Time, body []byte) []byte { return append(headerOf(end, body), body...) }

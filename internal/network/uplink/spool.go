@@ -242,7 +242,7 @@ func (s *Spool) Append(sequence uint64, end time.Time, body []byte) error {
 		return errs.New(errs.TooLarge, "spooling report %d: it has %d bytes and spool.max_bytes is %d", sequence, e.Size, s.cfg.MaxBytes)
 	}
 	s.trim(e.Size)
-	if err := disk.WriteFile(filepath.Join(s.cfg.Dir, e.name()), frame(end, body)); err != nil {
+	if err := disk.WriteParts(filepath.Join(s.cfg.Dir, e.name()), headerOf(end, body), body); err != nil {
 		return fmt.Errorf("spooling report %d: %w", sequence, err)
 	}
 	s.entries = append(s.entries, e)

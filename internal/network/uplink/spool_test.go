@@ -154,7 +154,7 @@ func TestSpoolGap(t *testing.T) {
 func TestSpoolCrashBetweenSteps(t *testing.T) {
 	t.Parallel()
 	three := Entry{Run: 1, Boot: "one", Sequence: 3}
-	whole := frame(noon.Add(3*time.Second), []byte("three"))
+	whole := framed(noon.Add(3*time.Second), []byte("three"))
 	start := noon.Add(time.Hour)
 	tests := []struct {
 		name        string
