@@ -77,7 +77,7 @@ bench-target: need-go ## measure targets over 100,000 peels
 	$(GO) run ./bench/target
 
 .PHONY: bench-node
-bench-node: need-go build ## measure the node: ingest, panels at 10 million flows, memory (ONLY=ingest,sqlite,decode,panel,drilldown,tokens,rss FLOWS=n FOR=10m DATA=folder)
+bench-node: need-go build ## measure the node: ingest, panels at 10 million flows, fairness, overload, memory (ONLY=ingest,sqlite,decode,panel,drilldown,taps,tokens,overload,rss FLOWS=n FOR=10m DATA=folder)
 	$(GO) build -o $(BIN)/tools/bench-node ./bench/node
 	$(BIN)/tools/bench-node -bin $(BIN)/rind $(if $(ONLY),-only $(ONLY)) $(if $(FLOWS),-flows $(FLOWS)) $(if $(FOR),-for $(FOR)) $(if $(DATA),-data $(DATA))
 

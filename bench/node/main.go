@@ -3,9 +3,10 @@
 // against raw COPY of the same rows into the same tables, against row-by-row
 // inserts, and against a bare prepared loop on SQLite; the CPU of decoding; the
 // queries of every default panel, and of one host's flows, at ten million flows
-// over 24 hours; the memory of a node that a hundred taps report to; and how
-// long good taps wait while bad tokens pour in. It starts a PostgreSQL of its
-// own and ends it.
+// over 24 hours; the memory of a node that a hundred taps report to; how long
+// each of a thousand taps waits, also beside a greedy one, and good taps while
+// bad tokens pour in; and what becomes of five times the load that a node can
+// take. It starts a PostgreSQL of its own and ends it.
 package main
 
 import (
@@ -27,9 +28,9 @@ type options struct {
 
 func main() {
 	var o options
-	flag.StringVar(&o.only, "only", "ingest,sqlite,decode,panel,drilldown,tokens,rss", "what to measure")
+	flag.StringVar(&o.only, "only", "ingest,sqlite,decode,panel,drilldown,taps,tokens,overload,rss", "what to measure")
 	flag.StringVar(&o.folder, "data", "", "folder of the PostgreSQL, which is kept with what was loaded; a temporary one when empty")
-	flag.StringVar(&o.bin, "bin", "bin/rind", "the server that tokens and rss start")
+	flag.StringVar(&o.bin, "bin", "bin/rind", "the server that taps, tokens, overload and rss start")
 	flag.IntVar(&o.reports, "reports", 60, "reports of 5000 flows that the ingest takes")
 	flag.IntVar(&o.flows, "flows", 10_000_000, "flows that the panels are measured at")
 	flag.DurationVar(&o.long, "for", 10*time.Minute, "how long rss is looked at")
@@ -82,10 +83,14 @@ func (o options) measure(ctx context.Context, e *engine, one string) error {
 		return measureDrilldown(ctx, e, o.flows)
 	case "tokens":
 		return measureTokens(ctx, e, o.bin)
+	case "taps":
+		return measureTaps(ctx, e, o.bin)
+	case "overload":
+		return measureOverload(ctx, e, o.bin)
 	case "rss":
 		return measureRSS(ctx, e, o.bin, o.long)
 	}
-	return fmt.Errorf("there is no measurement %q: choose ingest, sqlite, decode, panel, drilldown, tokens, rss", one)
+	return fmt.Errorf("there is no measurement %q: choose ingest, sqlite, decode, panel, drilldown, taps, tokens, overload, rss", one)
 }
 
 // result prints flows per second beside their limit.

@@ -29,8 +29,9 @@ type server struct {
 	tokens []string
 }
 
-// startServer starts one on a new schema, with so many taps.
-func startServer(ctx context.Context, e *engine, bin, schema string, count int) (_ *server, err error) {
+// startServer starts one on a new schema, with so many taps and further
+// settings.
+func startServer(ctx context.Context, e *engine, bin, schema string, count int, settings ...string) (_ *server, err error) {
 	if _, err := os.Stat(bin); err != nil {
 		return nil, fmt.Errorf("%w: build it first (make build), or name it with -bin", err)
 	}
@@ -68,8 +69,11 @@ func startServer(ctx context.Context, e *engine, bin, schema string, count int) 
 		return nil, err
 	}
 	defer func() { _ = log.Close() }()
-	s.cmd = exec.CommandContext(context.WithoutCancel(ctx), bin, "server", "--data", s.dir, "--listen", addr,
-		"--set", "roles=node", "--set", "database.url="+e.url(schema))
+	args := []string{"server", "--data", s.dir, "--listen", addr}
+	for _, one := range append(settings, "roles=node", "database.url="+e.url(schema)) {
+		args = append(args, "--set", one)
+	}
+	s.cmd = exec.CommandContext(context.WithoutCancel(ctx), bin, args...)
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	if err := s.cmd.Start(); err != nil {
 		return nil, err
