@@ -84,6 +84,31 @@ func TestTrimByAge(t *testing.T) {
 	})
 }
 
+// TestLongestTenantKeepsPartitions drops no partition that one tenant still
+// keeps, and deletes from it what the others no longer do.
+func TestLongestTenantKeepsPartitions(t *testing.T) {
+	keep := DefaultRetention()
+	keep.Flows = 2 * day
+	keep.Tenants = []Tenant{{Tenant: "acme", Keep: 30 * day}}
+	eachClocked(t, keep, func(t *testing.T, s *clocked) {
+		s.fill(t, 6, "a", "b")
+		if gone := must(s.Delete(t.Context(), keep))(t); gone["flows"] != 0 {
+			t.Errorf("%v went", gone)
+		}
+		s.trimAll(t, keep)
+		if a, b := s.flowsOf(t, "a"), s.flowsOf(t, "b"); a != 3*500 || b != 6*500 {
+			t.Errorf("a has %d flows and b %d", a, b)
+		}
+		s.now = s.now.Add(33 * day)
+		if gone := must(s.Delete(t.Context(), keep))(t); gone["flows"] != 9*500 {
+			t.Errorf("%v went when nobody keeps them", gone)
+		}
+		if n := s.one(t, "SELECT COUNT(*) FROM trimmed WHERE partition LIKE 'flows_p%'"); n != 0 {
+			t.Errorf("%d notes are left of partitions that are gone", n)
+		}
+	})
+}
+
 // TestTrimBySizeEnds deletes the oldest of a tenant until its share fits, and
 // no more, however often the sizes are looked at. What is deleted from within a
 // table leaves the table as large as it was.
