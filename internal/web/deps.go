@@ -15,6 +15,7 @@ import (
 	"github.com/rind-project/rind/internal/network"
 	"github.com/rind-project/rind/internal/network/ingest"
 	"github.com/rind-project/rind/internal/network/node"
+	"github.com/rind-project/rind/internal/network/node/cluster"
 	"github.com/rind-project/rind/internal/network/store"
 )
 
@@ -94,6 +95,8 @@ type Traffic interface {
 // Cluster knows the nodes that take what the taps report.
 type Cluster interface {
 	Status(context.Context) (node.Status, error)
+	Tasks(context.Context) ([]cluster.Task, error)
+	RetryTask(ctx context.Context, id string) error
 }
 
 // Taps knows the sensors.

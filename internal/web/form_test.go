@@ -52,7 +52,7 @@ func TestForeignFormsAreRefused(t *testing.T) {
 	w := newWorld(t)
 	w.populate(time.Now())
 	c := w.as(t, "the-admin")
-	for _, path := range []string{"/jobs", "/taps", "/taps/office", "/users", "/users/the-viewer", "/enrollment", "/enrollment/web-04", "/account/tokens", "/account/password", "/logout", "/theme", "/login"} {
+	for _, path := range []string{"/jobs", "/taps", "/taps/office", "/tasks/t1", "/users", "/users/the-viewer", "/enrollment", "/enrollment/web-04", "/account/tokens", "/account/password", "/logout", "/theme", "/login"} {
 		status, _, _ := c.post(path, url.Values{"target": {"*"}, "function": {"test.ping"}}, "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example")
 		if status != http.StatusForbidden {
 			t.Errorf("%s from another site: %d", path, status)

@@ -2,8 +2,12 @@ package web
 
 import (
 	"context"
+	"fmt"
+	"net/http"
 	"time"
 
+	"github.com/rind-project/rind/internal/access"
+	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/network/node"
 	"github.com/rind-project/rind/internal/network/node/cluster"
 )
@@ -13,7 +17,8 @@ type nodesView struct {
 	node.Status
 	Rows   []nodeView
 	Leases []leaseView
-	Failed string // why the database does not tell
+	Tried  []taskView // tasks that failed: the dead ones first
+	Failed string     // why the database does not tell
 }
 
 type nodeView struct {
@@ -23,6 +28,15 @@ type nodeView struct {
 	Took       time.Duration
 	Commit     time.Duration
 }
+
+// taskView is a task that failed.
+type taskView struct {
+	cluster.Task
+	Dead bool // nobody tries it again but by hand
+}
+
+// maxTried bounds the failed tasks of a page; `rind cluster tasks` lists all.
+const maxTried = 50
 
 type leaseView struct{ Name, Holder string }
 
@@ -55,7 +69,34 @@ func (w *Web) nodes(ctx context.Context) *nodesView {
 			v.Leases = append(v.Leases, leaseView{l.Name, host[l.Holder]})
 		}
 	}
+	tasks, err := w.Cluster.Tasks(ctx)
+	if err != nil {
+		return &nodesView{Failed: said(err)}
+	}
+	for _, t := range tasks {
+		if t.Error != "" && len(v.Tried) < maxTried {
+			v.Tried = append(v.Tried, taskView{t, t.State == cluster.TaskDead})
+		}
+	}
 	return v
+}
+
+// retryTask has a task tried again at once.
+func (w *Web) retryTask(rw http.ResponseWriter, r *http.Request) error {
+	if w.Cluster == nil {
+		return off("the node is")
+	}
+	id := r.PathValue("id")
+	err := w.Cluster.RetryTask(r.Context(), id)
+	w.audit(r, "task.retry", id, "", err)
+	if err == nil {
+		http.Redirect(rw, r, "/taps", http.StatusSeeOther)
+		return nil
+	}
+	if kind, _ := access.Describe(err); kind == errs.Internal {
+		return fmt.Errorf("retrying the task: %w", err)
+	}
+	return w.showTaps(rw, r, access.Status(errs.KindOf(err)), nil, said(err))
 }
 
 func millis(ms float64) time.Duration { return time.Duration(ms * float64(time.Millisecond)) }

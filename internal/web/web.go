@@ -112,6 +112,7 @@ func (w *Web) Routes() []access.Route {
 		post("/taps", access.NeedAdmin, "Add a tap and show its join command once", w.addTap),
 		post("/taps/{name}", access.NeedAdmin, "Give a tap a new token, or revoke it", w.changeTap),
 		get("/enrollment", access.NeedViewer, "Page with the enrollments", w.enrollment),
+		post("/tasks/{id}", access.NeedAdmin, "Have a task that failed tried again", w.retryTask),
 		post("/enrollment", access.NeedAdmin, "Make an enrollment token and show its join command once", w.createToken),
 		post("/enrollment/{id}", access.NeedAdmin, "Decide on an enrollment", w.decide),
 		first(get("/account", access.NeedViewer, "Page of one's own account", w.account)),
