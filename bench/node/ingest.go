@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -111,7 +112,7 @@ func overHTTPS(ctx context.Context, n *node.Node, reports []*network.Report, sen
 				if i >= len(reports) {
 					return
 				}
-				if err := post(ctx, http1, "https://"+listener.Addr().String()+"/api/v1/reports", tokens[reports[i].Tap], bodies[i], func() { time.Sleep(20 * time.Millisecond) }); err != nil {
+				if err := post(ctx, http1, "https://"+listener.Addr().String()+"/api/v1/reports", tokens[reports[i].Tap], bodies[i], func(time.Duration) { time.Sleep(20 * time.Millisecond) }); err != nil {
 					failed.Store(&err)
 				}
 			}
@@ -127,7 +128,7 @@ func overHTTPS(ctx context.Context, n *node.Node, reports []*network.Report, sen
 
 // post delivers a body, and again after a pause while the node says that it is
 // behind.
-func post(ctx context.Context, client *http.Client, url, token string, body []byte, pause func()) error {
+func post(ctx context.Context, client *http.Client, url, token string, body []byte, pause func(retryAfter time.Duration)) error {
 	for {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 		if err != nil {
@@ -149,7 +150,11 @@ func post(ctx context.Context, client *http.Client, url, token string, body []by
 		case resp.StatusCode != http.StatusTooManyRequests:
 			return fmt.Errorf("the node answers %s: %s", resp.Status, text)
 		}
-		pause()
+		seconds, err := strconv.Atoi(resp.Header.Get("Retry-After"))
+		if err != nil {
+			return fmt.Errorf("the node does not say when to try again: %w", err)
+		}
+		pause(time.Duration(seconds) * time.Second)
 	}
 }
 

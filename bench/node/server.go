@@ -116,12 +116,15 @@ func (s *server) ready(ctx context.Context, addr string) error {
 }
 
 // rss is what the process takes of memory, in bytes.
-func (s *server) rss() (int64, error) {
+func (s *server) rss() (int64, error) { return s.status("VmRSS:") }
+
+// status reads a size that the kernel says of the process.
+func (s *server) status(name string) (int64, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
 	if err != nil {
 		return 0, err
 	}
-	_, rest, _ := strings.Cut(string(b), "VmRSS:")
+	_, rest, _ := strings.Cut(string(b), name)
 	fields := strings.Fields(rest)
 	if len(fields) == 0 {
 		return 0, errors.New("the server is gone")

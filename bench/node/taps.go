@@ -55,8 +55,8 @@ func measureTaps(ctx context.Context, e *engine, bin string) error {
 		return err
 	}
 	fmt.Printf("  %d reports of the many and %d of the greedy one committed, %d of the many were to wait\n", load.committed.Load(), taken, load.waited.Load())
-	for name, took := range map[string]time.Duration{"taps": alone, "taps-beside-greedy": beside} {
-		fmt.Printf("RESULT name=%s ours=%.2fms limit=%.0fms ratio=%.3f\n", name, milli(took), milli(tapsLimit), took.Seconds()/tapsLimit.Seconds())
+	for i, took := range [...]time.Duration{alone, beside} {
+		fmt.Printf("RESULT name=%s ours=%.2fms limit=%.0fms ratio=%.3f\n", [...]string{"taps", "taps-beside-greedy"}[i], milli(took), milli(tapsLimit), took.Seconds()/tapsLimit.Seconds())
 	}
 	return nil
 }

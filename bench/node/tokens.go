@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"os/exec"
@@ -134,9 +135,9 @@ func refused(ctx context.Context, http1 *http.Client, url, token string) (int, e
 
 // send delivers a body as a tap does: what is to wait is sent again.
 func (l *steady) send(ctx context.Context, http1 *http.Client, token string, body []byte) error {
-	err := post(ctx, http1, l.s.url, token, body, func() {
+	err := post(ctx, http1, l.s.url, token, body, func(retryAfter time.Duration) {
 		l.waited.Add(1)
-		time.Sleep(200 * time.Millisecond)
+		time.Sleep(retryAfter + rand.N(retryAfter/4+time.Millisecond)) // as a tap does
 	})
 	if err == nil {
 		l.committed.Add(1)
