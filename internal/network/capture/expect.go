@@ -3,7 +3,7 @@ package capture
 import "github.com/rind-project/rind/internal/network/packet"
 
 // maxExpect is how many records of a file are read at once, and shown ahead.
-const maxExpect = 16
+const maxExpect = 32
 
 // Expecter is a Handler that is shown frames before they are handed to it, so
 // that it can bring near what it needs for them. It is a hint: not all frames

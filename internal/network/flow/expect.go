@@ -3,7 +3,7 @@ package flow
 import "github.com/rind-project/rind/internal/network/packet"
 
 // MaxExpect is how many packets are expected at once.
-const MaxExpect = 16
+const MaxExpect = 32
 
 // Near is where the flow of a packet that is to come was seen; the zero value
 // is not known. It may be out of date by then.
