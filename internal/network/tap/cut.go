@@ -39,7 +39,8 @@ func (t *Tap) cut(ctx context.Context) {
 }
 
 // collect asks every worker for its report, and makes one of those of an
-// interface. It returns what it has when the context ends.
+// interface. It returns what it has when the context ends. What it returns must
+// be written before the interface is asked again: its lists go back then.
 func (t *Tap) collect(ctx context.Context, stations []*station) (parts []network.Report, ok bool) {
 	ok, end := true, time.Now()
 	replies := make([]chan network.Report, len(stations))
@@ -48,8 +49,9 @@ func (t *Tap) collect(ctx context.Context, stations []*station) (parts []network
 		replies[i] = make(chan network.Report, len(s.workers))
 		for _, w := range s.workers {
 			select {
-			case w.cuts <- cutRequest{end, replies[i]}:
+			case w.cuts <- cutRequest{end, replies[i], w.used}:
 				asked[i]++
+				w.used = network.Report{}
 			case <-ctx.Done():
 				ok = false
 			}
@@ -59,6 +61,9 @@ func (t *Tap) collect(ctx context.Context, stations []*station) (parts []network
 		var of []network.Report
 		for range asked[i] {
 			of = append(of, <-replies[i])
+		}
+		for j := range of {
+			stations[i].workers[j].used = of[j]
 		}
 		if len(of) > 0 {
 			parts = append(parts, mergeWorkers(of))

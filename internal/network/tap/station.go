@@ -35,10 +35,12 @@ type station struct {
 	ring uint64
 }
 
-// cutRequest asks for the report up to a moment.
+// cutRequest asks for the report up to a moment. It brings back one that was
+// written, whose lists serve again.
 type cutRequest struct {
 	end   time.Time
 	reply chan<- network.Report
+	used  network.Report
 }
 
 func newStation(i Interface, cfg Config, deps Deps, m *metrics, due chan<- struct{}) *station {

@@ -26,6 +26,7 @@ type worker struct {
 	due    chan<- struct{}
 	cuts   chan cutRequest
 	last   chan network.Report // what the pipeline held at the end
+	used   network.Report      // the last one that was written; of the goroutine that cuts
 
 	dropped uint64    // of the source in hand, counted already
 	asked   time.Time // when the source was last asked for its counters
@@ -135,8 +136,12 @@ func (w *worker) counted(src capture.Source) (capture.Stats, error) {
 	return st, nil
 }
 
-// answer closes a report.
-func (w *worker) answer(c cutRequest) { c.reply <- w.giveUp(w.pipe.Cut(c.end)) }
+// answer closes a report. The lists of the one before serve for the next.
+func (w *worker) answer(c cutRequest) {
+	r := w.giveUp(w.pipe.Cut(c.end))
+	w.pipe.Reuse(&c.used)
+	c.reply <- r
+}
 
 // finish closes the last report.
 func (w *worker) finish() { w.last <- w.giveUp(w.pipe.Finish(time.Now())) }
