@@ -52,7 +52,8 @@ func (k *talk) tcp(up bool, seq uint32, payload []byte) {
 }
 
 // TestHTTP2: a connection that begins with the preface of HTTP/2 is http2, on
-// whatever port and however it is cut; one that is upgraded began as http.
+// whatever port and however it is cut; so is one that is upgraded, whose request
+// is reported still.
 func TestHTTP2(t *testing.T) {
 	t.Parallel()
 	preface := []byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")
@@ -78,6 +79,18 @@ func TestHTTP2(t *testing.T) {
 		r := k.end(t)
 		if r.Flows[0].App != c.app || len(r.HTTP) != c.rows || c.app == "http2" && r.HTTP[0].Version != "2" {
 			t.Errorf("%s: application %q, %+v", name, r.Flows[0].App, r.HTTP)
+		}
+	}
+	for _, to := range []string{"h2c", "websocket"} {
+		k := newTalk(Config{}, 80)
+		k.tcp(true, 1, []byte("GET /up HTTP/1.1\r\nHost: h\r\nUpgrade: "+to+"\r\n\r\n"))
+		k.tcp(false, 0, []byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: "+to+"\r\n\r\n"))
+		app, rows := "http", 1
+		if to == "h2c" {
+			app, rows = "http2", 2
+		}
+		if r := k.end(t); r.Flows[0].App != app || len(r.HTTP) != rows || r.HTTP[0].Path != "/up" || r.HTTP[0].Status != 101 {
+			t.Errorf("upgraded to %s: application %q, %+v", to, r.Flows[0].App, r.HTTP)
 		}
 	}
 	k := newTalk(Config{Settings: Settings{Disabled: []string{"http"}}}, 9999)

@@ -156,6 +156,10 @@ func (p *Pipeline) Next(c *reassembly.Conn, side int, b []byte) (int, error) {
 		switch {
 		case err == nil:
 			return n, nil
+		case errors.Is(err, parse.ErrHTTP2):
+			if c.Owner.App == flow.AppHTTP { // not the one that a proxy carries
+				c.Owner.App = flow.AppHTTP2
+			}
 		case errors.Is(err, parse.ErrTLS):
 			err = p.hop(c, p.tls)
 		case errors.Is(err, parse.ErrAgain):

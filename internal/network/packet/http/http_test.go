@@ -56,7 +56,7 @@ func TestConversations(t *testing.T) {
 		}, "1.1 GET out.examplehttp://out.example/x 0 0", nil},
 		"h2c by upgrade": {[]parsetest.Chunk{
 			c("GET / HTTP/1.1\r\nHost: h\r\nUpgrade: h2c\r\n\r\n"), s("HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n\x00"),
-		}, "1.1 GET h/ 101 0; 2  h 0 0", parse.ErrDone},
+		}, "1.1 GET h/ 101 0; 2  h 0 0", parse.ErrHTTP2},
 		"websocket": {[]parsetest.Chunk{
 			c("GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n"), s("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n\x81"),
 		}, "1.1 GET / 101 0", parse.ErrDone},

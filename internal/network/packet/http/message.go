@@ -193,7 +193,7 @@ func (s *Stream) answerEnd(out *parse.Out, h *half) error {
 	switch {
 	case a.Status == 101 && h.upgrade:
 		parse.Add(out, &out.Records.HTTP, network.HTTP{Session: a.Session, Version: "2", Host: w.row.Host})
-		return parse.ErrDone
+		return parse.ErrHTTP2
 	case a.Status == 101:
 		return parse.ErrDone
 	case w.connect && a.Status < 300:

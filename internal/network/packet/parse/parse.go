@@ -17,6 +17,7 @@ package parse
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/rind-project/rind/internal/network"
@@ -39,6 +40,9 @@ const minRoom = 64
 var (
 	// ErrDone says that nothing more of this flow is of interest.
 	ErrDone = errors.New("done")
+	// ErrHTTP2 is ErrDone of a Stream whose ends went over to HTTP/2: the flow
+	// is to be named after that.
+	ErrHTTP2 = fmt.Errorf("%w: goes on as HTTP/2", ErrDone)
 	// ErrNot says that the flow is not of this protocol.
 	ErrNot = errors.New("not of this protocol")
 	// ErrMalformed says that it began like this protocol and went wrong. It is
