@@ -18,9 +18,9 @@ const (
 	overloadMemory = 300 // MiB, the node's memory_limit
 	overloadTimes  = 5   // what it can take
 	overloadProbe  = 15 * time.Second
-	overloadFor    = 20 * time.Second
-	overloadAfter  = 5 // the load falls to so small a part of what it can take
-	overloadDrain  = 5 * time.Minute
+	overloadFor    = 15 * time.Second
+	overloadAfter  = 10 // the load falls to so small a part of what it can take
+	overloadDrain  = 10 * time.Minute
 )
 
 // measureOverload finds what a node takes when every tap always has something

@@ -49,6 +49,11 @@ func main() {
 	if *work > 0 {
 		exit(profiled(*profile, func() error { return worker(flag.Args(), *work) }))
 	}
+	bin, err := filepath.Abs(o.bin) // the readers run in a folder of their own
+	if err != nil {
+		exit(err)
+	}
+	o.bin = bin
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	exit(profiled(*profile, func() error { return run(ctx, o) }))
