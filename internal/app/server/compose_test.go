@@ -91,7 +91,7 @@ func TestRoles(t *testing.T) {
 	t.Parallel()
 	fleet := []string{"/peels", "/peels/", "/jobs", "/jobs/", "/enroll", "/hosts", "/events/jobs/", "/basket", "/events/send", "/events/list", "/events/watch", "/keys/",
 		"/groups", "/settings", "/files", "/servers", "/backup"}
-	network := []string{"/taps", "/reports", "/flows", "/dns", "/tls", "/traffic", "/top-talkers", "/records", "/storage", "/cluster", "/nodes"}
+	network := []string{"/taps", "/reports", "/flows", "/dns", "/tls", "/traffic", "/top-talkers", "/records", "/storage", "/cluster", "/nodes", "/tasks"}
 	for name, test := range map[string]struct {
 		roles, off []string
 		says       string

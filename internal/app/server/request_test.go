@@ -68,8 +68,9 @@ var bodies = map[string]func(name string) any{
 	"PUT /api/v1/groups/{name}":            func(string) any { return map[string]any{"target": "web-*"} },
 	"POST /api/v1/enroll-tokens":           func(string) any { return map[string]any{"ttl": "5m"} },
 	"POST /api/v1/enrollments/{id}/reject": nothing, "POST /api/v1/enrollments/{id}/revoke": nothing,
-	"POST /api/v1/taps":   func(name string) any { return map[string]any{"name": "made-by-" + name} },
-	"POST /api/v1/tokens": func(name string) any { return map[string]any{"name": "made-by-" + name} },
+	"POST /api/v1/taps":              func(name string) any { return map[string]any{"name": "made-by-" + name} },
+	"PUT /api/v1/taps/{name}/tenant": func(string) any { return map[string]any{"tenant": "acme"} },
+	"POST /api/v1/tokens":            func(name string) any { return map[string]any{"name": "made-by-" + name} },
 	"POST /api/v1/users": func(name string) any {
 		return map[string]any{"name": "made-by-" + name, "password": walkPassword, "role": "viewer"}
 	},
