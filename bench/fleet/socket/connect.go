@@ -43,7 +43,7 @@ func (s *Socket) connect(server string) error {
 	if err != nil {
 		return err
 	}
-	conn, err := (&net.Dialer{Timeout: s.cfg.ConnectTimeout}).DialContext(context.Background(), "tcp", addr)
+	conn, err := s.dialerFor(addr).DialContext(context.Background(), "tcp", addr)
 	if err != nil {
 		return fmt.Errorf("connecting to the bus at %s: %w", addr, err)
 	}
