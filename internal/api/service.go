@@ -72,7 +72,7 @@ type Network interface {
 
 // Taps are the taps' tokens and states.
 type Taps interface {
-	AddTap(ctx context.Context, name string, ttl time.Duration) (token string, err error)
+	AddTapOf(ctx context.Context, tenant, name string, ttl time.Duration) (token string, err error)
 	GiveTap(ctx context.Context, name, tenant string) error
 	RotateTap(ctx context.Context, name string, ttl time.Duration) (token string, err error)
 	RevokeTap(ctx context.Context, name string) error

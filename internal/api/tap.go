@@ -100,11 +100,7 @@ func (a *API) addTap(ctx context.Context, r *http.Request, in wire.TapIn) (wire.
 		return wire.TapOut{}, tenantName(in.Tenant)
 	}
 	return a.giveToken(r, in.Name, func(t Taps) (string, error) {
-		token, err := t.AddTap(ctx, in.Name, time.Duration(in.TTL))
-		if err == nil && in.Tenant != "" {
-			err = t.GiveTap(ctx, in.Name, in.Tenant)
-		}
-		return token, err
+		return t.AddTapOf(ctx, in.Tenant, in.Name, time.Duration(in.TTL))
 	})
 }
 

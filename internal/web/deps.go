@@ -102,7 +102,7 @@ type Cluster interface {
 // Taps knows the sensors.
 type Taps interface {
 	Taps(ctx context.Context) ([]ingest.TapInfo, error)
-	AddTap(ctx context.Context, name string, ttl time.Duration) (string, error)
+	AddTapOf(ctx context.Context, tenant, name string, ttl time.Duration) (string, error)
 	RotateTap(ctx context.Context, name string, ttl time.Duration) (string, error)
 	RevokeTap(ctx context.Context, name string) error
 	TenantUses(context.Context) ([]store.TenantUse, error)

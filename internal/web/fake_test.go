@@ -456,10 +456,11 @@ func (f *fakeTaps) TenantUses(context.Context) ([]store.TenantUse, error) {
 
 func (f *fakeTaps) Taps(context.Context) ([]ingest.TapInfo, error) { return f.taps, nil }
 
-func (f *fakeTaps) AddTap(_ context.Context, name string, _ time.Duration) (string, error) {
+func (f *fakeTaps) AddTapOf(_ context.Context, tenant, name string, _ time.Duration) (string, error) {
 	if name == "office" {
 		return "", errs.New(errs.Conflict, "there is a tap %q already", name)
 	}
+	f.did = append(f.did, "add "+name+" of "+tenant)
 	return "rindtap_abc_secret", nil
 }
 

@@ -169,9 +169,12 @@ func TestTokensAreShownOnce(t *testing.T) {
 	if want := "rind-peel enroll --server " + w.URL + " --pin sha256:0123 --token rindpeel_abc_secret"; !strings.Contains(text(t, page), want) {
 		t.Errorf("%q is not in %s", want, text(t, page))
 	}
-	_, page, _ = c.post("/taps", url.Values{"name": {"attic"}})
+	_, page, _ = c.post("/taps", url.Values{"name": {"attic"}, "tenant": {" acme "}})
 	if want := "rind-tap join --server " + w.URL + " --pin sha256:0123 --token rindtap_abc_secret"; !strings.Contains(text(t, page), want) {
 		t.Errorf("%q is not in %s", want, text(t, page))
+	}
+	if want := []string{"add attic of acme"}; !slices.Equal(w.taps.did, want) {
+		t.Errorf("it did %q, want %q", w.taps.did, want)
 	}
 	if status, page, _ := c.post("/taps", url.Values{"name": {"office"}}); status != http.StatusConflict || !strings.Contains(text(t, page), "There is a tap") {
 		t.Errorf("a tap's name that is taken: %d %s", status, text(t, page))

@@ -96,9 +96,9 @@ func (w *Web) addTap(rw http.ResponseWriter, r *http.Request) error {
 	if w.Taps == nil {
 		return off("the node is")
 	}
-	name := strings.TrimSpace(r.PostForm.Get("name"))
-	token, err := w.Taps.AddTap(r.Context(), name, 0)
-	w.audit(r, "tap.add", name, "", err)
+	name, tenant := strings.TrimSpace(r.PostForm.Get("name")), strings.TrimSpace(r.PostForm.Get("tenant"))
+	token, err := w.Taps.AddTapOf(r.Context(), tenant, name, 0)
+	w.audit(r, "tap.add", name, tenant, err)
 	if err != nil {
 		if kind, _ := access.Describe(err); kind == errs.Internal {
 			return fmt.Errorf("adding the tap: %w", err)

@@ -1,6 +1,7 @@
 package apitest
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -83,14 +84,14 @@ func (t *Taps) find(name string) int {
 	return slices.IndexFunc(t.All, func(x ingest.TapInfo) bool { return string(x.Name) == name })
 }
 
-// AddTap implements api.Taps.
-func (t *Taps) AddTap(_ context.Context, name string, _ time.Duration) (string, error) {
+// AddTapOf implements api.Taps.
+func (t *Taps) AddTapOf(_ context.Context, tenant, name string, _ time.Duration) (string, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.find(name) >= 0 {
 		return "", errs.New(errs.Conflict, "tap %q exists", name)
 	}
-	t.All = append(t.All, ingest.TapInfo{Name: words.TapID(name), Tenant: store.DefaultTenant, Created: Now})
+	t.All = append(t.All, ingest.TapInfo{Name: words.TapID(name), Tenant: cmp.Or(tenant, store.DefaultTenant), Created: Now})
 	return "rindtap_" + name + "_secret", nil
 }
 

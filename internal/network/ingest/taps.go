@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -19,18 +20,29 @@ import (
 	"github.com/rind-project/rind/internal/network/store"
 )
 
-// AddTap makes a tap and returns its token, which cannot be shown again. A ttl
-// of 0 never expires. A revoked tap gets a new token and comes back.
+// AddTap makes a tap of the default tenant, as AddTapOf does.
 func (s *Service) AddTap(ctx context.Context, name string, ttl time.Duration) (string, error) {
+	return s.AddTapOf(ctx, "", name, ttl)
+}
+
+// AddTapOf makes a tap of a tenant and returns its token, which cannot be shown
+// again. A ttl of 0 never expires. A revoked tap gets a new token and comes
+// back; without a tenant it is whose it was.
+func (s *Service) AddTapOf(ctx context.Context, tenant, name string, ttl time.Duration) (string, error) {
 	id := network.TapID(name)
-	if !id.Valid() {
+	switch {
+	case !id.Valid():
 		return "", errs.New(errs.Invalid, "%q is no name for a tap: use 1 to 63 of a-z, 0-9, _ and -", name)
+	case tenant != "" && !store.ValidTenant(tenant):
+		return "", badTenant(tenant)
 	}
 	token, hash := newToken(id)
-	n, err := s.db.Exec(ctx, `INSERT INTO taps AS t (name, hash, created_us, expires_us, revoked_us, reports, last_report_us, last_end_us, health)
-		VALUES ($1, $2, $3, $4, 0, 0, 0, 0, '')
-		ON CONFLICT (name) DO UPDATE SET hash = excluded.hash, expires_us = excluded.expires_us, revoked_us = 0 WHERE t.revoked_us <> 0`,
-		name, hash, database.Micros(s.now()), s.expiry(ttl))
+	n, err := s.db.Exec(ctx, `INSERT INTO taps AS t (name, hash, created_us, expires_us, revoked_us, reports, last_report_us, last_end_us, health, tenant)
+		VALUES ($1, $2, $3, $4, 0, 0, 0, 0, '', $5)
+		ON CONFLICT (name) DO UPDATE SET hash = excluded.hash, expires_us = excluded.expires_us, revoked_us = 0,
+			tenant = CASE WHEN $6 = '' THEN t.tenant ELSE excluded.tenant END
+		WHERE t.revoked_us <> 0`,
+		name, hash, database.Micros(s.now()), s.expiry(ttl), cmp.Or(tenant, store.DefaultTenant), tenant)
 	if err != nil {
 		return "", fmt.Errorf("adding tap %q: %w", name, err)
 	}

@@ -14,7 +14,7 @@ import (
 // its rows are kept goes by the tenant.
 func (s *Service) GiveTap(ctx context.Context, name, tenant string) error {
 	if !store.ValidTenant(tenant) {
-		return errs.New(errs.Invalid, "%.64q is no name for a tenant: use 1 to 63 of a-z, 0-9, _ and -", tenant)
+		return badTenant(tenant)
 	}
 	n, err := s.db.Exec(ctx, `UPDATE taps SET tenant = $1 WHERE name = $2`, tenant, database.Text(name))
 	if err != nil {
@@ -25,6 +25,10 @@ func (s *Service) GiveTap(ctx context.Context, name, tenant string) error {
 	}
 	s.tokens.forget(network.TapID(name))
 	return nil
+}
+
+func badTenant(name string) error {
+	return errs.New(errs.Invalid, "%.64q is no name for a tenant: use 1 to 63 of a-z, 0-9, _ and -", name)
 }
 
 // Owners are the taps of each tenant, those that were revoked too: their rows

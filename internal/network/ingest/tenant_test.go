@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -102,6 +103,37 @@ func TestTenantsOfTaps(t *testing.T) {
 		}
 		if err := r.svc.GiveTap(t.Context(), "nobody", "acme"); !errs.Is(err, errs.NotFound) {
 			t.Errorf("a tap that is not there: %v", err)
+		}
+	})
+}
+
+// TestTapIsMadeOfTenant makes taps of a tenant in one go: none is anybody
+// else's for a moment. A tap that comes back is whose it was, unless it is given
+// to another.
+func TestTapIsMadeOfTenant(t *testing.T) {
+	each(t, func(t *testing.T, r *rig) {
+		svc := r.instance(Config{})
+		for _, tc := range []struct{ tenant, want string }{{"acme", "acme"}, {"", "acme"}, {"other", "other"}} {
+			if _, err := svc.AddTapOf(t.Context(), tc.tenant, "shop", 0); err != nil {
+				t.Fatal(err)
+			}
+			owners, err := svc.Owners(t.Context())
+			if err != nil || !slices.Contains(owners[tc.want], "shop") {
+				t.Errorf("made of %q it is not of %q: %v %v", tc.tenant, tc.want, owners, err)
+			}
+			if _, err := svc.AddTapOf(t.Context(), "thief", "shop", 0); !errs.Is(err, errs.Conflict) {
+				t.Errorf("a tap that is there is made again: %v", err)
+			}
+			if err := svc.RevokeTap(t.Context(), "shop"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := svc.AddTapOf(t.Context(), "No Name", "attic", 0); !errs.Is(err, errs.Invalid) {
+			t.Errorf("a tenant without a name: %v", err)
+		}
+		taps, err := svc.Taps(t.Context())
+		if err != nil || slices.ContainsFunc(taps, func(x TapInfo) bool { return x.Name == "attic" }) {
+			t.Errorf("a tap was made though its tenant has no name: %+v %v", taps, err)
 		}
 	})
 }

@@ -22,9 +22,9 @@ type Taps struct {
 // Taps keeps the taps.
 func (n *Node) Taps() Taps { return Taps{n.ingest, n} }
 
-// AddTap adds a tap and returns its token.
-func (t Taps) AddTap(ctx context.Context, name string, ttl time.Duration) (string, error) {
-	token, err := t.Service.AddTap(ctx, name, ttl)
+// AddTapOf adds a tap of a tenant, "" for the default one, and returns its token.
+func (t Taps) AddTapOf(ctx context.Context, tenant, name string, ttl time.Duration) (string, error) {
+	token, err := t.Service.AddTapOf(ctx, tenant, name, ttl)
 	return token, t.tell(ctx, err)
 }
 
