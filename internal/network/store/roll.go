@@ -29,65 +29,79 @@ const (
 // Maintain makes all sums that are due, and the indexes of partitions that take
 // no more rows.
 func (s *Store) Maintain(ctx context.Context, fence Fence) error {
-	if err := s.Sum(ctx, fence); err != nil {
+	if _, err := s.sum(ctx, fence, true); err != nil {
 		return err
 	}
 	_, err := s.Index(ctx)
 	return err
 }
 
-// Sum makes all sums that are due, the oldest first.
-func (s *Store) Sum(ctx context.Context, fence Fence) error {
-	if _, err := s.RollMinutes(ctx, fence); err != nil {
-		return err
-	}
-	for {
-		due, err := s.Due(ctx)
-		if err != nil {
-			return err
+// sum makes the sums of what has ended and, with late, those again that late
+// reports have added to. It returns how many those were.
+func (s *Store) sum(ctx context.Context, fence Fence, late bool) (again int, err error) {
+	_, again, err = s.rollDue(ctx, fence, late)
+	for err == nil {
+		var due []time.Time
+		var old int
+		if due, old, err = s.due(ctx, late); err != nil {
+			return again, err
 		}
 		for _, at := range due {
 			if err := s.Rollup(ctx, at, fence); err != nil {
-				return err
+				return again, err
 			}
 		}
-		if len(due) < dueHours {
-			return nil
+		if again += old; len(due) < dueHours {
+			break
 		}
 	}
+	return again, err
 }
 
 // Due returns the hours whose sums are to be made, from old to new: those that
 // have ended, and those that late reports have added to. There may be more
 // than are named.
 func (s *Store) Due(ctx context.Context) ([]time.Time, error) {
+	due, _, err := s.due(ctx, true)
+	return due, err
+}
+
+// due does what Due says, with those that late reports have added to, which are
+// the first, when they are asked for.
+func (s *Store) due(ctx context.Context, late bool) (due []time.Time, again int, err error) {
 	closed := floor(s.now().Add(-Closing-time.Minute).UnixMicro(), hourUS) // hours before it have ended
 	next, err := s.firstUnrolled(ctx)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	due, err := list(ctx, s.db, `SELECT DISTINCT minute_us - minute_us % $1 FROM dirty_minutes WHERE minute_us < $2 ORDER BY 1 LIMIT $3`,
-		[]any{hourUS, min(next, closed), dueHours}, scanTime)
-	if err != nil {
-		return nil, fmt.Errorf("looking for hours that got late rows: %w", err)
+	if late {
+		due, err = list(ctx, s.db, `SELECT DISTINCT minute_us - minute_us % $1 FROM dirty_minutes WHERE minute_us < $2 ORDER BY 1 LIMIT $3`,
+			[]any{hourUS, min(next, closed), dueHours}, scanTime)
+		if err != nil {
+			return nil, 0, fmt.Errorf("looking for hours that got late rows: %w", err)
+		}
 	}
+	again = len(due)
 	for at := next; at < closed && len(due) < dueHours; at += hourUS {
 		due = append(due, micros(at))
 	}
-	return due, nil
+	return due, again, nil
 }
 
 // firstUnrolled is the first hour behind those that have been summed, or the
 // first with rows.
 func (s *Store) firstUnrolled(ctx context.Context) (int64, error) {
 	var last, oldest sql.NullInt64
-	err := s.db.QueryRow(ctx, `SELECT (SELECT MAX(begin_us) FROM rolled WHERE width_us = $1), (SELECT MIN(day_us) FROM kind_days WHERE day_us >= $2)`,
-		hourUS, s.now().Add(-s.retention.Traffic).UnixMicro()).Scan(&last, &oldest)
+	err := s.db.QueryRow(ctx, `SELECT MAX(begin_us) FROM rolled WHERE width_us = $1`, hourUS).Scan(&last)
+	if err == nil && last.Valid {
+		return last.Int64 + hourUS, nil
+	}
+	if err == nil { // which reads all counts, and is not asked again
+		err = s.db.QueryRow(ctx, `SELECT MIN(day_us) FROM kind_days WHERE day_us >= $1`, s.now().Add(-s.retention.Traffic).UnixMicro()).Scan(&oldest)
+	}
 	switch {
 	case err != nil:
 		return 0, fmt.Errorf("looking for hours that have ended: %w", err)
-	case last.Valid:
-		return last.Int64 + hourUS, nil
 	case oldest.Valid:
 		return oldest.Int64, nil
 	}
@@ -289,11 +303,18 @@ func (s *Store) rollMinutes(ctx context.Context, tx *database.Tx, from, to int64
 // whole hour that was summed, and of those among them that got late rows. It
 // returns how many.
 func (s *Store) RollMinutes(ctx context.Context, fence Fence) (int, error) {
+	n, _, err := s.rollDue(ctx, fence, true)
+	return n, err
+}
+
+// rollDue does what RollMinutes says, with the minutes that got late rows when
+// they are asked for. again is how many those were.
+func (s *Store) rollDue(ctx context.Context, fence Fence, late bool) (n, again int, err error) {
 	closed := floor(s.now().Add(-Closing).UnixMicro(), minuteUS)
 	begin := floor(closed, hourUS) - hourUS
-	n := 0
-	err := s.rolling(ctx, fence, func(tx *database.Tx) error {
-		ranges, err := s.openMinutes(ctx, tx, begin, closed)
+	err = s.rolling(ctx, fence, func(tx *database.Tx) error {
+		var ranges []span
+		ranges, again, err = s.openMinutes(ctx, tx, begin, closed, late)
 		if err != nil {
 			return err
 		}
@@ -315,25 +336,26 @@ func (s *Store) RollMinutes(ctx context.Context, fence Fence) (int, error) {
 		return nil
 	})
 	if err != nil {
-		return 0, fmt.Errorf("summing minutes: %w", err)
+		return 0, 0, fmt.Errorf("summing minutes: %w", err)
 	}
-	return n, nil
+	return n, again, nil
 }
 
 // openMinutes returns the ranges of minutes in [from, to), each within an hour,
-// that have not been summed, or have got rows since.
-func (s *Store) openMinutes(ctx context.Context, tx *database.Tx, from, to int64) ([]span, error) {
+// that have not been summed and, with late, those that have got rows since.
+// again is how many minutes those are.
+func (s *Store) openMinutes(ctx context.Context, tx *database.Tx, from, to int64, late bool) (out []span, again int, err error) {
 	rows, err := tx.Query(ctx, `SELECT width_us, begin_us FROM rolled WHERE width_us = $1 AND begin_us >= $2 OR width_us = $3 AND begin_us >= $4
 		UNION ALL SELECT 0, minute_us FROM dirty_minutes WHERE minute_us >= $5 AND minute_us < $6`, minuteUS, from, hourUS, from, from, to)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer func() { _ = rows.Close() }()
 	done, dirty := map[int64]int64{}, map[int64]bool{} // done says within what
 	for rows.Next() {
 		var width, at int64
 		if err := rows.Scan(&width, &at); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		if width == 0 {
 			dirty[at] = true
@@ -342,10 +364,12 @@ func (s *Store) openMinutes(ctx context.Context, tx *database.Tx, from, to int64
 			done[m] = max(done[m], width)
 		}
 	}
-	var out []span
 	for at := from; at < to; at += minuteUS {
-		if done[at] == hourUS || done[at] == minuteUS && !dirty[at] {
+		if done[at] == hourUS || done[at] == minuteUS && (!dirty[at] || !late) {
 			continue // Due names whole hours that got late rows
+		}
+		if done[at] == minuteUS {
+			again++
 		}
 		if n := len(out) - 1; n >= 0 && out[n].to == at && at%hourUS != 0 {
 			out[n].to += minuteUS
@@ -353,7 +377,7 @@ func (s *Store) openMinutes(ctx context.Context, tx *database.Tx, from, to int64
 			out = append(out, span{at, at + minuteUS})
 		}
 	}
-	return out, rows.Err()
+	return out, again, rows.Err()
 }
 
 // span is a range of time in microseconds.

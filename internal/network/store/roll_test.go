@@ -165,3 +165,75 @@ func TestSumsOutliveFlows(t *testing.T) {
 		}
 	})
 }
+
+// TestLateRowsAreSummedAtAPace sums what has ended at once, and again what late
+// rows have added to, first at once, and then once in a minute: minutes and
+// hours alike. In the end every row is in the sums.
+func TestLateRowsAreSummedAtAPace(t *testing.T) {
+	eachClocked(t, DefaultRetention(), func(t *testing.T, s *clocked) {
+		seq := uint64(0)
+		put := func(at time.Time) {
+			seq++
+			s.put(t, few("a", seq, at))
+		}
+		sum := func() {
+			t.Helper()
+			if err := s.Sum(t.Context(), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// The flows in the sums of the hour before last, of a minute of this hour, and of the last minute.
+		summed := func() [3]int64 {
+			t.Helper()
+			one := func(query string, from, to time.Time) int64 {
+				return s.one(t, "SELECT CAST(COALESCE(SUM(flows), 0) AS BIGINT) FROM "+query, from.UnixMicro(), to.UnixMicro())
+			}
+			const minutes = "traffic_totals WHERE minute_us >= $1 AND minute_us < $2"
+			return [3]int64{one("traffic_hours WHERE hour_us >= $1 AND hour_us < $2", noon.Add(-2*time.Hour), noon.Add(-time.Hour)),
+				one(minutes, noon, noon.Add(10*time.Minute)), one(minutes, noon.Add(10*time.Minute), s.now)}
+		}
+		old, minute := noon.Add(-90*time.Minute), noon.Add(5*time.Minute+30*time.Second)
+		s.now = old.Add(time.Second)
+		put(old)
+		s.now = minute.Add(time.Second)
+		put(minute)
+		s.now = noon.Add(12 * time.Minute)
+		sum()
+		want := func(when string, hour, minute, latest int64) {
+			t.Helper()
+			if got := summed(); got != [3]int64{hour, minute, latest} {
+				t.Errorf("%s: %d flows are in the sums, want %d", when, got, [3]int64{hour, minute, latest})
+			}
+		}
+		want("what has ended", 40, 40, 0)
+
+		put(old)
+		put(minute)
+		sum()
+		want("the first late rows", 80, 80, 0)
+		put(old)
+		put(minute)
+		put(noon.Add(12*time.Minute + 30*time.Second)) // of a minute that has not ended
+		for range 4 {
+			s.now = s.now.Add(10 * time.Second)
+			sum()
+			want("the next ones, within a minute", 80, 80, 0)
+		}
+		s.now = s.now.Add(lateEvery - 40*time.Second - time.Second)
+		sum()
+		want("a moment before it is over", 80, 80, 0)
+		s.now = s.now.Add(time.Second)
+		sum()
+		want("a minute later", 120, 120, 0)
+		put(minute)
+		s.now = s.now.Add(30 * time.Second) // the minute has ended: it does not wait
+		sum()
+		want("what has ended, while late rows wait", 120, 120, 40)
+		s.now = s.now.Add(lateEvery)
+		sum()
+		want("in the end", 120, 160, 40)
+		if n := s.one(t, "SELECT COUNT(*) FROM dirty_minutes"); n != 0 {
+			t.Errorf("%d marks are left", n)
+		}
+	})
+}

@@ -33,6 +33,8 @@ type Store struct {
 	retention Retention
 	how       Partitioning
 	last      *lastStorage
+	lastUses  *lastUses
+	late      *lateSums
 	enricher  Enricher // nil knows nothing
 }
 
@@ -41,7 +43,7 @@ func New(db *database.DB, now func() time.Time) *Store {
 	if now == nil {
 		now = time.Now
 	}
-	return &Store{db: db, now: now, retention: DefaultRetention(), how: Auto, last: new(lastStorage)}
+	return &Store{db: db, now: now, retention: DefaultRetention(), how: Auto, last: new(lastStorage), lastUses: new(lastUses), late: new(lateSums)}
 }
 
 // Keeping makes a store say how long the rows of each kind are kept.

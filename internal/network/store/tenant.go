@@ -140,7 +140,7 @@ func ParseTrim(subject string) (Trim, error) {
 // tenant's are, and once its hours have been summed: the sums are kept for
 // longer.
 func (s *Store) Trims(ctx context.Context, r Retention, owners Owners) ([]Trim, error) {
-	uses, err := s.TenantUses(ctx, r, owners)
+	uses, err := s.tenantUses(ctx, r, owners)
 	if err != nil {
 		return nil, err
 	}

@@ -208,3 +208,36 @@ func TestTrimFindsLateRows(t *testing.T) {
 		}
 	})
 }
+
+// TestTenantUsesAreKept answers for a minute what was read once, since every
+// view of a page asks, and anew when a tap is somebody else's.
+func TestTenantUsesAreKept(t *testing.T) {
+	eachClocked(t, DefaultRetention(), func(t *testing.T, s *clocked) {
+		s.fill(t, 2, "a", "b")
+		flows := func(owners Owners, tenant string) (bytes int64) {
+			for _, u := range must(s.TenantUses(t.Context(), DefaultRetention(), owners))(t) {
+				for _, k := range u.Kinds {
+					if u.Tenant == tenant && k.Kind == KindFlows {
+						bytes = k.Bytes
+					}
+				}
+			}
+			return bytes
+		}
+		one, before := flows(Owners{DefaultTenant: {"a", "b"}}, DefaultTenant), flows(twoTenants, "acme")
+		if before == 0 || one != before+flows(twoTenants, DefaultTenant) {
+			t.Fatalf("b takes %d bytes of %d, and a %d", before, one, flows(twoTenants, DefaultTenant))
+		}
+		s.put(t, report("b", 9, s.now, reporttest.Size{Flows: 500}))
+		if got := flows(twoTenants, "acme"); got != before {
+			t.Errorf("%d bytes are told at once, %d before: the counts were read again", got, before)
+		}
+		if got := flows(Owners{DefaultTenant: {"b"}, "acme": {"a"}}, "acme"); got != before {
+			t.Errorf("%d bytes are of another tap, want %d", got, before)
+		}
+		s.now = s.now.Add(storageAge)
+		if got := flows(twoTenants, "acme"); got < before*14/10 || got > before*16/10 {
+			t.Errorf("%d bytes a minute later, %d before a half more came", got, before)
+		}
+	})
+}
