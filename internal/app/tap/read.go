@@ -3,6 +3,7 @@ package tap
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -16,22 +17,27 @@ import (
 
 func readCommand(load *daemon.Loader) *cobra.Command {
 	var asJSON, now bool
-	var to, spool, expr, speed string
+	var to, spool, expr, speed, format string
 	var parsers []string
 	cmd := &cobra.Command{
 		Use: "read FILE…", Short: "read capture files: show what is in them, or deliver it", Args: cobra.MinimumNArgs(1),
 		Long: "read summarises pcap and pcapng files. It needs no privilege. Without a flag it shows a\n" +
-			"summary and the ledger of each file; --json writes the reports, one a line; --to node\n" +
+			"summary and the ledger of each file; -o json writes the reports, one a line; --to node\n" +
 			"delivers them to the node that this tap has joined; --spool DIR writes them, encoded as\n" +
-			"they travel, into a spool, from where a tap with spool.dir DIR delivers them.\n\n" +
+			"they travel, into a spool, from where a tap with spool.dir DIR delivers them. The file - is\n" +
+			"what comes in by a pipe.\n\n" +
 			"Parsers, limits and time-outs are those of the configuration (parsers, flow, quarantine),\n" +
 			"as for an interface; its filter is not: see --filter.\n\n" +
 			"A damaged file is read up to the damage; then the error is shown, the other files are\n" +
 			"read, and the command ends with 1.",
-		Example: "  rind-tap read trace.pcap\n  rind-tap read --json trace.pcapng | jq .flows\n  rind-tap read --to node *.pcap\n  rind-tap read --to node --now old.pcap\n  rind-tap read --spool /tmp/reports trace.pcap\n" +
-			"  rind-tap read --filter 'tcp port 443' trace.pcap\n  rind-tap read --speed 1 --json trace.pcap\n" +
+		Example: "  rind-tap read trace.pcap\n  rind-tap read -o json trace.pcapng | jq .flows\n  rind-tap read --to node *.pcap\n  rind-tap read --to node --now old.pcap\n  rind-tap read --spool /tmp/reports trace.pcap\n" +
+			"  rind-tap read --filter 'tcp port 443' trace.pcap\n  rind-tap read --speed 1 -o json trace.pcap\n  tcpdump -i eth0 -w - | rind-tap read -\n" +
 			"  rind-tap read --parsers dns,tls,quic trace.pcap\n  rind-tap read --set parsers.disabled=sip,rtsp --quarantine /tmp/failed trace.pcap",
 		RunE: func(c *cobra.Command, files []string) error {
+			if format != "table" && format != "json" {
+				return errs.New(errs.Invalid, "what was read has no format %q; use table or json", format)
+			}
+			asJSON = asJSON || format == "json"
 			if to != "" && to != "node" {
 				return fmt.Errorf("--to %q: the only place is node", to)
 			}
@@ -39,13 +45,16 @@ func readCommand(load *daemon.Loader) *cobra.Command {
 				return fmt.Errorf("--now goes with --to node")
 			}
 			if to != "" && asJSON || spool != "" && (asJSON || to != "") {
-				return fmt.Errorf("--to, --spool and --json exclude one another")
+				return fmt.Errorf("--to, --spool and -o json exclude one another")
 			}
 			times, err := parseSpeed(speed)
 			if err != nil {
 				return err
 			}
-			cfg, err := loadConfig(load, nil)
+			cfg, err := readConfig(load, nil) // of what join kept, only a delivery needs anything
+			if err == nil && to == "node" {
+				err = cfg.complete()
+			}
 			if err != nil {
 				return err
 			}
@@ -72,10 +81,11 @@ func readCommand(load *daemon.Loader) *cobra.Command {
 			}
 			ctx, stop := daemon.SignalContext(c.Context())
 			defer stop()
-			return tap.ReadFiles(ctx, files, opts)
+			return tap.ReadFiles(ctx, named(files), opts)
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "write the reports as JSON, one a line")
+	cmd.Flags().StringVarP(&format, "output", "o", "table", "table, or json: the reports, one a line")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "the same as -o json")
 	cmd.Flags().BoolVar(&now, "now", false, "with --to node: deliver as if each capture ended now (else one older than the node keeps rows is refused)")
 	cmd.Flags().StringVarP(&expr, "filter", "f", "", "packets to take, as tcpdump writes it: \"tcp port 443 and not host 192.0.2.1\"")
 	cmd.Flags().StringVar(&speed, "speed", "max", "replay at the file's own speed: 1, 10 times as fast, or max")
@@ -84,6 +94,17 @@ func readCommand(load *daemon.Loader) *cobra.Command {
 	cmd.Flags().StringVar(&spool, "spool", "", "write the reports into this folder, as a tap spools them")
 	cmd.Flags().StringVar(&to, "to", "", "deliver the reports: node")
 	return cmd
+}
+
+// named gives the file - the name by which it is opened.
+func named(files []string) []string {
+	files = slices.Clone(files)
+	for i := range files {
+		if files[i] == "-" {
+			files[i] = "/dev/stdin"
+		}
+	}
+	return files
 }
 
 // parseSpeed reads how fast a file is replayed; 0 is as fast as possible.

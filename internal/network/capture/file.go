@@ -55,6 +55,12 @@ type damage struct {
 
 func (d *damage) Error() string { return fmt.Sprintf("damaged at byte %d: %s", d.off, d.what) }
 
+// Damaged reports whether reading a file ended at a fault in the file itself.
+func Damaged(err error) bool {
+	_, ok := errors.AsType[*damage](err)
+	return ok
+}
+
 // File reads a pcap or pcapng file, also gzipped, record by record. Packets
 // before a damage are delivered; then Read returns the error.
 type File struct {
@@ -118,7 +124,7 @@ func newFormat(in *reader, magic [4]byte) (format, error) {
 	if f, ok := pcapMagic(magic); ok {
 		return newPcap(in, f)
 	}
-	return nil, &damage{0, fmt.Sprintf("begins with % x; not a pcap or pcapng file", magic)}
+	return nil, &damage{0, fmt.Sprintf("begins with % x; not a pcap or pcapng file: write it as one (editcap -F pcap IN OUT converts other formats)", magic)}
 }
 
 // unread reads what is buffered first.

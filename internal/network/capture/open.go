@@ -23,7 +23,7 @@ func OpenFile(ctx context.Context, path string, opts FileOptions) (*File, error)
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, errs.New(errs.NotFound, "open capture file: %w", err)
+		return nil, errs.New(errs.NotFound, "open capture file: %w; look at the path, or read from a pipe with -", err)
 	case err != nil:
 		return nil, fmt.Errorf("open capture file: %w", err)
 	case info.IsDir():

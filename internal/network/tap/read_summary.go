@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/rind-project/rind/internal/network"
+	"github.com/rind-project/rind/internal/network/capture"
 	"github.com/rind-project/rind/internal/network/record"
 )
 
@@ -103,8 +104,12 @@ func (s *summary) flow(f *network.Flow) {
 func (s *summary) end(_ context.Context, failure error) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s\n", s.path)
-	if failure != nil {
+	switch {
+	case failure == nil:
+	case capture.Damaged(failure):
 		fmt.Fprintf(&b, "  damaged: what follows was read before the damage\n")
+	default: // stopped, or refused
+		fmt.Fprintf(&b, "  not read to its end: what follows was read until then\n")
 	}
 	if !s.first.IsZero() {
 		fmt.Fprintf(&b, "  %s to %s (%s)\n", s.first.UTC().Format(time.RFC3339), s.last.UTC().Format(time.RFC3339), s.last.Sub(s.first).Round(time.Millisecond))
