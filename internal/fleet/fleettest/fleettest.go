@@ -51,15 +51,24 @@ func Start(t testing.TB, dir string) *World {
 	w.Bus = natsd.New(cfg, natsd.Deps{Log: Log(), DataDir: dir, TLS: conf})
 	w.must(w.Bus.Start(t.Context()))
 	t.Cleanup(w.Stop)
-	token, sign, err := w.Bus.ServerUser()
-	w.must(err)
-	w.NC, err = bus.Connect(t.Context(), bus.ConnConfig{InProcess: w.Bus.InProcess(), Once: true, Sign: sign,
-		JWT: func() (string, error) { return token, nil }})
-	w.must(err)
+	w.NC = w.Connect(w.Bus.ServerUser)
 	w.JS, err = jetstream.New(w.NC)
 	w.must(err)
 	w.must(bus.Ensure(t.Context(), w.JS, 1))
 	return w
+}
+
+// Connect connects in the process as one of the broker's users, such as
+// Bus.ServerUser or Bus.SystemUser.
+func (w *World) Connect(user func() (jwt string, sign func([]byte) ([]byte, error), err error)) *nats.Conn {
+	w.t.Helper()
+	token, sign, err := user()
+	w.must(err)
+	nc, err := bus.Connect(w.t.Context(), bus.ConnConfig{InProcess: w.Bus.InProcess(), Once: true, Sign: sign,
+		JWT: func() (string, error) { return token, nil }})
+	w.must(err)
+	w.t.Cleanup(nc.Close)
+	return nc
 }
 
 // Stop stops the broker. It may be stopped already.

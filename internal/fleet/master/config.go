@@ -38,6 +38,9 @@ func DefaultConfig() Config {
 	return Config{JobTimeout: 10 * time.Second, Flood: defaultFlood(), CopyGrace: 90 * time.Second}
 }
 
+// listEvery is how often the servers' lists of connections are read.
+const listEvery = time.Minute
+
 // Limits of a job.
 const (
 	MaxJobTimeout = 24 * time.Hour

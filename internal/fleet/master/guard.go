@@ -1,17 +1,16 @@
 package master
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
+	"github.com/rind-project/rind/internal/fleet/master/connection"
 )
 
 // Bounds of what the guard remembers and tolerates.
@@ -21,6 +20,7 @@ const (
 	alternateIn   = 10 * time.Minute // a process that was replaced and returns within this time never ended
 	alternateSlip = 5 * time.Second  // events of two servers may come in another order
 	maxPast       = 4                // processes of one peel that are remembered
+	maxLists      = 1024             // servers whose last list is remembered
 )
 
 // guard knows the connections of each peel and tells two things that no
@@ -48,20 +48,20 @@ type guard struct {
 // guarded is one peel.
 type guarded struct {
 	conns []guardedConn
-	now   seenMark   // of the process that connected last
-	past  []seenMark // of those before it, the latest last
-	ended traffic    // what connections sent that ended since the last list
+	now   seenMark           // of the process that connected last
+	past  []seenMark         // of those before it, the latest last
+	ended connection.Traffic // what connections sent that ended since the last list
 	told  time.Time
 }
 
 type guardedConn struct {
-	conn
+	connection.ID
 	mark    uint64
 	address string
-	since   time.Time // when it was seen first
-	listed  time.Time // when the last list was begun that has it
-	counted traffic   // what it had sent then
-	known   bool      // counted is known: of a list, or nothing at its begin
+	since   time.Time          // when it was seen first
+	listed  time.Time          // when the last list was begun that has it
+	counted connection.Traffic // what it had sent then
+	known   bool               // counted is known: of a list, or nothing at its begin
 }
 
 type seenMark struct {
@@ -70,9 +70,6 @@ type seenMark struct {
 	first   time.Time // when its first connection began
 	last    time.Time // and its last, or when another process took its place
 }
-
-// traffic is what connections have sent to their server.
-type traffic struct{ msgs, bytes int64 }
 
 func newGuard(cfg Config) *guard {
 	return &guard{flood: cfg.Flood, grace: cfg.CopyGrace, every: cfg.ListEvery, peels: map[fleet.PeelID]*guarded{}, lists: map[string]time.Time{}}
@@ -99,14 +96,14 @@ func parseMark(name string) uint64 {
 
 // connected notes a connection that begins. It returns a suspension when the process was
 // replaced by another one before, and so is one of two.
-func (g *guard) connected(id fleet.PeelID, c conn, e connection, now time.Time) (s fleet.Suspension, twice bool) {
+func (g *guard) connected(e connection.Entry, now time.Time) (s fleet.Suspension, twice bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	p := g.get(id)
-	if p.has(c) {
+	p := g.get(e.Peel)
+	if p.has(e.ID) {
 		return s, false
 	}
-	n := guardedConn{conn: c, mark: parseMark(e.Name), address: e.address(), since: now, known: true}
+	n := guardedConn{ID: e.ID, mark: parseMark(e.Name), address: e.Address, since: now, known: true}
 	p.conns = append(p.conns, n)
 	return p.note(n)
 }
@@ -151,21 +148,21 @@ func copied(detail, a, b string) fleet.Suspension {
 }
 
 // disconnected notes the end of a connection, and what it had sent.
-func (g *guard) disconnected(id fleet.PeelID, c conn, sent traffic) {
+func (g *guard) disconnected(e connection.Entry) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	p := g.peels[id]
+	p := g.peels[e.Peel]
 	if p == nil {
 		return
 	}
 	for i, n := range p.conns {
-		if n.conn != c {
+		if n.ID != e.ID {
 			continue
 		}
 		p.conns = append(p.conns[:i], p.conns[i+1:]...)
 		if n.known {
-			p.ended.msgs += sent.msgs - n.counted.msgs
-			p.ended.bytes += sent.bytes - n.counted.bytes
+			p.ended.Msgs += e.Sent.Msgs - n.counted.Msgs
+			p.ended.Bytes += e.Sent.Bytes - n.counted.Bytes
 		}
 		return
 	}
@@ -176,7 +173,7 @@ func (g *guard) gone(server string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, p := range g.peels {
-		p.conns = slices.DeleteFunc(p.conns, func(n guardedConn) bool { return n.server == server })
+		p.conns = slices.DeleteFunc(p.conns, func(n guardedConn) bool { return n.Server == server })
 	}
 }
 
@@ -240,22 +237,22 @@ func (p *guarded) twice(now time.Time, grace time.Duration, confirmed bool) (fle
 
 // listed takes the whole list of one server's connections, which was begun at
 // a time, and compares what each has sent with the list before.
-func (g *guard) listed(server string, list []listed, began time.Time) []verdict {
+func (g *guard) listed(server string, list []connection.Entry, began time.Time) []verdict {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	passed := g.every
 	if last, ok := g.lists[server]; ok {
 		passed = began.Sub(last)
 	}
-	if len(g.lists) >= maxServers {
+	if len(g.lists) >= maxLists {
 		clear(g.lists) // servers that were started anew have other names
 	}
 	g.lists[server] = began
-	there := make(map[uint64]traffic, len(list))
+	there := make(map[uint64]connection.Traffic, len(list))
 	for _, e := range list {
-		there[e.cid] = e.sent
-		if p := g.get(e.id); !p.has(conn{server, e.cid}) {
-			n := guardedConn{conn: conn{server, e.cid}, mark: parseMark(e.name), address: e.address, since: began}
+		there[e.CID] = e.Sent
+		if p := g.get(e.Peel); !p.has(e.ID) {
+			n := guardedConn{ID: e.ID, mark: parseMark(e.Name), address: e.Address, since: began}
 			p.conns = append(p.conns, n)
 			if p.now.mark == 0 { // the order in which several began is not known
 				p.note(n)
@@ -276,9 +273,9 @@ func (g *guard) listed(server string, list []listed, began time.Time) []verdict 
 	return out
 }
 
-func (p *guarded) has(c conn) bool {
+func (p *guarded) has(c connection.ID) bool {
 	for _, n := range p.conns {
-		if n.conn == c {
+		if n.ID == c {
 			return true
 		}
 	}
@@ -287,23 +284,23 @@ func (p *guarded) has(c conn) bool {
 
 // compare drops the connections that are gone from a server, and adds up what
 // the others have sent since the last list.
-func (g *guard) compare(p *guarded, server string, there map[uint64]traffic, began time.Time, passed time.Duration) (detail string, loud bool) {
+func (g *guard) compare(p *guarded, server string, there map[uint64]connection.Traffic, began time.Time, passed time.Duration) (detail string, loud bool) {
 	limit := g.flood
 	sum := p.ended
-	p.ended = traffic{}
+	p.ended = connection.Traffic{}
 	keep := p.conns[:0]
 	for _, n := range p.conns {
-		if n.server != server {
+		if n.Server != server {
 			keep = append(keep, n)
 			continue
 		}
-		sent, listed := there[n.cid]
+		sent, listed := there[n.CID]
 		if !listed && n.since.Before(began) {
 			continue // its end was not told
 		}
 		if listed && n.known {
-			sum.msgs += sent.msgs - n.counted.msgs
-			sum.bytes += sent.bytes - n.counted.bytes
+			sum.Msgs += sent.Msgs - n.counted.Msgs
+			sum.Bytes += sent.Bytes - n.counted.Bytes
 		}
 		if listed {
 			n.counted, n.known, n.listed = sent, true, began
@@ -313,10 +310,10 @@ func (g *guard) compare(p *guarded, server string, there map[uint64]traffic, beg
 	p.conns = keep
 	passed = max(passed, time.Duration(limit.Seconds)*time.Second)
 	seconds := passed.Seconds()
-	if float64(sum.msgs) <= seconds*float64(limit.Messages) && float64(sum.bytes) <= seconds*float64(limit.Bytes) {
+	if float64(sum.Msgs) <= seconds*float64(limit.Messages) && float64(sum.Bytes) <= seconds*float64(limit.Bytes) {
 		return "", false
 	}
-	return fmt.Sprintf("by its server's count it has sent %d messages with %d bytes in %s, also where nobody listens", sum.msgs, sum.bytes, passed.Round(time.Second)), true
+	return fmt.Sprintf("by its server's count it has sent %d messages with %d bytes in %s, also where nobody listens", sum.Msgs, sum.Bytes, passed.Round(time.Second)), true
 }
 
 // forget drops what is known of a peel whose id passes to another key.
@@ -328,22 +325,14 @@ func (g *guard) forget(id fleet.PeelID) {
 	}
 }
 
-// address is where a client connects from: an event has a host, a list an IP.
-func (c *connection) address() string {
-	if c.IP != "" {
-		return c.IP
-	}
-	return strings.TrimSpace(c.Host)
-}
-
 // guardLoop looks for copies, and has the servers' lists confirm what it
 // suspects.
-func (m *Master) guardLoop(l *live, sys *nats.Conn) {
+func (m *Master) guardLoop(l *live, list func(context.Context) error) {
 	for l.sleep(min(guardEvery, m.cfg.CopyGrace)) {
 		if !l.guard.suspicious(time.Now()) {
 			continue
 		}
-		if err := m.list(l, sys); err != nil && l.ctx.Err() == nil {
+		if err := list(l.ctx); err != nil && l.ctx.Err() == nil {
 			m.log.Warn("cannot read the list of connections, which would show whether a peel's host was copied", "error", err)
 		}
 		m.enforce(l, l.guard.copies(time.Now()))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
+	"github.com/rind-project/rind/internal/fleet/master/connection"
 )
 
 // watched is a guard with a clock of its own.
@@ -18,7 +19,7 @@ type watched struct {
 	now time.Time
 	cid uint64
 
-	there []listed // the connections that the server has
+	there []connection.Entry // the connections that the server has
 }
 
 func newWatched(t *testing.T) *watched {
@@ -28,21 +29,21 @@ func newWatched(t *testing.T) *watched {
 }
 
 // connect makes a connection of a process and says whether it is a copy's.
-func (w *watched) connect(mark string) (conn, bool) {
+func (w *watched) connect(mark string) (connection.ID, bool) {
 	w.cid++
-	c := conn{"s1", w.cid}
-	_, twice := w.connected("web", c, connection{ID: w.cid, Name: bus.ConnName("web", mark), Host: "192.0.2.1"}, w.now)
-	w.there = append(w.there, listed{id: "web", cid: c.cid, name: bus.ConnName("web", mark), address: "192.0.2.1"})
-	return c, twice
+	e := connection.Entry{ID: connection.ID{Server: "s1", CID: w.cid}, Peel: "web", Name: bus.ConnName("web", mark), Address: "192.0.2.1"}
+	_, twice := w.connected(e, w.now)
+	w.there = append(w.there, e)
+	return e.ID, twice
 }
 
 func (w *watched) pass(d time.Duration) { w.now = w.now.Add(d) }
 
 // leave ends a connection; the server may not tell.
-func (w *watched) leave(c conn, told bool) {
-	w.there = slices.DeleteFunc(w.there, func(e listed) bool { return e.cid == c.cid })
+func (w *watched) leave(c connection.ID, told bool) {
+	w.there = slices.DeleteFunc(w.there, func(e connection.Entry) bool { return e.ID == c })
 	if told {
-		w.disconnected("web", c, traffic{})
+		w.disconnected(connection.Entry{ID: c, Peel: "web"})
 	}
 }
 
@@ -153,14 +154,14 @@ func TestWhatServersCount(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		age   time.Duration // of the connection at the first list
-		lists []traffic     // a minute apart
+		lists [][2]int64    // messages and bytes by then, a minute apart
 		loud  bool
 	}{
-		"a quiet one":                 {time.Second, []traffic{{10, 1000}, {20, 2000}}, false},
-		"a loud one":                  {time.Second, []traffic{{10, 1000}, {61_000, 2000}}, true},
-		"a heavy one":                 {time.Second, []traffic{{10, 1000}, {20, 5 << 30}}, true},
-		"an old one with much behind": {time.Hour, []traffic{{1 << 30, 1 << 40}, {1<<30 + 10, 1 << 40}}, false},
-		"an old one that became loud": {time.Hour, []traffic{{1 << 30, 1 << 40}, {1<<30 + 61_000, 1 << 40}}, true},
+		"a quiet one":                 {time.Second, [][2]int64{{10, 1000}, {20, 2000}}, false},
+		"a loud one":                  {time.Second, [][2]int64{{10, 1000}, {61_000, 2000}}, true},
+		"a heavy one":                 {time.Second, [][2]int64{{10, 1000}, {20, 5 << 30}}, true},
+		"an old one with much behind": {time.Hour, [][2]int64{{1 << 30, 1 << 40}, {1<<30 + 10, 1 << 40}}, false},
+		"an old one that became loud": {time.Hour, [][2]int64{{1 << 30, 1 << 40}, {1<<30 + 61_000, 1 << 40}}, true},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -168,7 +169,7 @@ func TestWhatServersCount(t *testing.T) {
 			w := newWatched(t)
 			began, loud := w.now.Add(tt.age), false
 			for _, sent := range tt.lists {
-				loud = loud || len(w.listed("s1", []listed{{id: "web", cid: 1, start: w.now, sent: sent}}, began)) > 0
+				loud = loud || len(w.listed("s1", []connection.Entry{{ID: connection.ID{Server: "s1", CID: 1}, Peel: "web", Start: w.now, Sent: connection.Traffic{Msgs: sent[0], Bytes: sent[1]}}}, began)) > 0
 				began = began.Add(time.Minute)
 			}
 			if loud != tt.loud {
@@ -181,7 +182,7 @@ func TestWhatServersCount(t *testing.T) {
 	w.now = time.Now()
 	for range 100 {
 		c, _ := w.connect("00000000000000aa")
-		w.disconnected("web", c, traffic{1000, 1000})
+		w.disconnected(connection.Entry{ID: c, Peel: "web", Sent: connection.Traffic{Msgs: 1000, Bytes: 1000}})
 	}
 	if len(w.listed("s1", nil, w.now)) == 0 {
 		t.Error("what was sent over connections that ended is not counted")
@@ -189,7 +190,7 @@ func TestWhatServersCount(t *testing.T) {
 	// Nor one that has just begun.
 	w = newWatched(t)
 	w.connect("00000000000000aa")
-	w.there[0].sent = traffic{61_000, 1000}
+	w.there[0].Sent = connection.Traffic{Msgs: 61_000, Bytes: 1000}
 	if len(w.listed("s1", w.there, w.now.Add(30*time.Second))) == 0 {
 		t.Error("what was sent over a new connection is not counted")
 	}

@@ -45,11 +45,9 @@ type live struct {
 
 	roster    *roster
 	presence  *presence
-	whose     *whose
 	board     *board
 	intake    *intake
 	masters   *masters
-	names     sync.Map   // of the bus's servers, by their ids
 	returning *pace.Pace // of peels that ask what they missed
 	meter     *meter
 	guard     *guard
@@ -120,7 +118,6 @@ func (m *Master) open(ctx context.Context, l *live) error {
 		}
 	}
 	l.roster, l.presence, l.board = newRoster(m.deps.Enrolled, m.deps.Settings), newPresence(m.deps.System != nil), newBoard()
-	l.whose = newWhose()
 	if l.room = m.deps.Room; l.room == nil {
 		l.room = func() error { return nil }
 	}
@@ -178,7 +175,7 @@ func (m *Master) listen(l *live) error {
 	if m.deps.System == nil {
 		return nil
 	}
-	return m.listenSystem(l, m.deps.System())
+	return m.followConnections(l, m.deps.System())
 }
 
 // Bounds of what waits in memory to be read of one subscription. What a peel

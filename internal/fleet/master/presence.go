@@ -5,17 +5,12 @@ import (
 	"time"
 
 	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/master/connection"
 )
 
 // beatLife is how long a heartbeat counts as presence when nothing better is
 // known: two of them.
 const beatLife = 75 * time.Second
-
-// conn is one connection on one server.
-type conn struct {
-	server string
-	cid    uint64
-}
 
 // presence knows who is on the bus. Connections come from the system account;
 // without it, heartbeats decide.
@@ -24,14 +19,14 @@ type presence struct {
 
 	mu    sync.Mutex
 	peels map[fleet.PeelID]*sighting
-	on    map[string]int     // connections by their server
-	up    int                // peels that have one
-	gone  map[conn]time.Time // connections that ended lately, against a list that is older than their end
+	on    map[string]int              // connections by their server
+	up    int                         // peels that have one
+	ended map[connection.ID]time.Time // connections that ended lately, against a list that is older than their end
 }
 
 // sighting is what is known of one peel's presence.
 type sighting struct {
-	conns   map[conn]time.Time // with when they were seen first
+	conns   map[connection.ID]time.Time // with when they were seen first
 	since   time.Time
 	last    time.Time
 	version string
@@ -39,7 +34,7 @@ type sighting struct {
 }
 
 func newPresence(system bool) *presence {
-	return &presence{system: system, peels: map[fleet.PeelID]*sighting{}, on: map[string]int{}, gone: map[conn]time.Time{}}
+	return &presence{system: system, peels: map[fleet.PeelID]*sighting{}, on: map[string]int{}, ended: map[connection.ID]time.Time{}}
 }
 
 func (p *presence) get(id fleet.PeelID) *sighting {
@@ -52,7 +47,7 @@ func (p *presence) get(id fleet.PeelID) *sighting {
 }
 
 // connected notes a connection, and reports whether the peel was away before.
-func (p *presence) connected(id fleet.PeelID, c conn, address string, at time.Time) bool {
+func (p *presence) connected(id fleet.PeelID, c connection.ID, address string, at time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.add(id, c, address, at, at)
@@ -60,17 +55,17 @@ func (p *presence) connected(id fleet.PeelID, c conn, address string, at time.Ti
 
 // add takes two times: since when the connection is, by its server, and when
 // it was seen, by this master.
-func (p *presence) add(id fleet.PeelID, c conn, address string, since, at time.Time) bool {
+func (p *presence) add(id fleet.PeelID, c connection.ID, address string, since, at time.Time) bool {
 	s := p.get(id)
 	came := len(s.conns) == 0
 	if came {
 		s.since = since
-		s.conns = map[conn]time.Time{}
+		s.conns = map[connection.ID]time.Time{}
 		p.up++
 	}
 	if _, known := s.conns[c]; !known {
 		s.conns[c] = at
-		p.on[c.server]++
+		p.on[c.Server]++
 	}
 	if at.After(s.last) {
 		s.last = at
@@ -81,14 +76,14 @@ func (p *presence) add(id fleet.PeelID, c conn, address string, since, at time.T
 
 // disconnected notes the end of a connection, and reports whether it was the
 // peel's last.
-func (p *presence) disconnected(id fleet.PeelID, c conn, at time.Time) bool {
+func (p *presence) disconnected(id fleet.PeelID, c connection.ID, at time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.gone[c] = time.Now()
+	p.ended[c] = time.Now()
 	return p.drop(id, c, at)
 }
 
-func (p *presence) drop(id fleet.PeelID, c conn, at time.Time) bool {
+func (p *presence) drop(id fleet.PeelID, c connection.ID, at time.Time) bool {
 	s := p.peels[id]
 	if s == nil || len(s.conns) == 0 {
 		return false
@@ -97,7 +92,7 @@ func (p *presence) drop(id fleet.PeelID, c conn, at time.Time) bool {
 		return false
 	}
 	delete(s.conns, c)
-	p.left(c.server)
+	p.left(c.Server)
 	if at.After(s.last) {
 		s.last = at
 	}
@@ -116,71 +111,58 @@ func (p *presence) left(server string) {
 	}
 }
 
-// listed is a connection in a server's list.
-type listed struct {
-	id      fleet.PeelID
-	cid     uint64
-	address string
-	start   time.Time
-	name    string
-	sent    traffic
-}
-
 // reconcile takes the whole list of one server's connections, which was begun
 // at a time by this master's clock. Connections that came or went after that
 // are left as they are. It reports whether anything changed.
-func (p *presence) reconcile(server string, list []listed, began time.Time) bool {
+func (p *presence) reconcile(server string, list []connection.Entry, began time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	changed := false
 	there := make(map[uint64]bool, len(list))
 	for _, e := range list {
-		c := conn{server, e.cid}
-		there[e.cid] = true
-		if at, ended := p.gone[c]; ended && at.After(began) {
+		c := e.ID
+		there[c.CID] = true
+		if at, ended := p.ended[c]; ended && at.After(began) {
 			continue
 		}
-		if s := p.peels[e.id]; s == nil || s.conns[c].IsZero() {
-			changed = p.add(e.id, c, e.address, e.start, began.Add(-time.Nanosecond)) || changed
+		if s := p.peels[e.Peel]; s == nil || s.conns[c].IsZero() {
+			changed = p.add(e.Peel, c, e.Address, e.Start, began.Add(-time.Nanosecond)) || changed
 		}
-		if s := p.peels[e.id]; began.After(s.last) {
+		if s := p.peels[e.Peel]; began.After(s.last) {
 			s.last = began
 		}
 	}
 	for id, s := range p.peels {
 		for c, at := range s.conns {
-			if c.server == server && !there[c.cid] && at.Before(began) {
+			if c.Server == server && !there[c.CID] && at.Before(began) {
 				changed = p.drop(id, c, time.Now()) || changed
 			}
 		}
 	}
-	for c, at := range p.gone {
+	for c, at := range p.ended {
 		if at.Before(began.Add(-time.Minute)) {
-			delete(p.gone, c)
+			delete(p.ended, c)
 		}
 	}
 	return changed
 }
 
-// lost drops the connections of servers that are not among those given.
-func (p *presence) lost(servers map[string]bool) bool {
+// gone drops the connections of a server that has died, and reports whether
+// there were any.
+func (p *presence) gone(server string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	changed, all := false, true
-	for server := range p.on {
-		all = all && servers[server]
-	}
-	if all {
+	if p.on[server] == 0 {
 		return false
 	}
 	for id, s := range p.peels {
 		for c := range s.conns {
-			if !servers[c.server] {
-				changed = p.drop(id, c, time.Now()) || changed
+			if c.Server == server {
+				p.drop(id, c, time.Now())
 			}
 		}
 	}
-	return changed
+	return true
 }
 
 // servers returns those that a connection is known of.
@@ -214,7 +196,7 @@ func (p *presence) forget(id fleet.PeelID) {
 	if s := p.peels[id]; s != nil && len(s.conns) > 0 {
 		p.up--
 		for c := range s.conns {
-			p.left(c.server)
+			p.left(c.Server)
 		}
 	}
 	delete(p.peels, id)

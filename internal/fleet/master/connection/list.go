@@ -1,16 +1,13 @@
-package master
+package connection
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
-
-	"github.com/rind-project/rind/internal/fleet"
 )
 
 // Bounds of the connection lists. For each page a server looks at all of its
@@ -27,116 +24,66 @@ const (
 type page struct {
 	Server broker `json:"server"`
 	Data   struct {
-		Total int          `json:"total"`
-		Conns []connection `json:"connections"`
+		Total   int      `json:"total"`
+		Clients []client `json:"connections"`
 	} `json:"data"`
 }
 
-// whose remembers whose the connections are. A server that is asked for the
-// permissions verifies the one of every connection anew for each page, which
-// would keep a server with many peels busy all the time. So the events tell,
-// and it is asked only of those that no event told of.
-type whose struct {
-	mu sync.Mutex
-	by map[conn]owner
-}
-
-// owner is whom a connection belongs to: "" for one that is no peel's.
-type owner struct {
-	id fleet.PeelID
-	at time.Time
-}
-
-func newWhose() *whose { return &whose{by: map[conn]owner{}} }
-
-func (w *whose) put(c conn, id fleet.PeelID) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.by[c] = owner{id, time.Now()}
-}
-
-func (w *whose) of(c conn) (fleet.PeelID, bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	o, known := w.by[c]
-	return o.id, known
-}
-
-// keep forgets the connections of a server that its list, begun at a time, does
-// not have any more.
-func (w *whose) keep(server string, there map[uint64]bool, began time.Time) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for c, o := range w.by {
-		if c.server == server && !there[c.cid] && o.at.Before(began) {
-			delete(w.by, c)
-		}
-	}
-}
-
-// gone forgets a server with its connections.
-func (w *whose) gone(server string) { w.keep(server, nil, time.Now().Add(time.Hour)) }
-
-// list asks all servers for their first page, and each for the others.
-func (m *Master) list(l *live, sys *nats.Conn) error {
+// List reads the lists of all servers: of each its first page, and then the
+// others.
+func (w *Watcher) List(ctx context.Context) error {
 	began := time.Now()
-	firsts, err := firstPages(l.ctx, sys)
+	firsts, err := firstPages(ctx, w.deps.System)
 	if err != nil {
 		return err
 	}
-	changed := false
 	var failed []error
 	for _, p := range firsts {
-		conns, err := restPages(l.ctx, sys, p)
+		clients, err := restPages(ctx, w.deps.System, p)
 		if err == nil {
-			err = l.identify(sys, p.Server.ID, conns)
+			err = w.identify(ctx, p.Server.ID, clients)
 		}
 		if err != nil {
 			failed = append(failed, err)
 			continue
 		}
-		all := l.peelsOf(p.Server.ID, conns, began)
-		l.names.Store(p.Server.ID, p.Server.Name)
-		changed = l.presence.reconcile(p.Server.ID, all, began) || changed
-		m.enforce(l, l.guard.listed(p.Server.ID, all, began))
-	}
-	if changed {
-		m.changes.notify()
+		peels := w.peelsOf(p.Server.ID, clients, began)
+		w.names.Store(p.Server.ID, p.Server.Name)
+		w.deps.Listed(p.Server.ID, peels, began)
 	}
 	return errors.Join(failed...)
 }
 
 // peelsOf returns the peels among a server's connections.
-func (l *live) peelsOf(server string, conns []connection, began time.Time) []listed {
-	there := make(map[uint64]bool, len(conns))
-	var out []listed
-	for _, c := range conns {
+func (w *Watcher) peelsOf(server string, clients []client, began time.Time) []Entry {
+	there := make(map[uint64]bool, len(clients))
+	var out []Entry
+	for _, c := range clients {
 		there[c.CID] = true
-		if id, _ := l.whose.of(conn{server, c.CID}); id != "" {
-			out = append(out, listed{id: id, cid: c.CID, address: c.IP, start: c.Start,
-				name: c.Name, sent: traffic{c.InMsgs, c.InBytes}})
+		id := ID{server, c.CID}
+		if peel, _ := w.owners.of(id); peel != "" {
+			out = append(out, Entry{ID: id, Peel: peel, Name: c.Name, Address: c.IP, Start: c.Start, Sent: Traffic{c.InMsgs, c.InBytes}})
 		}
 	}
-	l.whose.keep(server, there, began)
+	w.owners.keep(server, there, began)
 	return out
 }
 
 // identify asks a server whose those of its connections are that no event has
-// told of: of each, or of all when there are many, as after this master's
-// start.
-func (l *live) identify(sys *nats.Conn, server string, conns []connection) error {
+// told of: of each, or of all when there are many, as after the start.
+func (w *Watcher) identify(ctx context.Context, server string, clients []client) error {
 	var unknown []uint64
-	for _, c := range conns {
-		if _, known := l.whose.of(conn{server, c.CID}); !known {
+	for _, c := range clients {
+		if _, known := w.owners.of(ID{server, c.CID}); !known {
 			unknown = append(unknown, c.CID)
 		}
 	}
 	ask := func(format string, args ...any) (page, error) {
-		return askPage(l.ctx, sys, "$SYS.REQ.SERVER."+server+".CONNZ", fmt.Appendf(nil, format, args...))
+		return askPage(ctx, w.deps.System, "$SYS.REQ.SERVER."+server+".CONNZ", fmt.Appendf(nil, format, args...))
 	}
 	if len(unknown) > askSingly {
 		p, err := ask(`{"auth":true,"state":0,"sort":"cid","limit":%d}`, listAll)
-		l.learn(server, p)
+		w.learn(server, p)
 		return err
 	}
 	for _, cid := range unknown {
@@ -144,15 +91,15 @@ func (l *live) identify(sys *nats.Conn, server string, conns []connection) error
 		if err != nil {
 			return err
 		}
-		l.learn(server, p)
+		w.learn(server, p)
 	}
 	return nil
 }
 
-func (l *live) learn(server string, p page) {
-	for _, c := range p.Data.Conns {
-		id, _ := c.peel()
-		l.whose.put(conn{server, c.CID}, id)
+func (w *Watcher) learn(server string, p page) {
+	for _, c := range p.Data.Clients {
+		peel, _ := c.peel()
+		w.owners.put(ID{server, c.CID}, peel)
 	}
 }
 
@@ -195,12 +142,12 @@ func firstPages(ctx context.Context, sys *nats.Conn) ([]page, error) {
 }
 
 // restPages returns all connections of a server, from its first page on.
-func restPages(ctx context.Context, sys *nats.Conn, p page) ([]connection, error) {
+func restPages(ctx context.Context, sys *nats.Conn, p page) ([]client, error) {
 	server := p.Server
-	var out []connection
+	var out []client
 	for {
-		out = append(out, p.Data.Conns...)
-		if len(p.Data.Conns) < listPage || len(out) >= p.Data.Total {
+		out = append(out, p.Data.Clients...)
+		if len(p.Data.Clients) < listPage || len(out) >= p.Data.Total {
 			return out, nil
 		}
 		var err error
