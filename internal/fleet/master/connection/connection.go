@@ -81,10 +81,10 @@ type broker struct {
 
 // event is a connect or disconnect event of the system account.
 type event struct {
-	Server   broker   `json:"server"`
-	Client   client   `json:"client"`
-	Received struct { // by the server, when it ended
+	Server broker   `json:"server"`
+	Client client   `json:"client"`
+	Sent   struct { // by the client, when it ended
 		Msgs  int64 `json:"msgs"`
 		Bytes int64 `json:"bytes"`
-	} `json:"received"`
+	} `json:"sent"`
 }

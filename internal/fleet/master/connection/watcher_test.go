@@ -150,7 +150,7 @@ func TestWhatEventsTell(t *testing.T) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		for id, e := range s.ended {
-			if begun := s.connected[id]; e.Peel != "web" || begun.Peel != "web" || begun.Address != "127.0.0.1" {
+			if begun := s.connected[id]; e.Peel != "web" || begun.Peel != "web" || begun.Address != "127.0.0.1" || e.Sent.Msgs != 3 || e.Sent.Bytes != 15 {
 				return fmt.Errorf("it began as %+v and ended as %+v", begun, e)
 			}
 			return nil
