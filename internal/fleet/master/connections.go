@@ -18,18 +18,18 @@ import (
 // the servers' lists say of connections.
 func (m *Master) followConnections(l *live, sys *nats.Conn) error {
 	w := connection.New(connection.Deps{
-		Log: m.log, System: sys, Every: m.cfg.ListEvery, Servers: l.presence.servers,
+		Log: m.log, System: sys, Every: m.cfg.ListEvery, Servers: l.presence.Servers,
 		Connected:    func(e connection.Entry) { m.onConnected(l, e) },
 		Disconnected: func(e connection.Entry) { m.onDisconnected(l, e) },
 		Listed: func(server string, peels []connection.Entry, began time.Time) {
-			if l.presence.reconcile(server, peels, began) {
+			if l.presence.Listed(server, peels, began) {
 				m.changes.notify()
 			}
 			m.enforce(l, l.guard.listed(server, peels, began))
 		},
 		Gone: func(server string) {
 			l.guard.gone(server)
-			if l.presence.gone(server) {
+			if l.presence.Gone(server) {
 				m.changes.notify()
 			}
 		},
@@ -54,7 +54,7 @@ func (m *Master) onConnected(l *live, e connection.Entry) {
 	if s, copied := l.guard.connected(e, now); copied {
 		m.cutOff(l, e.Peel, s)
 	}
-	if l.presence.connected(e.Peel, e.ID, e.Address, now) {
+	if l.presence.Connected(e, now) {
 		m.log.Debug("peel connected", "peel", e.Peel, "address", e.Address)
 		m.changes.notify()
 	}
@@ -62,7 +62,7 @@ func (m *Master) onConnected(l *live, e connection.Entry) {
 
 func (m *Master) onDisconnected(l *live, e connection.Entry) {
 	l.guard.disconnected(e)
-	if l.presence.disconnected(e.Peel, e.ID, time.Now()) {
+	if l.presence.Disconnected(e, time.Now()) {
 		m.log.Debug("peel is away", "peel", e.Peel)
 		m.changes.notify()
 	}
@@ -96,7 +96,7 @@ func (m *Master) onBeat(l *live, msg *nats.Msg) {
 		m.metrics.stray.WithLabelValues("heartbeat").Inc()
 		return
 	}
-	if l.presence.beat(id, strings.ToValidUTF8(b.Version, "\uFFFD"), time.Now()) {
+	if l.presence.Beat(id, strings.ToValidUTF8(b.Version, "\uFFFD"), time.Now()) {
 		m.changes.notify()
 	}
 }

@@ -56,7 +56,7 @@ func (m *Master) whereIs(l *live, id fleet.PeelID, now time.Time) fleet.Presence
 		return fleet.CutOff
 	}
 	p := fleet.Peel{ID: id}
-	l.presence.fill(&p, now)
+	l.presence.Fill(&p, now)
 	if p.Presence == fleet.Never && !l.roster.toldAt(id).IsZero() {
 		return fleet.Away // it was here before this master began
 	}

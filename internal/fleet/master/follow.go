@@ -128,7 +128,7 @@ func (m *Master) sweepLoop(l *live) {
 			l.board.expire(time.Now().Add(-keepJobs))
 		}
 		m.metrics.peels.WithLabelValues("enrolled").Set(float64(l.roster.targets.Len()))
-		m.metrics.peels.WithLabelValues("connected").Set(float64(l.presence.count(time.Now())))
+		m.metrics.peels.WithLabelValues("connected").Set(float64(l.presence.Count(time.Now())))
 	}
 }
 

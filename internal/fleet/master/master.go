@@ -14,6 +14,7 @@ import (
 
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/fleet/bus"
+	"github.com/rind-project/rind/internal/fleet/master/presence"
 	"github.com/rind-project/rind/internal/fleet/pace"
 )
 
@@ -44,7 +45,7 @@ type live struct {
 	returns jetstream.KeyValue
 
 	roster    *roster
-	presence  *presence
+	presence  *presence.Book
 	board     *board
 	intake    *intake
 	masters   *masters
@@ -117,7 +118,7 @@ func (m *Master) open(ctx context.Context, l *live) error {
 			return bus.Explain(name, err)
 		}
 	}
-	l.roster, l.presence, l.board = newRoster(m.deps.Enrolled, m.deps.Settings), newPresence(m.deps.System != nil), newBoard()
+	l.roster, l.presence, l.board = newRoster(m.deps.Enrolled, m.deps.Settings), presence.New(m.deps.System != nil), newBoard()
 	if l.room = m.deps.Room; l.room == nil {
 		l.room = func() error { return nil }
 	}

@@ -70,7 +70,7 @@ func (m *Master) Peel(ctx context.Context, id fleet.PeelID) (fleet.Peel, error) 
 func (m *Master) peel(l *live, id fleet.PeelID, now time.Time) (fleet.Peel, bool) {
 	f, ok := l.roster.all.Facts(id)
 	p := fleet.Peel{ID: id, Facts: f}
-	l.presence.fill(&p, now)
+	l.presence.Fill(&p, now)
 	told := l.roster.toldAt(id)
 	if told.After(p.LastSeen) {
 		p.LastSeen = told
@@ -103,7 +103,7 @@ func (m *Master) Forget(ctx context.Context, id fleet.PeelID) error {
 		return err
 	}
 	l.roster.forget(id, true)
-	l.presence.forget(id)
+	l.presence.Forget(id)
 	l.guard.forget(id)
 	m.changes.notify()
 	return l.roster.refresh(ctx)
