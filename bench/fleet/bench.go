@@ -23,17 +23,14 @@ const (
 	mostPerServer  = 18_000
 	peelsPerWorker = 12_500
 	atOnce         = 256        // connections that are made at the same time, by all workers
-	serverMemory   = 1800 * mib // of one that carries connections, beside others
-	workerMemory   = 440 * mib
 )
 
 // sharing is the environment of each of several processes that share the
-// memory, of which one may use so much, and the processors. Garbage is collected
-// often only when that is nearly full; and where there are far more processes
-// than processors, each runs on one: the others are busy anyway, and looking for
-// work there costs them.
-func (b *bench) sharing(memory int64) []string {
-	env := []string{"GOGC=150", fmt.Sprintf("GOMEMLIMIT=%d", memory)}
+// memory and the processors. Garbage is collected earlier than Go would by
+// itself; and where there are far more processes than processors, each runs on
+// one: the others are busy anyway.
+func (b *bench) sharing() []string {
+	env := []string{"GOGC=75"}
 	if b.n >= 2*runtime.NumCPU()*peelsPerWorker {
 		env = append(env, "GOMAXPROCS=1")
 	}
@@ -139,7 +136,7 @@ func (b *bench) begin(ctx context.Context) error {
 	for first := 0; first < b.n; first += peelsPerWorker {
 		env := b.env
 		if len(b.servers) > 1 {
-			env = slices.Concat(env, b.sharing(workerMemory))
+			env = slices.Concat(env, b.sharing())
 		}
 		w, err := lab.StartWorker(b.worker, env...)
 		if err != nil {
@@ -197,7 +194,7 @@ func (b *bench) startServer(ctx context.Context, name string, roles []string, mo
 		if err := s.Join(b.servers[0]); err != nil {
 			return err
 		}
-		s.Env = b.sharing(serverMemory)
+		s.Env = b.sharing()
 	}
 	b.servers = append(b.servers, s)
 	if err := s.Start(); err != nil {
