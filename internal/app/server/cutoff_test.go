@@ -18,7 +18,7 @@ import (
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
 	"github.com/rind-project/rind/internal/fleet/enroll"
-	"github.com/rind-project/rind/internal/fleet/master"
+	"github.com/rind-project/rind/internal/fleet/master/guard"
 	"github.com/rind-project/rind/internal/fleet/peel"
 )
 
@@ -150,7 +150,7 @@ func TestACopiedIdentity(t *testing.T) {
 func TestAPeelThatFloodsEvents(t *testing.T) {
 	t.Parallel()
 	cfg := testConfig(dataDir(t))
-	cfg.Master.Flood = master.FloodConfig{Messages: 200, Bytes: 8 * config.MiB, Seconds: 2, CutOff: time.Hour}
+	cfg.Master.Flood = guard.Limits{Messages: 200, Bytes: 8 * config.MiB, Seconds: 2, CutOff: time.Hour}
 	r := start(t, cfg)
 	nc := connected(t, r.enroll(t, "evil"))
 	for end := time.Now().Add(60 * time.Second); nc.Status() == nats.CONNECTED && time.Now().Before(end); {
@@ -189,7 +189,7 @@ func connected(t *testing.T, id *enroll.Identity) *nats.Conn {
 func TestAFloodingPeel(t *testing.T) {
 	t.Parallel()
 	cfg := testConfig(dataDir(t))
-	cfg.Master.Flood = master.FloodConfig{Messages: 200, Bytes: 8 * config.MiB, Seconds: 2, CutOff: time.Hour}
+	cfg.Master.Flood = guard.Limits{Messages: 200, Bytes: 8 * config.MiB, Seconds: 2, CutOff: time.Hour}
 	r := start(t, cfg)
 	id := r.enroll(t, "evil")
 	good, _ := agent(t, r.enroll(t, "good"))

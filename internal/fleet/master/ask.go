@@ -39,7 +39,7 @@ func (m *Master) answerAsks(l *live) error {
 	if m.deps.Settings != nil {
 		a.by[settings.AskGet] = m.answerSettings
 	}
-	return l.subscribeQueue(bus.AllAsks, mostWaiting, m.metered(l, true, a.onAsk))
+	return l.subscribeQueue(bus.AllAsks, mostWaiting, l.guard.Metered(true, a.onAsk))
 }
 
 func (a *asks) onAsk(msg *nats.Msg) {

@@ -21,6 +21,7 @@ import (
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
 	"github.com/rind-project/rind/internal/fleet/job"
+	"github.com/rind-project/rind/internal/fleet/master/guard"
 	"github.com/rind-project/rind/internal/fleet/settings/compile"
 )
 
@@ -28,14 +29,14 @@ import (
 type Config struct {
 	Name       string        `yaml:"name" help:"name of this master, unique in the fleet; the host name without it"`
 	JobTimeout time.Duration `yaml:"job_timeout" help:"how long a job waits for answers when its request says nothing"`
-	Flood      FloodConfig   `yaml:"flood"`
+	Flood      guard.Limits  `yaml:"flood"`
 	CopyGrace  time.Duration `yaml:"copy_grace" help:"how long two processes may be connected with one peel's key; longer means that its host was copied"`
 	ListEvery  time.Duration `yaml:"-"` // how often the servers' lists of connections are read
 }
 
 // DefaultConfig returns the defaults.
 func DefaultConfig() Config {
-	return Config{JobTimeout: 10 * time.Second, Flood: defaultFlood(), CopyGrace: 90 * time.Second}
+	return Config{JobTimeout: 10 * time.Second, Flood: guard.DefaultLimits(), CopyGrace: 90 * time.Second}
 }
 
 // listEvery is how often the servers' lists of connections are read.
@@ -104,7 +105,10 @@ func (c *Config) fill() {
 	if c.JobTimeout <= 0 {
 		c.JobTimeout = DefaultConfig().JobTimeout
 	}
-	c.Flood.fill()
-	setDefault(&c.CopyGrace, DefaultConfig().CopyGrace)
-	setDefault(&c.ListEvery, listEvery)
+	if c.CopyGrace <= 0 {
+		c.CopyGrace = DefaultConfig().CopyGrace
+	}
+	if c.ListEvery <= 0 {
+		c.ListEvery = listEvery
+	}
 }

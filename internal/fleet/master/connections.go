@@ -25,10 +25,10 @@ func (m *Master) followConnections(l *live, sys *nats.Conn) error {
 			if l.presence.Listed(server, peels, began) {
 				m.changes.notify()
 			}
-			m.enforce(l, l.guard.listed(server, peels, began))
+			l.guard.Listed(server, peels, began)
 		},
 		Gone: func(server string) {
-			l.guard.gone(server)
+			l.guard.Gone(server)
 			if l.presence.Gone(server) {
 				m.changes.notify()
 			}
@@ -44,16 +44,14 @@ func (m *Master) followConnections(l *live, sys *nats.Conn) error {
 		return fmt.Errorf("subscribing to the system account: %w", err)
 	}
 	l.wg.Go(func() { w.Run(l.ctx) })
-	l.wg.Go(func() { m.guardLoop(l, w.List) })
+	l.wg.Go(func() { l.guard.Watch(l.ctx, w.List) })
 	return nil
 }
 
 func (m *Master) onConnected(l *live, e connection.Entry) {
 	l.known(m, e.Peel)
 	now := time.Now()
-	if s, copied := l.guard.connected(e, now); copied {
-		m.cutOff(l, e.Peel, s)
-	}
+	l.guard.Connected(e, now)
 	if l.presence.Connected(e, now) {
 		m.log.Debug("peel connected", "peel", e.Peel, "address", e.Address)
 		m.changes.notify()
@@ -61,7 +59,7 @@ func (m *Master) onConnected(l *live, e connection.Entry) {
 }
 
 func (m *Master) onDisconnected(l *live, e connection.Entry) {
-	l.guard.disconnected(e)
+	l.guard.Disconnected(e)
 	if l.presence.Disconnected(e, time.Now()) {
 		m.log.Debug("peel is away", "peel", e.Peel)
 		m.changes.notify()

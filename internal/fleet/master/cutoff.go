@@ -51,3 +51,10 @@ func (m *Master) suspension(id fleet.PeelID) *fleet.Suspension {
 	}
 	return &s
 }
+
+// Passes counts a message of a peel that another room of this process takes
+// from the bus, and reports whether the peel's pace allows it.
+func (m *Master) Passes(id fleet.PeelID, size int) bool {
+	l, err := m.running()
+	return err != nil || l.guard.Passes(id, size)
+}

@@ -20,6 +20,7 @@ import (
 	"github.com/rind-project/rind/internal/fleet/job"
 	"github.com/rind-project/rind/internal/fleet/job/function"
 	"github.com/rind-project/rind/internal/fleet/master"
+	"github.com/rind-project/rind/internal/fleet/master/guard"
 	"github.com/rind-project/rind/internal/fleet/peel"
 )
 
@@ -114,7 +115,7 @@ func TestTheFloodOfOneDelaysNobody(t *testing.T) {
 func floods(t *testing.T, size int) {
 	w := newWorld(t)
 	evil, good := w.enroll("evil"), w.enroll("good")
-	m, reg, b := w.guarded(master.Config{Name: "m", Flood: master.FloodConfig{Seconds: 3, CutOff: time.Hour}}, evil, good)
+	m, reg, b := w.guarded(master.Config{Name: "m", Flood: guard.Limits{Seconds: 3, CutOff: time.Hour}}, evil, good)
 	w.peel(good, "")
 	gone := make(chan struct{})
 	var once sync.Once
@@ -196,7 +197,7 @@ func TestAFloodThatReachesNobodyIsCutOff(t *testing.T) {
 	w := newWorld(t)
 	evil, good := w.enroll("evil"), w.enroll("good")
 	m, reg, b := w.guarded(master.Config{Name: "m", ListEvery: 2 * time.Second,
-		Flood: master.FloodConfig{Messages: 200, Seconds: 1}}, evil, good)
+		Flood: guard.Limits{Messages: 200, Seconds: 1}}, evil, good)
 	w.peel(good, "")
 	nc := w.bare(evil, nil)
 	eventually(t, "both are there", online(m, 2))
@@ -228,7 +229,7 @@ func TestTheLongestReturnIsNoFlood(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	c := w.enroll("web")
-	m, reg, b := w.guarded(master.Config{Name: "m", Flood: master.FloodConfig{Seconds: 1}}, c)
+	m, reg, b := w.guarded(master.Config{Name: "m", Flood: guard.Limits{Seconds: 1}}, c)
 	long := returning("test.long", job.MaxReturn-64<<10)
 	w.peel(c, "", long)
 	eventually(t, "it is there", online(m, 1))

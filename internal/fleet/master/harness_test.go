@@ -145,12 +145,6 @@ func (w *world) masterOn(name string, nc, sys *nats.Conn) (*master.Master, *prom
 	return w.masterAs(master.Config{Name: name}, nc, sys)
 }
 
-// masterListing starts a master that reads the connection lists so often.
-func (w *world) masterListing(name string, every time.Duration) (*master.Master, *prometheus.Registry) {
-	w.t.Helper()
-	return w.masterAs(master.Config{Name: name, ListEvery: every}, w.nc, w.sys)
-}
-
 func (w *world) masterAs(cfg master.Config, nc, sys *nats.Conn) (*master.Master, *prometheus.Registry) {
 	w.t.Helper()
 	js, err := jetstream.New(nc)

@@ -53,10 +53,10 @@ func (m *Master) takeIn(l *live) error {
 	in.returns, in.facts = in.newWriter(bus.JobReturns, maxReturns), in.newWriter(bus.Facts, maxStoring)
 	l.intake = in
 	before := len(l.subs)
-	if err := l.subscribeQueue(bus.AllReturns, anyNumber, m.metered(l, true, in.onReturn)); err != nil {
+	if err := l.subscribeQueue(bus.AllReturns, anyNumber, l.guard.Metered(true, in.onReturn)); err != nil {
 		return err
 	}
-	err = l.subscribeQueue(bus.AllFacts, mostWaiting, m.metered(l, true, in.onFacts))
+	err = l.subscribeQueue(bus.AllFacts, mostWaiting, l.guard.Metered(true, in.onFacts))
 	in.subs = slices.Clone(l.subs[before:])
 	return err
 }

@@ -13,7 +13,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/rind-project/rind/internal/base/errs"
+	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
+	"github.com/rind-project/rind/internal/fleet/master/guard"
 	"github.com/rind-project/rind/internal/fleet/master/presence"
 	"github.com/rind-project/rind/internal/fleet/pace"
 )
@@ -50,8 +52,7 @@ type live struct {
 	intake    *intake
 	masters   *masters
 	returning *pace.Pace // of peels that ask what they missed
-	meter     *meter
-	guard     *guard
+	guard     *guard.Guard
 	room      func() error
 	cutting   chan struct{} // a place for each peel that is being cut off
 	subs      []*nats.Subscription
@@ -122,7 +123,9 @@ func (m *Master) open(ctx context.Context, l *live) error {
 	if l.room = m.deps.Room; l.room == nil {
 		l.room = func() error { return nil }
 	}
-	l.meter, l.guard, l.cutting = newMeter(m.cfg.Flood), newGuard(m.cfg), make(chan struct{}, cutWorkers)
+	l.cutting = make(chan struct{}, cutWorkers)
+	l.guard = guard.New(guard.Config{Flood: m.cfg.Flood, CopyGrace: m.cfg.CopyGrace, ListEvery: m.cfg.ListEvery}, guard.Deps{
+		Log: m.log, Dropped: m.metrics.flooded, CutOff: func(id fleet.PeelID, s fleet.Suspension) { m.cutOff(l, id, s) }})
 	if err := l.roster.refresh(ctx); err != nil {
 		return err
 	}
@@ -163,7 +166,7 @@ func (m *Master) listen(l *live) error {
 		beats = append(beats, bus.AllStill)
 	}
 	for _, subject := range beats {
-		if err := l.subscribe(l.nc, subject, mostWaiting, m.metered(l, true, func(msg *nats.Msg) { m.onBeat(l, msg) })); err != nil {
+		if err := l.subscribe(l.nc, subject, mostWaiting, l.guard.Metered(true, func(msg *nats.Msg) { m.onBeat(l, msg) })); err != nil {
 			return err
 		}
 	}

@@ -104,7 +104,7 @@ func (m *Master) Forget(ctx context.Context, id fleet.PeelID) error {
 	}
 	l.roster.forget(id, true)
 	l.presence.Forget(id)
-	l.guard.forget(id)
+	l.guard.Forget(id)
 	m.changes.notify()
 	return l.roster.refresh(ctx)
 }

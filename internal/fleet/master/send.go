@@ -143,7 +143,7 @@ func (m *Master) sendCancel(l *live, r *run, ids []fleet.PeelID) error {
 // listenForReturning answers peels that have connected and ask what
 // they missed. Every master hears it, and sends what it collects.
 func (m *Master) listenForReturning(l *live) error {
-	return l.subscribe(l.nc, bus.AllCatchUps, mostWaiting, m.metered(l, false, func(msg *nats.Msg) {
+	return l.subscribe(l.nc, bus.AllCatchUps, mostWaiting, l.guard.Metered(false, func(msg *nats.Msg) {
 		id, _, ok := bus.ParseAsk(msg.Subject)
 		if !ok || !ownReply(msg, id) {
 			m.metrics.stray.WithLabelValues("malformed").Inc()

@@ -1,4 +1,4 @@
-package master
+package guard
 
 import (
 	"fmt"
@@ -14,27 +14,33 @@ import (
 
 // watched is a guard with a clock of its own.
 type watched struct {
-	*guard
-	t   *testing.T
+	*Guard
 	now time.Time
 	cid uint64
+	cut []fleet.Suspension // of the peel web
 
 	there []connection.Entry // the connections that the server has
 }
 
-func newWatched(t *testing.T) *watched {
-	cfg := DefaultConfig()
-	cfg.fill()
-	return &watched{guard: newGuard(cfg), t: t, now: time.Now()}
+func newWatched() *watched {
+	w := &watched{now: time.Now()}
+	w.Guard = New(Config{CopyGrace: 90 * time.Second, ListEvery: time.Minute}, Deps{CutOff: func(_ fleet.PeelID, s fleet.Suspension) { w.cut = append(w.cut, s) }})
+	return w
 }
 
 // connect makes a connection of a process and says whether it is a copy's.
 func (w *watched) connect(mark string) (connection.ID, bool) {
 	w.cid++
 	e := connection.Entry{ID: connection.ID{Server: "s1", CID: w.cid}, Peel: "web", Name: bus.ConnName("web", mark), Address: "192.0.2.1"}
-	_, twice := w.connected(e, w.now)
 	w.there = append(w.there, e)
-	return e.ID, twice
+	return e.ID, w.cuts(func() { w.Connected(e, w.now) })
+}
+
+// cuts reports whether a peel is cut off by what is done.
+func (w *watched) cuts(do func()) bool {
+	before := len(w.cut)
+	do()
+	return len(w.cut) > before
 }
 
 func (w *watched) pass(d time.Duration) { w.now = w.now.Add(d) }
@@ -43,14 +49,14 @@ func (w *watched) pass(d time.Duration) { w.now = w.now.Add(d) }
 func (w *watched) leave(c connection.ID, told bool) {
 	w.there = slices.DeleteFunc(w.there, func(e connection.Entry) bool { return e.ID == c })
 	if told {
-		w.disconnected(connection.Entry{ID: c, Peel: "web"})
+		w.Disconnected(connection.Entry{ID: c, Peel: "web"})
 	}
 }
 
 // twice lists the connections and says whether they are a copy's.
 func (w *watched) twice() bool {
-	w.listed("s1", w.there, w.now)
-	return len(w.copies(w.now)) > 0
+	w.Listed("s1", w.there, w.now)
+	return w.cuts(func() { w.copies(w.now) })
 }
 
 func TestCopies(t *testing.T) {
@@ -108,12 +114,12 @@ func TestCopies(t *testing.T) {
 			w.leave(old, false)
 			_, y := w.connect(b)
 			w.pass(time.Hour)
-			return x || y || len(w.copies(w.now)) > 0
+			return x || y || w.cuts(func() { w.copies(w.now) })
 		}, false},
 		"a server that died with a connection": {func(w *watched) bool {
 			_, x := w.connect(a)
 			w.pass(time.Hour)
-			w.gone("s1")
+			w.Gone("s1")
 			w.there = nil
 			_, y := w.connect(b)
 			w.pass(time.Hour)
@@ -142,7 +148,7 @@ func TestCopies(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWatched(t)
+			w := newWatched()
 			if got := tt.do(w) || w.twice(); got != tt.copied {
 				t.Errorf("a copy: %v, want %v", got, tt.copied)
 			}
@@ -166,10 +172,11 @@ func TestWhatServersCount(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWatched(t)
+			w := newWatched()
 			began, loud := w.now.Add(tt.age), false
 			for _, sent := range tt.lists {
-				loud = loud || len(w.listed("s1", []connection.Entry{{ID: connection.ID{Server: "s1", CID: 1}, Peel: "web", Start: w.now, Sent: connection.Traffic{Msgs: sent[0], Bytes: sent[1]}}}, began)) > 0
+				list := []connection.Entry{{ID: connection.ID{Server: "s1", CID: 1}, Peel: "web", Start: w.now, Sent: connection.Traffic{Msgs: sent[0], Bytes: sent[1]}}}
+				loud = w.cuts(func() { w.Listed("s1", list, began) }) || loud
 				began = began.Add(time.Minute)
 			}
 			if loud != tt.loud {
@@ -178,27 +185,27 @@ func TestWhatServersCount(t *testing.T) {
 		})
 	}
 	// A peel that reconnects all the time hides nothing.
-	w := newWatched(t)
+	w := newWatched()
 	w.now = time.Now()
 	for range 100 {
 		c, _ := w.connect("00000000000000aa")
-		w.disconnected(connection.Entry{ID: c, Peel: "web", Sent: connection.Traffic{Msgs: 1000, Bytes: 1000}})
+		w.Disconnected(connection.Entry{ID: c, Peel: "web", Sent: connection.Traffic{Msgs: 1000, Bytes: 1000}})
 	}
-	if len(w.listed("s1", nil, w.now)) == 0 {
+	if !w.cuts(func() { w.Listed("s1", nil, w.now) }) || w.cut[0].Reason != fleet.SuspendedFlood {
 		t.Error("what was sent over connections that ended is not counted")
 	}
 	// Nor one that has just begun.
-	w = newWatched(t)
+	w = newWatched()
 	w.connect("00000000000000aa")
 	w.there[0].Sent = connection.Traffic{Msgs: 61_000, Bytes: 1000}
-	if len(w.listed("s1", w.there, w.now.Add(30*time.Second))) == 0 {
+	if !w.cuts(func() { w.Listed("s1", w.there, w.now.Add(30*time.Second)) }) {
 		t.Error("what was sent over a new connection is not counted")
 	}
 }
 
 func TestMeter(t *testing.T) {
 	t.Parallel()
-	m := newMeter(FloodConfig{Messages: 100, Bytes: 1 << 20, Seconds: 3})
+	m := newMeter(Limits{Messages: 100, Bytes: 1 << 20, Seconds: 3})
 	at := time.Now()
 	send := func(id fleet.PeelID, perSecond, size, seconds int) (dropped int, report string) {
 		for n := range perSecond * seconds {
@@ -233,16 +240,16 @@ func TestMeter(t *testing.T) {
 	}
 }
 
-func TestFloodConfigRefuses(t *testing.T) {
+func TestLimitsRefuse(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]FloodConfig{
+	for name, c := range map[string]Limits{
 		"messages": {Messages: 5}, "bytes": {Bytes: 1 << 20}, "seconds": {Seconds: -1}, "cut_off": {CutOff: time.Millisecond},
 	} {
 		if err := c.Validate(); err == nil || !strings.HasPrefix(err.Error(), name+": ") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := defaultFlood().Validate(); err != nil {
+	if err := DefaultLimits().Validate(); err != nil {
 		t.Error(err)
 	}
 }
