@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -14,15 +13,17 @@ import (
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
 	"github.com/rind-project/rind/internal/fleet/job"
+	"github.com/rind-project/rind/internal/fleet/master/batch"
 )
 
 // Bounds of what is on its way into the buckets.
 const (
 	maxStoring  = 2048      // values that wait to be written into a bucket
 	maxReturns  = 1 << 17   // returns that wait: they are counted already, and the counting of others does not wait for the disk
-	maxWaiting  = 256 << 20 // their bytes
 	intakeQueue = "masters" // each message is taken by one master
 	maxFacts    = 200 << 10
+	holdMost    = ackWait / 2     // how long a value waits for others: half of what a job lets peels wait, at most
+	storeWait   = 5 * time.Second // for the bus
 )
 
 // intake writes what peels say into buckets, and answers when it is stored.
@@ -34,12 +35,9 @@ const (
 type intake struct {
 	m       *Master
 	l       *live
-	js      jetstream.JetStream
-	returns *bucketWriter
-	facts   *bucketWriter
+	returns *batch.Writer
+	facts   *batch.Writer
 	subs    []*nats.Subscription
-	closing chan struct{}
-	stop    func() // closes closing, once
 	aimed   aimed
 }
 
@@ -48,9 +46,12 @@ func (m *Master) takeIn(l *live) error {
 	if err != nil {
 		return err
 	}
-	in := &intake{m: m, l: l, js: js, closing: make(chan struct{}), aimed: aimed{l: l, lists: map[string][]fleet.PeelID{}}}
-	in.stop = sync.OnceFunc(func() { close(in.closing) })
-	in.returns, in.facts = in.newWriter(bus.JobReturns, maxReturns), in.newWriter(bus.Facts, maxStoring)
+	in := &intake{m: m, l: l, aimed: aimed{l: l, lists: map[string][]fleet.PeelID{}}}
+	deps := batch.Deps{NC: l.nc, JS: js, Room: l.room, Batches: m.metrics.batches, Split: m.metrics.split, Unstored: m.metrics.unstored}
+	in.returns = batch.New(batch.Config{Bucket: bus.JobReturns, Queue: maxReturns, Hold: holdMost}, deps)
+	in.facts = batch.New(batch.Config{Bucket: bus.Facts, Queue: maxStoring, Hold: holdMost}, deps)
+	l.wg.Go(in.returns.Run)
+	l.wg.Go(in.facts.Run)
 	l.intake = in
 	before := len(l.subs)
 	if err := l.subscribeQueue(bus.AllReturns, anyNumber, l.guard.Metered(true, in.onReturn)); err != nil {
@@ -73,12 +74,17 @@ func (in *intake) close(ctx context.Context) {
 		}
 	}
 	in.stop()
-	for _, w := range []*bucketWriter{in.returns, in.facts} {
+	for _, w := range []*batch.Writer{in.returns, in.facts} {
 		select {
-		case <-w.done:
+		case <-w.Done():
 		case <-ctx.Done():
 		}
 	}
+}
+
+func (in *intake) stop() {
+	in.returns.Stop()
+	in.facts.Stop()
 }
 
 func (l *live) subscribeQueue(subject string, most int, fn nats.MsgHandler) error {
@@ -143,7 +149,7 @@ func (in *intake) onReturn(msg *nats.Msg) {
 		bus.Refuse(msg, "the job was not for this peel")
 		return
 	}
-	in.returns.wait(&want{msg: msg, key: bus.ReturnKey(jid, id, n), once: true, hold: in.l.board.hold(jid)})
+	in.returns.Put(in.l.ctx, &batch.Value{Msg: msg, Key: bus.ReturnKey(jid, id, n), Once: true, Hold: in.l.board.hold(jid)})
 }
 
 func (in *intake) onFacts(msg *nats.Msg) {
@@ -160,7 +166,7 @@ func (in *intake) onFacts(msg *nats.Msg) {
 		bus.Refuse(msg, err.Error())
 		return
 	}
-	if !in.facts.offer(&want{msg: msg, key: string(id)}) {
+	if !in.facts.Offer(&batch.Value{Msg: msg, Key: string(id)}) {
 		in.m.metrics.unstored.Inc()
 		bus.Retry(msg, "so many facts come that the bus is behind")
 	}

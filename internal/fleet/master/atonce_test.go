@@ -109,56 +109,6 @@ func TestReturnsAtOnce(t *testing.T) {
 	}
 }
 
-// TestABatchWithAReturnThatIsStored is split: the new ones are stored, and the
-// old one stays as it is.
-func TestABatchWithAReturnThatIsStored(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	m, reg := w.master("one")
-	ids, _, accepted, other := w.fleetOf(40)
-	jid := job.NewJID()
-	var batch []*nats.Msg
-	sub, err := w.nc.SubscribeSync(bus.AllReturns)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, id := range ids { // messages that can be answered come from a subscription
-		if err := w.nc.PublishRequest(bus.ReturnSubject(jid, id, 0), bus.InboxPrefix(id)+".x", []byte(`{"ok":true}`)); err != nil {
-			t.Fatal(err)
-		}
-		msg, err := sub.NextMsg(10 * time.Second)
-		if err != nil {
-			t.Fatal(err)
-		}
-		batch = append(batch, msg)
-	}
-	eventually(t, "the master has refused them, as it knows no such job", func() error {
-		if other.Load() != 40 {
-			return fmt.Errorf("%d refused", other.Load())
-		}
-		return nil
-	})
-	m.WriteReturns(batch[:20])
-	m.WriteReturns(batch[19:])
-	eventually(t, "each is acknowledged", func() error {
-		if accepted.Load() != 41 {
-			return fmt.Errorf("%d of 41", accepted.Load())
-		}
-		return nil
-	})
-	s, err := w.js.Stream(t.Context(), "KV_"+bus.JobReturns)
-	if err != nil {
-		t.Fatal(err)
-	}
-	info, err := s.Info(t.Context())
-	if err != nil || info.State.Msgs != 40 || info.State.LastSeq != 40 {
-		t.Errorf("the bucket has %d values after %d writes: %v", info.State.Msgs, info.State.LastSeq, err)
-	}
-	if b, split := counter(t, reg, "rind_master_batches_total", ""), counter(t, reg, "rind_master_batches_split_total", ""); b != 1 || split != 1 {
-		t.Errorf("%v batches, %v split", b, split)
-	}
-}
-
 // TestFactsAtOnce has many peels tell their facts twice at the same time: the
 // later ones count.
 func TestFactsAtOnce(t *testing.T) {
