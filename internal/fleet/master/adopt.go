@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/master/record"
 )
 
 // adoptGrace is how long an adopted job waits, at least, for answers that came
@@ -24,28 +25,28 @@ func (m *Master) takeUp(l *live) {
 // adopt takes over a job that another process began. The record is claimed
 // first, under the next epoch: one master alone succeeds, and whatever the one
 // before wants to write from then on is refused, so that it sends nothing more.
-func (m *Master) adopt(l *live, rec *record) {
+func (m *Master) adopt(l *live, rec *record.Record) {
 	mine := *rec
 	mine.Master, mine.Epoch = m.name, rec.Epoch+1
 	ctx, cancel := context.WithTimeout(l.ctx, 30*time.Second)
 	defer cancel()
 	r, err := m.claim(ctx, l, &mine)
 	if err != nil {
-		if !errors.Is(err, errSuperseded) && l.ctx.Err() == nil {
+		if !errors.Is(err, record.ErrSuperseded) && l.ctx.Err() == nil {
 			m.log.Error("cannot take up a job", "jid", rec.JID, "error", err)
 		}
 		return
 	}
 	m.log.Info("job taken up", "jid", rec.JID, "from", rec.Master, "epoch", mine.Epoch, "state", mine.State)
 	l.board.add(r)
-	short := mine.short()
+	short := mine.Short()
 	l.board.put(&short)
 	m.backfill(l, r)
 	r.recount()
 	if err := m.wished(ctx, l, r); err != nil && l.ctx.Err() == nil {
 		m.log.Warn("cannot read what people want of a job", "jid", rec.JID, "error", err)
 	}
-	if mine.over() {
+	if mine.Over() {
 		m.late(l, r)
 		l.board.drop(r)
 		return
@@ -61,8 +62,8 @@ func (m *Master) adopt(l *live, rec *record) {
 }
 
 // claim writes the record under this master's name and makes the run of it.
-func (m *Master) claim(ctx context.Context, l *live, mine *record) (*run, error) {
-	targets, err := l.targets(ctx, mine)
+func (m *Master) claim(ctx context.Context, l *live, mine *record.Record) (*run, error) {
+	targets, err := l.records.Targets(ctx, mine)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +71,7 @@ func (m *Master) claim(ctx context.Context, l *live, mine *record) (*run, error)
 	if err != nil {
 		return nil, err
 	}
-	if err := l.update(ctx, mine); err != nil {
+	if err := l.records.Update(ctx, mine); err != nil {
 		return nil, err
 	}
 	r := newRun(*mine, targets, p, &l.board.held)
@@ -88,7 +89,7 @@ func (r *run) restore(now time.Time) {
 		begin = r.plan.ends[w-2]
 	}
 	for pos, at := range r.order[:r.rec.Sent] {
-		if pos < begin || r.rec.over() {
+		if pos < begin || r.rec.Over() {
 			r.state[at] = missed
 			r.tally.missed++
 			continue
@@ -103,7 +104,7 @@ func (r *run) restore(now time.Time) {
 		}
 		r.flights = []flight{{begin, r.rec.Sent, until}}
 	}
-	r.done = r.rec.over()
+	r.done = r.rec.Over()
 }
 
 // recount finds the failures of the waves that were judged already.

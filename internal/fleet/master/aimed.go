@@ -57,14 +57,14 @@ func (a *aimed) at(jid string, id fleet.PeelID) (ours, known bool, err error) {
 func (a *aimed) read(jid string) ([]fleet.PeelID, error) {
 	ctx, cancel := context.WithTimeout(a.l.ctx, storeWait)
 	defer cancel()
-	rec, err := a.l.read(ctx, jid)
+	rec, err := a.l.records.Read(ctx, jid)
 	if errors.Is(err, jetstream.ErrInvalidKey) {
 		return nil, errs.New(errs.NotFound, "%.64q is no job", jid)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return a.l.targets(ctx, rec)
+	return a.l.records.Targets(ctx, rec)
 }
 
 func (a *aimed) keep(jid string, list []fleet.PeelID) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/master/record"
 )
 
 // maxJobs is how many jobs are listed; older ones are found by their id.
@@ -18,20 +19,20 @@ type board struct {
 	held atomic.Int64
 
 	mu      sync.RWMutex
-	records map[string]*record
+	records map[string]*record.Record
 	order   []string // ids, oldest first
 	runs    map[string]*run
 }
 
-func newBoard() *board { return &board{records: map[string]*record{}, runs: map[string]*run{}} }
+func newBoard() *board { return &board{records: map[string]*record.Record{}, runs: map[string]*run{}} }
 
 // put keeps a record, and drops the oldest that is done when there are too
 // many.
-func (b *board) put(r *record) {
+func (b *board) put(r *record.Record) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if old := b.records[r.JID]; old != nil {
-		if r.revision >= old.revision {
+		if r.Revision >= old.Revision {
 			b.records[r.JID] = r
 		}
 		return
@@ -40,7 +41,7 @@ func (b *board) put(r *record) {
 	at, _ := slices.BinarySearch(b.order, r.JID)
 	b.order = slices.Insert(b.order, at, r.JID)
 	for i := 0; len(b.order) > maxJobs && i < len(b.order); i++ {
-		if jid := b.order[i]; b.records[jid].over() {
+		if jid := b.order[i]; b.records[jid].Over() {
 			delete(b.records, jid)
 			b.order = slices.Delete(b.order, i, i+1)
 			i--
@@ -67,7 +68,7 @@ func (b *board) knows(jid string) bool {
 
 // record returns what was written of a job last, nil when it is not among the
 // latest.
-func (b *board) record(jid string) *record {
+func (b *board) record(jid string) *record.Record {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	return b.records[jid]
@@ -110,7 +111,7 @@ func (b *board) latest(limit int) []fleet.Job {
 		jid := b.order[i]
 		j := b.records[jid].Job
 		if r := b.runs[jid]; r != nil {
-			if j = r.glance(); j.Summary.Missing <= maxNamed {
+			if j = r.glance(); j.Summary.Missing <= record.MaxNamed {
 				j = r.job()
 			}
 		}
@@ -121,12 +122,12 @@ func (b *board) latest(limit int) []fleet.Job {
 
 // open returns the records of jobs that go on, or that a host may still get,
 // and that are not collected here.
-func (b *board) open(now time.Time) []*record {
+func (b *board) open(now time.Time) []*record.Record {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	var out []*record
+	var out []*record.Record
 	for jid, r := range b.records {
-		if r.owed(now) && b.runs[jid] == nil {
+		if r.Owed(now) && b.runs[jid] == nil {
 			out = append(out, r)
 		}
 	}

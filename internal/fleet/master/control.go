@@ -13,6 +13,7 @@ import (
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
 	"github.com/rind-project/rind/internal/fleet/job"
+	"github.com/rind-project/rind/internal/fleet/master/record"
 )
 
 // What people may want of a job that goes on.
@@ -48,7 +49,7 @@ func (m *Master) Control(ctx context.Context, jid, action, by string) (fleet.Job
 	if !job.ValidJID(jid) {
 		return fleet.Job{}, errs.New(errs.NotFound, "%.64q is no job id; rind job list shows the latest jobs", jid)
 	}
-	rec, err := l.read(ctx, jid)
+	rec, err := l.records.Read(ctx, jid)
 	if err != nil {
 		return fleet.Job{}, err
 	}
@@ -70,7 +71,7 @@ func (m *Master) Control(ctx context.Context, jid, action, by string) (fleet.Job
 }
 
 // allowed reports why an action makes no sense in the state of a job.
-func allowed(rec *record, action string, now time.Time) error {
+func allowed(rec *record.Record, action string, now time.Time) error {
 	conflict := func(format string, args ...any) error { return errs.New(errs.Conflict, format, args...) }
 	switch {
 	case action != Cancel && action != Pause && action != Resume:
@@ -92,11 +93,11 @@ func allowed(rec *record, action string, now time.Time) error {
 // obeyed waits until the record shows that a wish was fulfilled. A job that was
 // resumed may be paused again by then: what the record says that it has obeyed
 // tells it from one that still is.
-func (l *live) obeyed(ctx context.Context, was *record, action string, wish uint64) (fleet.Job, error) {
+func (l *live) obeyed(ctx context.Context, was *record.Record, action string, wish uint64) (fleet.Job, error) {
 	ctx, cancel := context.WithTimeout(ctx, controlWait+cancelGrace)
 	defer cancel()
 	for {
-		rec, err := l.read(ctx, was.JID)
+		rec, err := l.records.Read(ctx, was.JID)
 		switch {
 		case err != nil && ctx.Err() != nil:
 			return was.Job, errs.New(errs.Unavailable, "the wish to %s the job is written down, but the master that collects it has not answered yet; rind job show %s tells when it has", action, was.JID)

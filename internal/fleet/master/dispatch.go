@@ -8,6 +8,7 @@ import (
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/job"
+	"github.com/rind-project/rind/internal/fleet/master/record"
 	"github.com/rind-project/rind/internal/fleet/target"
 )
 
@@ -125,9 +126,9 @@ func (l *live) resolve(ctx context.Context, expr *target.Expr) ([]fleet.PeelID, 
 }
 
 // newRecord makes the record of a checked request.
-func (m *Master) newRecord(req fleet.JobRequest) record {
+func (m *Master) newRecord(req fleet.JobRequest) record.Record {
 	now := time.Now().UTC()
-	rec := record{Job: fleet.Job{
+	rec := record.Record{Job: fleet.Job{
 		JID: job.NewJID(), Target: req.Target, Function: req.Function, Args: req.Args, By: req.By, Rollout: req.Rollout,
 		State: fleet.JobRunning, Created: now, Expires: req.Expires.UTC(),
 	}, Master: m.name, Epoch: 1, Timeout: req.Timeout}
@@ -139,7 +140,7 @@ func (m *Master) newRecord(req fleet.JobRequest) record {
 
 // begin writes a job down and sets it going. Who gets it at once counts as
 // sent in the first record already.
-func (m *Master) begin(ctx context.Context, l *live, rec record, ids []fleet.PeelID) (fleet.Job, error) {
+func (m *Master) begin(ctx context.Context, l *live, rec record.Record, ids []fleet.PeelID) (fleet.Job, error) {
 	p, err := newPlan(rec.Rollout, len(ids))
 	if err != nil {
 		return fleet.Job{}, err
@@ -156,10 +157,10 @@ func (m *Master) begin(ctx context.Context, l *live, rec record, ids []fleet.Pee
 	r := newRun(rec, ids, p, &l.board.held)
 	mv := r.next(time.Now())
 	r.rec.Summary = r.glance().Summary
-	if err := l.create(ctx, &r.rec, ids); err != nil {
+	if err := l.records.Create(ctx, &r.rec, ids); err != nil {
 		return fleet.Job{}, err
 	}
-	short := r.rec.short()
+	short := r.rec.Short()
 	l.board.add(r)
 	l.board.put(&short)
 	m.metrics.jobs.Inc()
@@ -176,7 +177,7 @@ func (m *Master) begin(ctx context.Context, l *live, rec record, ids []fleet.Pee
 }
 
 // begins is when the job is to begin.
-func begins(rec record) time.Time {
+func begins(rec record.Record) time.Time {
 	if rec.Start.IsZero() {
 		return rec.Created
 	}
@@ -240,7 +241,7 @@ func (m *Master) Retry(ctx context.Context, jid, by string) (fleet.Job, error) {
 			old.Summary.Targeted, old.Summary.Answered-old.Summary.Failed, gone)
 	}
 	req := fleet.JobRequest{Target: old.Target, Function: old.Function, Args: old.Args, By: by, Rollout: old.Rollout}
-	if rec, err := l.read(ctx, jid); err == nil {
+	if rec, err := l.records.Read(ctx, jid); err == nil {
 		req.Timeout = rec.Timeout
 	}
 	if err := m.check(&req); err != nil {

@@ -9,7 +9,7 @@ func TakeOver(ctx context.Context, m *Master, jid string) error {
 	if err != nil {
 		return err
 	}
-	rec, err := l.read(ctx, jid)
+	rec, err := l.records.Read(ctx, jid)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/rind-project/rind/internal/fleet/bus"
+	"github.com/rind-project/rind/internal/fleet/master/record"
 )
 
 // Pace of what a master does by itself.
@@ -36,7 +37,7 @@ func (m *Master) follow(ctx context.Context, l *live) error {
 			l.board.remove(e.Key())
 			return
 		}
-		r, err := parseRecord(e)
+		r, err := record.Parse(e)
 		if err != nil {
 			m.log.Warn("a job's record cannot be read", "error", err)
 			return

@@ -62,14 +62,14 @@ func (l *live) aimedAt(ctx context.Context, j *fleet.Job, id fleet.PeelID) (bool
 	case j.Summary.Missing == len(j.Summary.MissingPeels) && !unsettled(j):
 		return false, nil
 	}
-	rec, err := l.read(ctx, j.JID)
+	rec, err := l.records.Read(ctx, j.JID)
 	if errs.Is(err, errs.NotFound) {
 		return false, nil // it is older than what is kept, by now
 	}
 	if err != nil {
 		return false, err
 	}
-	targets, err := l.targets(ctx, rec)
+	targets, err := l.records.Targets(ctx, rec)
 	if err != nil {
 		return false, err
 	}

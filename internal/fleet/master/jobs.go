@@ -45,11 +45,11 @@ func (m *Master) Job(ctx context.Context, jid string) (fleet.Job, []fleet.Return
 	if !job.ValidJID(jid) {
 		return fleet.Job{}, nil, errs.New(errs.NotFound, "%.64q is no job id; rind job list shows the latest jobs", jid)
 	}
-	rec, err := l.read(ctx, jid)
+	rec, err := l.records.Read(ctx, jid)
 	if err != nil {
 		return fleet.Job{}, nil, err
 	}
-	targets, err := l.targets(ctx, rec)
+	targets, err := l.records.Targets(ctx, rec)
 	if err != nil {
 		return fleet.Job{}, nil, err
 	}
@@ -81,7 +81,7 @@ func (m *Master) Glance(ctx context.Context, jid string) (fleet.Job, error) {
 	if r := l.board.run(jid); r != nil {
 		return r.glance(), nil
 	}
-	if rec := l.board.record(jid); rec != nil && rec.over() {
+	if rec := l.board.record(jid); rec != nil && rec.Over() {
 		return rec.Job, nil
 	}
 	j, _, err := m.Job(ctx, jid)
@@ -224,7 +224,7 @@ func (w *watcher) elsewhere(jid string) {
 			return
 		}
 		rec := w.l.board.record(jid)
-		if rec == nil || rec.over() {
+		if rec == nil || rec.Over() {
 			w.sendEnd(jid)
 			return
 		}

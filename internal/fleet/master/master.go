@@ -17,6 +17,7 @@ import (
 	"github.com/rind-project/rind/internal/fleet/bus"
 	"github.com/rind-project/rind/internal/fleet/master/guard"
 	"github.com/rind-project/rind/internal/fleet/master/presence"
+	"github.com/rind-project/rind/internal/fleet/master/record"
 	"github.com/rind-project/rind/internal/fleet/pace"
 )
 
@@ -46,6 +47,7 @@ type live struct {
 	jobs    jetstream.KeyValue
 	returns jetstream.KeyValue
 
+	records   *record.Store
 	roster    *roster
 	presence  *presence.Book
 	board     *board
@@ -126,6 +128,7 @@ func (m *Master) open(ctx context.Context, l *live) error {
 	l.cutting = make(chan struct{}, cutWorkers)
 	l.guard = guard.New(guard.Config{Flood: m.cfg.Flood, CopyGrace: m.cfg.CopyGrace, ListEvery: m.cfg.ListEvery}, guard.Deps{
 		Log: m.log, Dropped: m.metrics.flooded, CutOff: func(id fleet.PeelID, s fleet.Suspension) { m.cutOff(l, id, s) }})
+	l.records = record.New(record.Deps{JS: l.js, Jobs: l.jobs, Room: l.room, Ending: l.ctx.Done()})
 	if err := l.roster.refresh(ctx); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/job"
+	"github.com/rind-project/rind/internal/fleet/master/record"
 )
 
 // maxHeld bounds the bytes of values that all jobs together hold in memory for
@@ -22,7 +23,7 @@ type run struct {
 	plan plan
 
 	mu      sync.Mutex
-	rec     record
+	rec     record.Record
 	targets []fleet.PeelID // sorted
 	order   []int32        // in which they get the job: places in targets
 	state   []uint8        // of each target
@@ -73,7 +74,7 @@ type answer struct {
 	trimmed bool
 }
 
-func newRun(rec record, targets []fleet.PeelID, p plan, held *atomic.Int64) *run {
+func newRun(rec record.Record, targets []fleet.PeelID, p plan, held *atomic.Int64) *run {
 	return &run{
 		held: held, plan: p, rec: rec, targets: targets, order: p.order(rec.JID, len(targets)), state: make([]uint8, len(targets)),
 		parts: map[fleet.PeelID]map[int]bool{}, news: make(chan struct{}), wake: make(chan struct{}, 1),

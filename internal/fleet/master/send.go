@@ -13,6 +13,7 @@ import (
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
 	"github.com/rind-project/rind/internal/fleet/job"
+	"github.com/rind-project/rind/internal/fleet/master/record"
 )
 
 // sendAgain is the pause before messages that could not be published are tried
@@ -44,18 +45,18 @@ func patienceOf(peels int) time.Duration {
 // body is what the job says, as of now. Each message that goes out is signed
 // with the time at which it does, so that a peel can compare its clock; a peel
 // runs a job once, whatever the number of messages.
-func (r *record) body(now time.Time, peels int) job.Body {
+func body(r *record.Record, now time.Time, peels int) job.Body {
 	return job.Body{JID: r.JID, Function: r.Function, Args: r.Args, By: r.By, Signed: now.UTC(), Expires: r.Expires,
 		Limit: max(r.Timeout, job.MaxSkew), Patience: patienceOf(peels)}
 }
 
 // signable reports why a job cannot be sent, before it is written down.
-func (m *Master) signable(rec *record, ids []fleet.PeelID) error {
+func (m *Master) signable(rec *record.Record, ids []fleet.PeelID) error {
 	now := time.Now()
 	if !now.Before(rec.Expires) {
 		return errs.New(errs.Invalid, "the job expires before it begins")
 	}
-	if _, err := m.deps.Signer.Sign(rec.body(now, len(ids)), ids[:1]); err != nil {
+	if _, err := m.deps.Signer.Sign(body(rec, now, len(ids)), ids[:1]); err != nil {
 		return errs.New(errs.Invalid, "%w", err)
 	}
 	return nil
@@ -103,7 +104,7 @@ func (m *Master) publish(l *live, r *run, ids []fleet.PeelID, all bool) error {
 	if all {
 		addressed = nil
 	}
-	batch, err := m.deps.Signer.Sign(r.rec.body(time.Now(), len(r.targets)), addressed)
+	batch, err := m.deps.Signer.Sign(body(&r.rec, time.Now(), len(r.targets)), addressed)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
 	"github.com/rind-project/rind/internal/fleet/job"
+	"github.com/rind-project/rind/internal/fleet/master/record"
 )
 
 // Pace of collecting.
@@ -161,20 +162,20 @@ func (m *Master) write(l *live, r *run) bool {
 		rec := r.rec
 		r.mu.Unlock()
 		ctx, cancel := context.WithTimeout(l.ctx, 5*time.Second)
-		err := l.update(ctx, &rec)
+		err := l.records.Update(ctx, &rec)
 		cancel()
 		switch {
 		case err == nil:
 			r.mu.Lock()
-			r.rec.revision = rec.revision
+			r.rec.Revision = rec.Revision
 			r.mu.Unlock()
-			short := rec.short()
+			short := rec.Short()
 			l.board.put(&short)
 			return true
-		case errors.Is(err, errSuperseded):
-			if written, err := l.read(l.ctx, rec.JID); err == nil && written.Master == m.name && written.Epoch == rec.Epoch {
+		case errors.Is(err, record.ErrSuperseded):
+			if written, err := l.records.Read(l.ctx, rec.JID); err == nil && written.Master == m.name && written.Epoch == rec.Epoch {
 				r.mu.Lock()
-				r.rec.revision = written.revision
+				r.rec.Revision = written.Revision
 				r.mu.Unlock()
 				continue
 			}

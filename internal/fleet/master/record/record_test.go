@@ -1,4 +1,4 @@
-package master
+package record
 
 import (
 	"encoding/json"
