@@ -7,6 +7,7 @@ import (
 
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/master/record"
+	"github.com/rind-project/rind/internal/fleet/master/rollout"
 )
 
 // adoptGrace is how long an adopted job waits, at least, for answers that came
@@ -67,7 +68,7 @@ func (m *Master) claim(ctx context.Context, l *live, mine *record.Record) (*run,
 	if err != nil {
 		return nil, err
 	}
-	p, err := newPlan(mine.Rollout, len(targets))
+	p, err := rollout.New(mine.Rollout, len(targets))
 	if err != nil {
 		return nil, err
 	}
@@ -84,10 +85,7 @@ func (m *Master) claim(ctx context.Context, l *live, mine *record.Record) (*run,
 func (r *run) restore(now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	begin := 0
-	if w := r.plan.wave(r.rec.Sent); w > 1 {
-		begin = r.plan.ends[w-2]
-	}
+	begin := r.plan.Begin(r.plan.Wave(r.rec.Sent))
 	for pos, at := range r.order[:r.rec.Sent] {
 		if pos < begin || r.rec.Over() {
 			r.state[at] = missed
@@ -114,7 +112,7 @@ func (r *run) recount() {
 	if r.rec.Judged == 0 {
 		return
 	}
-	for _, at := range r.order[:r.plan.ends[r.rec.Judged-1]] {
+	for _, at := range r.order[:r.plan.Ends[r.rec.Judged-1]] {
 		if r.state[at] == failed || r.state[at] == missed {
 			r.before++
 		}

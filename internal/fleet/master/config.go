@@ -45,6 +45,7 @@ const listEvery = time.Minute
 // Limits of a job.
 const (
 	MaxJobTimeout = 24 * time.Hour
+	MaxExpiry     = 6 * 24 * time.Hour // records live a day longer
 	MaxArgs       = 64
 	MaxArgBytes   = 256 << 10 // all arguments together
 )

@@ -9,6 +9,7 @@ import (
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/job"
 	"github.com/rind-project/rind/internal/fleet/master/record"
+	"github.com/rind-project/rind/internal/fleet/master/rollout"
 	"github.com/rind-project/rind/internal/fleet/target"
 )
 
@@ -95,8 +96,8 @@ func checkTimes(req *fleet.JobRequest, now time.Time) error {
 		}
 	}
 	if req.Expires.IsZero() {
-		if start.After(now.Add(MaxExpiry - planExpiry)) {
-			return errs.New(errs.Invalid, "the start is more than %s ahead", MaxExpiry-planExpiry)
+		if start.After(now.Add(MaxExpiry - rollout.LongLife)) {
+			return errs.New(errs.Invalid, "the start is more than %s ahead", MaxExpiry-rollout.LongLife)
 		}
 		return nil
 	}
@@ -141,15 +142,15 @@ func (m *Master) newRecord(req fleet.JobRequest) record.Record {
 // begin writes a job down and sets it going. Who gets it at once counts as
 // sent in the first record already.
 func (m *Master) begin(ctx context.Context, l *live, rec record.Record, ids []fleet.PeelID) (fleet.Job, error) {
-	p, err := newPlan(rec.Rollout, len(ids))
+	p, err := rollout.New(rec.Rollout, len(ids))
 	if err != nil {
 		return fleet.Job{}, err
 	}
 	if rec.Expires.IsZero() {
-		rec.Expires = begins(rec).Add(p.life(rec.Timeout))
+		rec.Expires = begins(rec).Add(p.Life(rec.Timeout))
 	}
-	if len(p.ends) > 1 {
-		rec.Waves = len(p.ends)
+	if len(p.Ends) > 1 {
+		rec.Waves = len(p.Ends)
 	}
 	if err := m.signable(&rec, ids); err != nil {
 		return fleet.Job{}, err
@@ -194,18 +195,18 @@ func (m *Master) Plan(ctx context.Context, req fleet.JobRequest) (fleet.JobPlan,
 	if err != nil {
 		return fleet.JobPlan{}, err
 	}
-	p, err := newPlan(req.Rollout, len(ids))
+	p, err := rollout.New(req.Rollout, len(ids))
 	if err != nil {
 		return fleet.JobPlan{}, err
 	}
 	rec := m.newRecord(req)
-	out := fleet.JobPlan{Targeted: len(ids), Start: rec.Start, Expires: rec.Expires, Window: min(p.window, len(ids)), Failures: p.failures,
+	out := fleet.JobPlan{Targeted: len(ids), Start: rec.Start, Expires: rec.Expires, Window: min(p.Window, len(ids)), Failures: p.Failures,
 		Unknown: l.unknown(expr)}
 	if rec.Expires.IsZero() {
-		out.Expires = begins(rec).Add(p.life(req.Timeout))
+		out.Expires = begins(rec).Add(p.Life(req.Timeout))
 	}
-	from, order := 0, p.order(rec.JID, len(ids))
-	for _, end := range p.ends {
+	from, order := 0, p.Order(rec.JID, len(ids))
+	for _, end := range p.Ends {
 		w := fleet.JobWave{Hosts: end - from}
 		for _, at := range order[from:min(end, from+planNamed)] {
 			w.Peels = append(w.Peels, ids[at])

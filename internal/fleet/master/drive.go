@@ -63,8 +63,8 @@ func (r *run) decide(now time.Time) move {
 		return move{wait: r.deadline()}
 	}
 	if r.halt == "" && r.rec.Sent < n {
-		if f := r.tally.failures(); r.plan.failures >= 0 && f > r.plan.failures {
-			r.halt = fmt.Sprintf("%d hosts failed or did not answer, more than max_failures allows (%d)", f, r.plan.failures)
+		if f := r.tally.failures(); r.plan.Failures >= 0 && f > r.plan.Failures {
+			r.halt = fmt.Sprintf("%d hosts failed or did not answer, more than max_failures allows (%d)", f, r.plan.Failures)
 		} else if !now.Before(r.rec.Expires) {
 			r.halt = "it expired before every host had it"
 		}
@@ -105,8 +105,8 @@ func (r *run) ending() move {
 
 // advance sends what the wave and the window allow.
 func (r *run) advance(now time.Time) move {
-	wave := r.plan.wave(r.rec.Sent + 1)
-	if wave > 1 && r.rec.Sent == r.plan.ends[wave-2] {
+	wave := r.plan.Wave(r.rec.Sent + 1)
+	if wave > 1 && r.rec.Sent == r.plan.Begin(wave) {
 		if r.tally.open > 0 {
 			return move{wait: r.deadline()}
 		}
@@ -120,34 +120,22 @@ func (r *run) advance(now time.Time) move {
 				return move{changed: true, wait: r.rec.Expires}
 			}
 		}
-		if goOn := r.settled.Add(r.gap(wave)); now.Before(goOn) {
+		if goOn := r.settled.Add(r.plan.Gap(wave)); now.Before(goOn) {
 			return move{wait: goOn}
 		}
 	}
-	to := min(r.plan.ends[wave-1], r.rec.Sent+r.plan.window-r.tally.open)
+	to := min(r.plan.Ends[wave-1], r.rec.Sent+r.plan.Window-r.tally.open)
 	if to <= r.rec.Sent {
 		return move{wait: r.deadline()}
 	}
 	return r.claim(to, wave, now)
 }
 
-// gap is the pause before a wave.
-func (r *run) gap(wave int) time.Duration {
-	if r.plan.canary && wave == 2 {
-		return 0
-	}
-	return r.plan.gap
-}
-
 // judge looks at the health of a wave that has ended.
 func (r *run) judge(wave int) string {
-	hosts := r.plan.ends[wave-1]
-	if wave > 1 {
-		hosts -= r.plan.ends[wave-2]
-	}
 	failures := r.tally.failures() - r.before
 	r.before = r.tally.failures()
-	return r.plan.verdict(wave, hosts, failures)
+	return r.plan.Verdict(wave, failures)
 }
 
 // claim takes the positions up to to as sent.
@@ -162,7 +150,7 @@ func (r *run) claim(to, wave int, now time.Time) move {
 	f := flight{mv.from, to, now.Add(r.rec.Timeout)}
 	r.flights = append(r.flights, f)
 	r.rec.Sent, r.rec.Deadline, r.settled = to, f.until, time.Time{}
-	if len(r.plan.ends) > 1 {
+	if len(r.plan.Ends) > 1 {
 		r.rec.Wave = wave
 	}
 	return mv

@@ -11,6 +11,7 @@ import (
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/job"
 	"github.com/rind-project/rind/internal/fleet/master/record"
+	"github.com/rind-project/rind/internal/fleet/master/rollout"
 )
 
 // maxHeld bounds the bytes of values that all jobs together hold in memory for
@@ -20,7 +21,7 @@ const maxHeld = 128 << 20
 // run is a job whose answers are collected here.
 type run struct {
 	held *atomic.Int64 // bytes of values, of all jobs
-	plan plan
+	plan rollout.Plan
 
 	mu      sync.Mutex
 	rec     record.Record
@@ -74,9 +75,9 @@ type answer struct {
 	trimmed bool
 }
 
-func newRun(rec record.Record, targets []fleet.PeelID, p plan, held *atomic.Int64) *run {
+func newRun(rec record.Record, targets []fleet.PeelID, p rollout.Plan, held *atomic.Int64) *run {
 	return &run{
-		held: held, plan: p, rec: rec, targets: targets, order: p.order(rec.JID, len(targets)), state: make([]uint8, len(targets)),
+		held: held, plan: p, rec: rec, targets: targets, order: p.Order(rec.JID, len(targets)), state: make([]uint8, len(targets)),
 		parts: map[fleet.PeelID]map[int]bool{}, news: make(chan struct{}), wake: make(chan struct{}, 1),
 	}
 }
@@ -109,7 +110,7 @@ func (r *run) take(ret fleet.Return) string {
 	r.log = append(r.log, a)
 	r.dirty = true
 	r.tell()
-	if r.tally.open == 0 || r.plan.window < len(r.targets) || r.plan.failures >= 0 {
+	if r.tally.open == 0 || r.plan.Window < len(r.targets) || r.plan.Failures >= 0 {
 		r.rouse()
 	}
 	return ""

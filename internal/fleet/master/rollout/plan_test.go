@@ -1,4 +1,4 @@
-package master
+package rollout_test
 
 import (
 	"slices"
@@ -10,6 +10,7 @@ import (
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/job"
+	"github.com/rind-project/rind/internal/fleet/master/rollout"
 )
 
 func share(t *testing.T, s string) fleet.Share {
@@ -24,10 +25,10 @@ func share(t *testing.T, s string) fleet.Share {
 func TestPlans(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		rollout fleet.Rollout
-		hosts   int
-		ends    []int
-		window  int
+		layout fleet.Rollout
+		hosts  int
+		ends   []int
+		window int
 	}{
 		"all at once":           {fleet.Rollout{}, 10, []int{10}, 10},
 		"one host":              {fleet.Rollout{Batch: share(t, "1%")}, 1, []int{1}, 1},
@@ -41,15 +42,15 @@ func TestPlans(t *testing.T) {
 		"more slices than host": {fleet.Rollout{Slices: 20}, 5, []int{1, 2, 3, 4, 5}, 5},
 	}
 	for name, tt := range tests {
-		p, err := newPlan(tt.rollout, tt.hosts)
+		p, err := rollout.New(tt.layout, tt.hosts)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if !slices.Equal(p.ends, tt.ends) || p.window != tt.window {
-			t.Errorf("%s: ends %v, window %d; want %v, %d", name, p.ends, p.window, tt.ends, tt.window)
+		if !slices.Equal(p.Ends, tt.ends) || p.Window != tt.window {
+			t.Errorf("%s: ends %v, window %d; want %v, %d", name, p.Ends, p.Window, tt.ends, tt.window)
 		}
-		order := p.order(job.NewJID(), tt.hosts)
+		order := p.Order(job.NewJID(), tt.hosts)
 		slices.Sort(order)
 		for i, at := range order {
 			if int(at) != i {
@@ -59,9 +60,9 @@ func TestPlans(t *testing.T) {
 	}
 	for name, r := range map[string]fleet.Rollout{
 		"slices and batches": {Slices: 2, Batch: share(t, "2")}, "pause alone": {Pause: true}, "slice_pause alone": {SlicePause: time.Second},
-		"below zero": {Canary: -1}, "too many slices": {Slices: MaxSlices + 1}, "a long pause": {Slices: 2, SlicePause: 48 * time.Hour},
+		"below zero": {Canary: -1}, "too many slices": {Slices: rollout.MaxSlices + 1}, "a long pause": {Slices: 2, SlicePause: 48 * time.Hour},
 	} {
-		if _, err := newPlan(r, 10); errs.KindOf(err) != errs.Invalid && errs.KindOf(err) != errs.TooLarge {
+		if _, err := rollout.New(r, 10); errs.KindOf(err) != errs.Invalid && errs.KindOf(err) != errs.TooLarge {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -73,43 +74,20 @@ func TestEverySliceOfEverySize(t *testing.T) {
 	t.Parallel()
 	for hosts := 1; hosts < 300; hosts += 7 {
 		for n := 1; n < 40; n++ {
-			p, err := newPlan(fleet.Rollout{Slices: n}, hosts)
+			p, err := rollout.New(fleet.Rollout{Slices: n}, hosts)
 			if err != nil {
 				t.Fatal(err)
 			}
 			last, size := 0, 0
-			for _, end := range p.ends {
+			for _, end := range p.Ends {
 				if end-last < size-1 || end <= last {
-					t.Fatalf("%d hosts in %d slices: %v", hosts, n, p.ends)
+					t.Fatalf("%d hosts in %d slices: %v", hosts, n, p.Ends)
 				}
 				size, last = end-last, end
 			}
-			if last != hosts || len(p.ends) != min(n, hosts) {
-				t.Fatalf("%d hosts in %d slices: %v", hosts, n, p.ends)
+			if last != hosts || len(p.Ends) != min(n, hosts) {
+				t.Fatalf("%d hosts in %d slices: %v", hosts, n, p.Ends)
 			}
-		}
-	}
-}
-
-func TestShares(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]int{"50": 50, "10%": 20, "0.1%": 1, "100%": 200, "33.3%": 67} {
-		s, err := fleet.ParseShare(text, false)
-		if err != nil || s.Of(200) != want || s.String() != text {
-			t.Errorf("%s: %d %q %v", text, s.Of(200), s, err)
-		}
-		var back fleet.Share
-		b, _ := s.MarshalText()
-		if err := back.UnmarshalText(b); err != nil || back != s {
-			t.Errorf("%s: %v %v", text, back, err)
-		}
-	}
-	if z, err := fleet.ParseShare("0%", true); err != nil || z.IsZero() || z.Of(10) != 0 {
-		t.Errorf("0%%: %v %v", z, err)
-	}
-	for _, bad := range []string{"", "0", "0%", "-1", "101%", "x", "1e3", "+5", "NaN%", "50 %", "05"} {
-		if s, err := fleet.ParseShare(bad, false); err == nil {
-			t.Errorf("%q is %v", bad, s)
 		}
 	}
 }
@@ -119,7 +97,7 @@ func TestShares(t *testing.T) {
 func TestLife(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		rollout fleet.Rollout
+		layout  fleet.Rollout
 		timeout time.Duration
 		want    time.Duration
 	}{
@@ -127,16 +105,44 @@ func TestLife(t *testing.T) {
 		"a long one":   {fleet.Rollout{}, time.Hour, time.Hour},
 		"ten batches":  {fleet.Rollout{Batch: share(t, "10")}, time.Minute, job.MaxSkew + 9*time.Minute},
 		"five at once": {fleet.Rollout{Concurrency: share(t, "5")}, time.Minute, job.MaxSkew + 19*time.Minute},
-		"with people":  {fleet.Rollout{Canary: 1, Pause: true}, time.Minute, planExpiry},
-		"very many":    {fleet.Rollout{Batch: share(t, "1")}, time.Hour, planExpiry},
+		"with people":  {fleet.Rollout{Canary: 1, Pause: true}, time.Minute, rollout.LongLife},
+		"very many":    {fleet.Rollout{Batch: share(t, "1")}, time.Hour, rollout.LongLife},
 	}
 	for name, tt := range tests {
-		p, err := newPlan(tt.rollout, 100)
+		p, err := rollout.New(tt.layout, 100)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(tt.want, p.life(tt.timeout)); diff != "" {
+		if diff := cmp.Diff(tt.want, p.Life(tt.timeout)); diff != "" {
 			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+// TestVerdicts: a canary that fails keeps the job from the others, and so does
+// a slice of which more than a tenth fail.
+func TestVerdicts(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		layout         fleet.Rollout
+		wave, failures int
+		want           string
+	}{
+		"a healthy canary":             {fleet.Rollout{Canary: 5}, 1, 0, ""},
+		"a canary that fails":          {fleet.Rollout{Canary: 5}, 1, 1, "1 of 5 canaries failed or did not answer"},
+		"a canary that may fail":       {fleet.Rollout{Canary: 5, MaxFailures: share(t, "3")}, 1, 1, ""},
+		"a canary to be looked at":     {fleet.Rollout{Canary: 5, Pause: true}, 1, 0, "the canary is done"},
+		"a wave behind the canary":     {fleet.Rollout{Canary: 5, Batch: share(t, "10")}, 2, 10, ""},
+		"a slice with a tenth failing": {fleet.Rollout{Slices: 4}, 2, 2, ""},
+		"a slice with more failing":    {fleet.Rollout{Slices: 4}, 2, 3, "3 of the 20 hosts in wave 2 failed or did not answer, more than 10%"},
+	}
+	for name, tt := range tests {
+		p, err := rollout.New(tt.layout, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.Verdict(tt.wave, tt.failures); got != tt.want {
+			t.Errorf("%s: %q", name, got)
 		}
 	}
 }
