@@ -2,14 +2,10 @@ package master
 
 import (
 	"context"
-	"errors"
 	"slices"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/fleet"
-	"github.com/rind-project/rind/internal/fleet/bus"
 )
 
 // searched is how many of the latest jobs are looked through for those of one
@@ -53,13 +49,10 @@ func (l *live) aimedAt(ctx context.Context, j *fleet.Job, id fleet.PeelID) (bool
 	if _, found := slices.BinarySearch(j.Summary.MissingPeels, id); found {
 		return true, nil
 	}
-	_, err := l.returns.Get(ctx, j.JID+"."+string(id)+".0")
-	switch {
-	case err == nil:
-		return true, nil
-	case !errors.Is(err, jetstream.ErrKeyNotFound):
-		return false, bus.Explain(bus.JobReturns, err)
-	case j.Summary.Missing == len(j.Summary.MissingPeels) && !unsettled(j):
+	if has, err := l.returns.Has(ctx, j.JID, id); has || err != nil {
+		return has, err
+	}
+	if j.Summary.Missing == len(j.Summary.MissingPeels) && !unsettled(j) {
 		return false, nil
 	}
 	rec, err := l.records.Read(ctx, j.JID)

@@ -10,6 +10,7 @@ import (
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
 	"github.com/rind-project/rind/internal/fleet/job"
+	"github.com/rind-project/rind/internal/fleet/master/returns"
 )
 
 // watchElsewhere is how often a job that another master collects is looked at.
@@ -53,22 +54,22 @@ func (m *Master) Job(ctx context.Context, jid string) (fleet.Job, []fleet.Return
 	if err != nil {
 		return fleet.Job{}, nil, err
 	}
-	returns, err := m.load(ctx, l, jid, targets)
-	for err == nil && len(returns) < rec.Summary.Answered && l.board.run(jid) == nil && unsettled(&rec.Job) && l.sleep(settleAgain) && ctx.Err() == nil {
-		returns, err = m.load(ctx, l, jid, targets)
+	all, err := l.returns.Load(ctx, jid, targets)
+	for err == nil && len(all) < rec.Summary.Answered && l.board.run(jid) == nil && unsettled(&rec.Job) && l.sleep(settleAgain) && ctx.Err() == nil {
+		all, err = l.returns.Load(ctx, jid, targets)
 	}
 	if err != nil {
 		return fleet.Job{}, nil, err
 	}
 	j := rec.Job
 	if r := l.board.run(jid); r != nil {
-		returns = r.merge(returns)
+		all = r.merge(all)
 		j = r.glance()
 	}
 	unsent := j.Summary.Unsent
-	j.Summary = summarise(targets, returns)
+	j.Summary = returns.Summarise(targets, all)
 	j.Summary.Unsent = min(unsent, j.Summary.Missing)
-	return j, returns, nil
+	return j, all, nil
 }
 
 // Glance returns a job with its counts, as far as this master knows them
@@ -181,30 +182,20 @@ func (w *watcher) answers(all []answer) bool {
 // whole reads a return's value from the bucket; without it the return is shown
 // as it is.
 func (w *watcher) whole(ret fleet.Return) fleet.Return {
-	e, err := w.l.returns.Get(w.ctx, ret.JID+"."+string(ret.Peel)+".0")
+	stored, err := w.l.returns.Get(w.ctx, ret.JID, ret.Peel)
 	if err != nil {
 		return ret
 	}
-	p, err := job.ParsePart(e.Value(), ret.JID, ret.Peel, 0)
-	if err != nil {
-		return ret
-	}
-	if p.Of == 0 {
-		return p.Return
-	}
-	if joined, err := w.l.join(w.ctx, ret.JID, ret.Peel, p.Of); err == nil {
-		return joined
-	}
-	return ret
+	return stored
 }
 
 // elsewhere follows a job that another master collects, or that is done: its
 // returns as they are stored, and its record.
 func (w *watcher) elsewhere(jid string) {
 	defer close(w.out)
-	stored, err := w.l.returns.Watch(w.ctx, jid+".*.*", jetstream.IgnoreDeletes())
+	stored, err := w.l.returns.Watch(w.ctx, jid)
 	if err != nil {
-		w.m.log.Warn("cannot follow the returns of a job", "jid", jid, "error", bus.Explain(bus.JobReturns, err))
+		w.m.log.Warn("cannot follow the returns of a job", "jid", jid, "error", err)
 		return
 	}
 	defer func() { _ = stored.Stop() }() // fails only when the connection is gone
@@ -260,11 +251,11 @@ func (w *watcher) sendOnce(ret fleet.Return) bool {
 
 // sendReturns shows the returns that were not.
 func (w *watcher) sendReturns(jid string) bool {
-	_, returns, err := w.m.Job(w.ctx, jid)
+	_, all, err := w.m.Job(w.ctx, jid)
 	if err != nil {
 		return true // they come as they are stored
 	}
-	for _, ret := range returns {
+	for _, ret := range all {
 		if !w.sendOnce(ret) {
 			return false
 		}
@@ -274,11 +265,11 @@ func (w *watcher) sendReturns(jid string) bool {
 
 // sendEnd shows the returns that were not, and the job.
 func (w *watcher) sendEnd(jid string) {
-	j, returns, err := w.m.Job(w.ctx, jid)
+	j, all, err := w.m.Job(w.ctx, jid)
 	if err != nil {
 		return
 	}
-	for _, ret := range returns {
+	for _, ret := range all {
 		if !w.sendOnce(ret) {
 			return
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/rind-project/rind/internal/fleet/master/guard"
 	"github.com/rind-project/rind/internal/fleet/master/presence"
 	"github.com/rind-project/rind/internal/fleet/master/record"
+	"github.com/rind-project/rind/internal/fleet/master/returns"
 	"github.com/rind-project/rind/internal/fleet/pace"
 )
 
@@ -41,13 +42,13 @@ type live struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	nc      *nats.Conn
-	js      jetstream.JetStream
-	facts   jetstream.KeyValue
-	jobs    jetstream.KeyValue
-	returns jetstream.KeyValue
+	nc    *nats.Conn
+	js    jetstream.JetStream
+	facts jetstream.KeyValue
+	jobs  jetstream.KeyValue
 
 	records   *record.Store
+	returns   *returns.Store
 	roster    *roster
 	presence  *presence.Book
 	board     *board
@@ -112,7 +113,8 @@ func (m *Master) Start(ctx context.Context) error {
 }
 
 func (m *Master) open(ctx context.Context, l *live) error {
-	for name, kv := range map[string]*jetstream.KeyValue{bus.Facts: &l.facts, bus.Jobs: &l.jobs, bus.JobReturns: &l.returns} {
+	var stored jetstream.KeyValue
+	for name, kv := range map[string]*jetstream.KeyValue{bus.Facts: &l.facts, bus.Jobs: &l.jobs, bus.JobReturns: &stored} {
 		err := bus.Patiently(ctx, func() (err error) {
 			*kv, err = l.js.KeyValue(ctx, name)
 			return err
@@ -129,6 +131,7 @@ func (m *Master) open(ctx context.Context, l *live) error {
 	l.guard = guard.New(guard.Config{Flood: m.cfg.Flood, CopyGrace: m.cfg.CopyGrace, ListEvery: m.cfg.ListEvery}, guard.Deps{
 		Log: m.log, Dropped: m.metrics.flooded, CutOff: func(id fleet.PeelID, s fleet.Suspension) { m.cutOff(l, id, s) }})
 	l.records = record.New(record.Deps{JS: l.js, Jobs: l.jobs, Room: l.room, Ending: l.ctx.Done()})
+	l.returns = returns.New(returns.Deps{Bucket: stored, JS: l.js, Log: m.log, Malformed: m.metrics.stray.WithLabelValues("malformed")})
 	if err := l.roster.refresh(ctx); err != nil {
 		return err
 	}

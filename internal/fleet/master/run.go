@@ -3,7 +3,6 @@ package master
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/job"
 	"github.com/rind-project/rind/internal/fleet/master/record"
+	"github.com/rind-project/rind/internal/fleet/master/returns"
 	"github.com/rind-project/rind/internal/fleet/master/rollout"
 )
 
@@ -278,11 +278,9 @@ func (r *run) merge(stored []fleet.Return) []fleet.Return {
 			stored = append(stored, a.ret)
 		}
 	}
-	slices.SortFunc(stored, byPeel)
+	slices.SortFunc(stored, returns.ByPeel)
 	return stored
 }
-
-func byPeel(a, b fleet.Return) int { return strings.Compare(string(a.Peel), string(b.Peel)) }
 
 // words says in a line what became of a cancelled job.
 func (t tally) words(unsent, targets int) string {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
@@ -77,7 +76,7 @@ func (m *Master) countPart(l *live, r *run, p job.Part, n int) {
 // moment behind; what does not succeed here is left to the backfill.
 func (m *Master) joinLive(l *live, r *run, id fleet.PeelID, of int) {
 	for try := range 5 {
-		ret, err := l.join(l.ctx, r.rec.JID, id, of)
+		ret, err := l.returns.Join(l.ctx, r.rec.JID, id, of)
 		if err == nil {
 			m.count(r, ret)
 			return
@@ -106,7 +105,7 @@ func (m *Master) count(r *run, ret fleet.Return) {
 func (m *Master) backfill(l *live, r *run) {
 	ctx, cancel := context.WithTimeout(l.ctx, backfillLimit)
 	defer cancel()
-	err := m.eachReturnAnew(ctx, l, r.rec.JID, func() {}, func(ret fleet.Return) {
+	err := l.returns.Each(ctx, r.rec.JID, func() {}, func(ret fleet.Return) {
 		if r.take(ret) == "" {
 			m.metrics.backfilled.Inc()
 			m.changes.notify()
@@ -256,15 +255,11 @@ func (m *Master) lateWait(l *live, r *run) bool {
 func (m *Master) stored(l *live, r *run) int {
 	ctx, cancel := context.WithTimeout(l.ctx, backfillLimit)
 	defer cancel()
-	s, err := l.js.Stream(ctx, "KV_"+bus.JobReturns)
+	n, err := l.returns.Count(ctx, r.rec.JID)
 	if err != nil {
-		return 0
+		return 0 // it is asked again
 	}
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter("$KV."+bus.JobReturns+"."+r.rec.JID+".*.0"))
-	if err != nil {
-		return 0
-	}
-	return len(info.State.Subjects)
+	return n
 }
 
 // journal puts an event into the stream job-events. Losing one is not worth
