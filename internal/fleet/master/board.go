@@ -22,9 +22,12 @@ type board struct {
 	records map[string]*record.Record
 	order   []string // ids, oldest first
 	runs    map[string]*run
+	busy    map[string]bool // jobs that are being taken up
 }
 
-func newBoard() *board { return &board{records: map[string]*record.Record{}, runs: map[string]*run{}} }
+func newBoard() *board {
+	return &board{records: map[string]*record.Record{}, runs: map[string]*run{}, busy: map[string]bool{}}
+}
 
 // put keeps a record, and drops the oldest that is done when there are too
 // many.
@@ -99,6 +102,24 @@ func (b *board) drop(r *run) {
 	delete(b.runs, r.rec.JID)
 	b.mu.Unlock()
 	r.release()
+}
+
+// begin reports whether nobody here takes up the job already; end has to
+// follow.
+func (b *board) begin(jid string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.busy[jid] {
+		return false
+	}
+	b.busy[jid] = true
+	return true
+}
+
+func (b *board) end(jid string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.busy, jid)
 }
 
 // latest returns jobs, newest first. Those that run here have their counts of

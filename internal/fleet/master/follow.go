@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/rind-project/rind/internal/fleet/bus"
+	"github.com/rind-project/rind/internal/fleet/master/heartbeat"
 	"github.com/rind-project/rind/internal/fleet/master/record"
 )
 
@@ -44,6 +45,24 @@ func (m *Master) follow(ctx context.Context, l *live) error {
 		}
 		l.board.put(r)
 		m.changes.notify()
+	})
+}
+
+// followMasters watches the heartbeats, and returns when those that there are
+// have been read.
+func (m *Master) followMasters(ctx context.Context, l *live) error {
+	l.masters = heartbeat.New(heartbeat.Config{Key: m.name, Name: m.cfg.Name, Version: m.deps.Version}, heartbeat.Deps{Log: m.log, JS: l.js})
+	kv, err := l.js.KeyValue(ctx, bus.MasterHeartbeat)
+	if err != nil {
+		return bus.Explain(bus.MasterHeartbeat, err)
+	}
+	return m.watch(ctx, l, kv, bus.MasterHeartbeat, "*", func(e jetstream.KeyValueEntry) {
+		if err := l.masters.Apply(e); err != nil {
+			select {
+			case m.died <- err:
+			default:
+			}
+		}
 	})
 }
 
@@ -116,7 +135,7 @@ func (l *live) watchOnce(kv jetstream.KeyValue, keys string, fn func(jetstream.K
 // keeps the list of enrolled peels current.
 func (m *Master) sweepLoop(l *live) {
 	asked := time.Now()
-	for l.sleepUntil(sweepEvery, l.masters.left) {
+	for l.sleepUntil(sweepEvery, l.masters.Left()) {
 		m.sweep(l)
 		m.countDropped(l)
 		if time.Since(asked) >= askEvery {
@@ -135,20 +154,20 @@ func (m *Master) sweepLoop(l *live) {
 
 // sweep takes up what nobody collects.
 func (m *Master) sweep(l *live) {
-	if !l.masters.named() {
+	if !l.masters.Named() {
 		return
 	}
 	for _, rec := range l.board.open(time.Now()) {
 		if rec.Master != m.name {
-			if l.masters.alive(rec.Master) {
+			if l.masters.Alive(rec.Master) {
 				continue
 			}
 		} else if time.Since(rec.Created) < time.Minute {
 			continue // it is being sent, or was closed a moment ago
 		}
-		if l.board.run(rec.JID) == nil && l.masters.begin(rec.JID) {
+		if l.board.run(rec.JID) == nil && l.board.begin(rec.JID) {
 			l.wg.Go(func() {
-				defer l.masters.end(rec.JID)
+				defer l.board.end(rec.JID)
 				m.adopt(l, rec)
 			})
 		}

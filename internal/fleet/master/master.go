@@ -16,6 +16,7 @@ import (
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
 	"github.com/rind-project/rind/internal/fleet/master/guard"
+	"github.com/rind-project/rind/internal/fleet/master/heartbeat"
 	"github.com/rind-project/rind/internal/fleet/master/presence"
 	"github.com/rind-project/rind/internal/fleet/master/record"
 	"github.com/rind-project/rind/internal/fleet/master/returns"
@@ -53,7 +54,7 @@ type live struct {
 	presence  *presence.Book
 	board     *board
 	intake    *intake
-	masters   *masters
+	masters   *heartbeat.Masters
 	returning *pace.Pace // of peels that ask what they missed
 	guard     *guard.Guard
 	room      func() error
@@ -157,7 +158,7 @@ func (m *Master) open(ctx context.Context, l *live) error {
 	if err := m.tellSettings(l); err != nil {
 		return err
 	}
-	l.wg.Go(func() { m.beatLoop(l) })
+	l.wg.Go(func() { l.masters.Run(l.ctx, func() { m.takeUp(l) }) })
 	l.wg.Go(func() { m.sweepLoop(l) })
 	return nil
 }
