@@ -69,13 +69,13 @@ func (m *Master) onDisconnected(l *live, e connection.Entry) {
 // known has the list of enrolled peels read again when a peel connects that is
 // not on it: it was approved just now.
 func (l *live) known(m *Master, id fleet.PeelID) {
-	if l.roster.isEnrolled(id) {
+	if l.roster.Enrolled(id) {
 		return
 	}
-	l.roster.soon(func() {
+	l.roster.Soon(func() {
 		ctx, cancel := context.WithTimeout(l.ctx, 10*time.Second)
 		defer cancel()
-		if err := l.roster.refresh(ctx); err != nil && l.ctx.Err() == nil {
+		if err := l.roster.Refresh(ctx); err != nil && l.ctx.Err() == nil {
 			m.log.Warn("cannot read who is enrolled", "error", err)
 		}
 		m.changes.notify()
@@ -84,7 +84,7 @@ func (l *live) known(m *Master, id fleet.PeelID) {
 
 func (m *Master) onBeat(l *live, msg *nats.Msg) {
 	id, ok := bus.ParseHeartbeat(msg.Subject)
-	if !ok || len(msg.Data) > 1024 || !l.roster.isEnrolled(id) {
+	if !ok || len(msg.Data) > 1024 || !l.roster.Enrolled(id) {
 		return
 	}
 	var b struct {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/target"
 )
 
 // maxAwayNamed is how many peels Counts names.
@@ -26,10 +27,10 @@ func (m *Master) Counts(ctx context.Context) (Counts, error) {
 	if err != nil {
 		return Counts{}, err
 	}
-	if err := l.roster.fresh(ctx); err != nil {
+	if err := l.roster.Fresh(ctx); err != nil {
 		return Counts{}, err
 	}
-	ids := l.roster.all.Select(everyone, "", 0)
+	ids := l.roster.All.Select(target.Everyone(), "", 0)
 	c := Counts{Total: len(ids)}
 	now := time.Now()
 	for _, id := range ids {
@@ -57,7 +58,7 @@ func (m *Master) whereIs(l *live, id fleet.PeelID, now time.Time) fleet.Presence
 	}
 	p := fleet.Peel{ID: id}
 	l.presence.Fill(&p, now)
-	if p.Presence == fleet.Never && !l.roster.toldAt(id).IsZero() {
+	if p.Presence == fleet.Never && !l.roster.Told(id).IsZero() {
 		return fleet.Away // it was here before this master began
 	}
 	return p.Presence

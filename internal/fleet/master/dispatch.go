@@ -54,7 +54,7 @@ const maxUnknown = 100
 func (l *live) unknown(expr *target.Expr) []fleet.PeelID {
 	var out []fleet.PeelID
 	for _, id := range expr.Listed() {
-		if len(out) < maxUnknown && !l.roster.isEnrolled(id) {
+		if len(out) < maxUnknown && !l.roster.Enrolled(id) {
 			out = append(out, id)
 		}
 	}
@@ -114,13 +114,13 @@ func checkTimes(req *fleet.JobRequest, now time.Time) error {
 // or not, sorted. Who is enrolled is asked anew, so that nobody who was
 // approved before the job is left out.
 func (l *live) resolve(ctx context.Context, expr *target.Expr) ([]fleet.PeelID, error) {
-	if err := l.roster.refresh(ctx); err != nil {
+	if err := l.roster.Refresh(ctx); err != nil {
 		return nil, err
 	}
-	if ids, _, err := l.roster.targets.Query(ctx, expr, "", 0); err != nil || len(ids) > 0 {
+	if ids, _, err := l.roster.Targets.Query(ctx, expr, "", 0); err != nil || len(ids) > 0 {
 		return ids, err
 	}
-	if n := l.roster.targets.Len(); n > 0 {
+	if n := l.roster.Targets.Len(); n > 0 {
 		return nil, errs.New(errs.NotFound, "the target %q matches none of the %d enrolled peels; rind target test shows whom each of its terms matches", expr, n)
 	}
 	return nil, errs.New(errs.NotFound, "no peel is enrolled yet; rind enroll token prints the command that enrolls a host")
@@ -256,7 +256,7 @@ func (m *Master) Retry(ctx context.Context, jid, by string) (fleet.Job, error) {
 // unwell returns the hosts of a job that failed or are missing and are
 // enrolled, sorted, and how many of them are not.
 func (l *live) unwell(ctx context.Context, old fleet.Job, returns []fleet.Return) (ids []fleet.PeelID, gone int, err error) {
-	if err := l.roster.refresh(ctx); err != nil {
+	if err := l.roster.Refresh(ctx); err != nil {
 		return nil, 0, err
 	}
 	for _, r := range returns {
@@ -267,7 +267,7 @@ func (l *live) unwell(ctx context.Context, old fleet.Job, returns []fleet.Return
 	ids = append(ids, old.Summary.MissingPeels...)
 	enrolled := ids[:0]
 	for _, id := range ids {
-		if l.roster.isEnrolled(id) {
+		if l.roster.Enrolled(id) {
 			enrolled = append(enrolled, id)
 		} else {
 			gone++

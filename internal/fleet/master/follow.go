@@ -25,7 +25,7 @@ const (
 // been read.
 func (m *Master) follow(ctx context.Context, l *live) error {
 	if err := m.watch(ctx, l, l.facts, bus.Facts, ">", func(e jetstream.KeyValueEntry) {
-		if err := l.roster.apply(e); err != nil {
+		if err := l.roster.Apply(e); err != nil {
 			m.metrics.stray.WithLabelValues("facts").Inc()
 			m.log.Warn("facts that cannot be read", "error", err)
 		}
@@ -141,13 +141,13 @@ func (m *Master) sweepLoop(l *live) {
 		if time.Since(asked) >= askEvery {
 			asked = time.Now()
 			ctx, cancel := context.WithTimeout(l.ctx, askEvery)
-			if err := l.roster.refresh(ctx); err != nil && l.ctx.Err() == nil {
+			if err := l.roster.Refresh(ctx); err != nil && l.ctx.Err() == nil {
 				m.log.Warn("cannot read who is enrolled", "error", err)
 			}
 			cancel()
 			l.board.expire(time.Now().Add(-keepJobs))
 		}
-		m.metrics.peels.WithLabelValues("enrolled").Set(float64(l.roster.targets.Len()))
+		m.metrics.peels.WithLabelValues("enrolled").Set(float64(l.roster.Targets.Len()))
 		m.metrics.peels.WithLabelValues("connected").Set(float64(l.presence.Count(time.Now())))
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/rind-project/rind/internal/fleet/master/presence"
 	"github.com/rind-project/rind/internal/fleet/master/record"
 	"github.com/rind-project/rind/internal/fleet/master/returns"
+	"github.com/rind-project/rind/internal/fleet/master/roster"
 	"github.com/rind-project/rind/internal/fleet/pace"
 )
 
@@ -50,7 +51,7 @@ type live struct {
 
 	records   *record.Store
 	returns   *returns.Store
-	roster    *roster
+	roster    *roster.Peels
 	presence  *presence.Book
 	board     *board
 	intake    *intake
@@ -124,7 +125,7 @@ func (m *Master) open(ctx context.Context, l *live) error {
 			return bus.Explain(name, err)
 		}
 	}
-	l.roster, l.presence, l.board = newRoster(m.deps.Enrolled, m.deps.Settings), presence.New(m.deps.System != nil), newBoard()
+	l.roster, l.presence, l.board = roster.New(m.deps.Enrolled, m.deps.Settings), presence.New(m.deps.System != nil), newBoard()
 	if l.room = m.deps.Room; l.room == nil {
 		l.room = func() error { return nil }
 	}
@@ -133,7 +134,7 @@ func (m *Master) open(ctx context.Context, l *live) error {
 		Log: m.log, Dropped: m.metrics.flooded, CutOff: func(id fleet.PeelID, s fleet.Suspension) { m.cutOff(l, id, s) }})
 	l.records = record.New(record.Deps{JS: l.js, Jobs: l.jobs, Room: l.room, Ending: l.ctx.Done()})
 	l.returns = returns.New(returns.Deps{Bucket: stored, JS: l.js, Log: m.log, Malformed: m.metrics.stray.WithLabelValues("malformed")})
-	if err := l.roster.refresh(ctx); err != nil {
+	if err := l.roster.Refresh(ctx); err != nil {
 		return err
 	}
 	l.returning = pace.New(1, 30)

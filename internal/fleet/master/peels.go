@@ -29,13 +29,13 @@ func (m *Master) Peels(ctx context.Context, q PeelQuery) ([]fleet.Peel, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := l.roster.fresh(ctx); err != nil {
+	if err := l.roster.Fresh(ctx); err != nil {
 		return nil, err
 	}
 	if q.Limit <= 0 {
 		q.Limit = defaultPage
 	}
-	ids, _, err := l.roster.all.Query(ctx, expr, q.After, min(q.Limit, maxPage))
+	ids, _, err := l.roster.All.Query(ctx, expr, q.After, min(q.Limit, maxPage))
 	if err != nil {
 		return nil, err
 	}
@@ -54,8 +54,8 @@ func (m *Master) Peel(ctx context.Context, id fleet.PeelID) (fleet.Peel, error) 
 	if err != nil {
 		return fleet.Peel{}, err
 	}
-	if _, known := l.roster.all.Facts(id); !known {
-		if err := l.roster.refresh(ctx); err != nil {
+	if _, known := l.roster.All.Facts(id); !known {
+		if err := l.roster.Refresh(ctx); err != nil {
 			return fleet.Peel{}, err
 		}
 	}
@@ -68,10 +68,10 @@ func (m *Master) Peel(ctx context.Context, id fleet.PeelID) (fleet.Peel, error) 
 
 // peel puts together what is known of a peel.
 func (m *Master) peel(l *live, id fleet.PeelID, now time.Time) (fleet.Peel, bool) {
-	f, ok := l.roster.all.Facts(id)
+	f, ok := l.roster.All.Facts(id)
 	p := fleet.Peel{ID: id, Facts: f}
 	l.presence.Fill(&p, now)
-	told := l.roster.toldAt(id)
+	told := l.roster.Told(id)
 	if told.After(p.LastSeen) {
 		p.LastSeen = told
 	}
@@ -102,9 +102,9 @@ func (m *Master) Forget(ctx context.Context, id fleet.PeelID) error {
 	if err := bus.Purge(ctx, l.js, bus.Facts, string(id)); err != nil {
 		return err
 	}
-	l.roster.forget(id, true)
+	l.roster.Forget(id)
 	l.presence.Forget(id)
 	l.guard.Forget(id)
 	m.changes.notify()
-	return l.roster.refresh(ctx)
+	return l.roster.Refresh(ctx)
 }

@@ -17,9 +17,9 @@ func (m *Master) Select(ctx context.Context, expr string) ([]fleet.PeelID, error
 	if err != nil {
 		return nil, err
 	}
-	if err := l.roster.fresh(ctx); err != nil {
+	if err := l.roster.Fresh(ctx); err != nil {
 		return nil, err
 	}
-	ids, _, err := l.roster.targets.Query(ctx, parsed, "", 0)
+	ids, _, err := l.roster.Targets.Query(ctx, parsed, "", 0)
 	return ids, err
 }

@@ -138,11 +138,11 @@ func (m *Master) Settings(ctx context.Context, id fleet.PeelID) (settings.Effect
 	if m.deps.Settings == nil {
 		return settings.Effective{}, errs.New(errs.Unavailable, "this master keeps no settings")
 	}
-	if _, known := l.roster.all.Facts(id); !known {
-		if err := l.roster.refresh(ctx); err != nil {
+	if _, known := l.roster.All.Facts(id); !known {
+		if err := l.roster.Refresh(ctx); err != nil {
 			return settings.Effective{}, err
 		}
-		if _, known = l.roster.all.Facts(id); !known {
+		if _, known = l.roster.All.Facts(id); !known {
 			return settings.Effective{}, errs.New(errs.NotFound, "there is no peel %q; rind peel list shows all", id)
 		}
 	}

@@ -19,7 +19,7 @@ func (m *Master) expression(ctx context.Context, text string) (*target.Expr, err
 	if err != nil {
 		return nil, err
 	}
-	if err := l.roster.fresh(ctx); err != nil {
+	if err := l.roster.Fresh(ctx); err != nil {
 		return nil, err
 	}
 	return expr, m.deps.Settings.Settle(ctx)
@@ -59,11 +59,11 @@ func (m *Master) TestTarget(ctx context.Context, q PeelQuery) (fleet.TargetTest,
 	if err != nil {
 		return fleet.TargetTest{}, err
 	}
-	if err := l.roster.fresh(ctx); err != nil {
+	if err := l.roster.Fresh(ctx); err != nil {
 		return fleet.TargetTest{}, err
 	}
 	if q.Limit <= 0 {
 		q.Limit = defaultPage
 	}
-	return l.roster.targets.Test(ctx, expr, q.After, min(q.Limit, maxPage))
+	return l.roster.Targets.Test(ctx, expr, q.After, min(q.Limit, maxPage))
 }
