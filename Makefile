@@ -119,12 +119,13 @@ test-cluster: need-go ## three nodes behind HAProxy under fire, and a failover, 
 	RIND_NIGHTLY=1 $(GO) test -count 1 -timeout 30m -v -run '^(TestCluster|TestFailover)$$' ./internal/network/node
 
 .PHONY: nightly
-nightly: ## what takes long: the race detector, a minute a fuzz target, ten of mutated captures, large files, clusters under fire, all benches
+nightly: ## what takes long: the race detector, a minute a fuzz target, ten of mutated captures, a million hostile conversations a parser, large files, clusters under fire, all benches
 	$(MAKE) test-race
 	RIND_NIGHTLY=1 $(GO) test -count 1 -timeout 20m -run 'Copy' ./internal/fleet/master ./internal/app/server
 	RIND_NIGHTLY=1 $(GO) test -count 1 -timeout 20m -v -run 'Cluster' ./internal/e2e
 	RIND_NIGHTLY=1 $(GO) test -count 1 -timeout 20m -v -run 'TestOutage' ./internal/app/tap
 	RIND_NIGHTLY=1 $(GO) test -count 1 -timeout 20m -v -run '^TestSoak$$' ./internal/network/pipeline/soak
+	RIND_NIGHTLY=1 $(GO) test -count 1 -timeout 30m -run '^TestParsersAreBounded$$' ./internal/network/pipeline
 	$(MAKE) test-cluster
 	$(MAKE) fuzz FUZZTIME=1m
 	$(MAKE) bench

@@ -2,7 +2,6 @@ package pipeline_test
 
 import (
 	"cmp"
-	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -15,10 +14,9 @@ import (
 
 	"github.com/rind-project/rind/internal/network"
 	"github.com/rind-project/rind/internal/network/capture"
+	"github.com/rind-project/rind/internal/network/packet/parse/parsetest"
 	"github.com/rind-project/rind/internal/network/pipeline"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // TestApps compares the applications of the flows in each capture beside the
 // parsers with a golden file: a line for each capture, with the number of flows.
@@ -52,7 +50,7 @@ func TestApps(t *testing.T) {
 		all.WriteByte('\n')
 	}
 	golden := filepath.Join("testdata", "apps.txt")
-	if *update {
+	if parsetest.Update() {
 		if err := os.WriteFile(golden, []byte(all.String()), 0o644); err != nil {
 			t.Fatal(err)
 		}

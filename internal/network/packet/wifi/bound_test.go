@@ -5,13 +5,11 @@ import (
 	"encoding/binary"
 	"runtime"
 	"testing"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/rind-project/rind/internal/network"
 	"github.com/rind-project/rind/internal/network/packet"
 	"github.com/rind-project/rind/internal/network/packet/parse"
+	"github.com/rind-project/rind/internal/network/packet/parse/parsetest"
 	"github.com/rind-project/rind/internal/network/packet/wifi"
 	"github.com/rind-project/rind/internal/network/packet/wifi/wifitest"
 )
@@ -102,37 +100,14 @@ func TestLinear(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := wifitest.Beacon(ap, 1, bytes.Repeat(unit, 64<<10/len(unit)))
-			runtime.LockOSThread()
-			defer runtime.UnlockOSThread()
-			cost := func(n int) time.Duration {
-				best := time.Hour
-				for range 5 {
-					p := wifi.New(wifi.Limits{})
-					began := cpu(t)
-					for range 200 {
-						p.Frame(start, packet.LinkIEEE80211, f[:n], n)
-					}
-					best = min(best, cpu(t)-began)
+			parsetest.Linear(t, len(f)/4, func(n int) {
+				p := wifi.New(wifi.Limits{})
+				for range 20 {
+					p.Frame(start, packet.LinkIEEE80211, f[:n], n)
 				}
-				return best
-			}
-			one, two, four := cost(len(f)/4), cost(len(f)/2), cost(len(f))
-			t.Logf("n, 2n, 4n take %v, %v, %v of CPU", one, two, four)
-			if one <= 0 || four > 12*one {
-				t.Errorf("the work grows faster than the frame: %v, %v, %v", one, two, four)
-			}
+			})
 		})
 	}
-}
-
-// cpu is the CPU time of this thread, to the nanosecond.
-func cpu(t *testing.T) time.Duration {
-	t.Helper()
-	var ts unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &ts); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(ts.Nano())
 }
 
 // FuzzFrame reads anything under each link type.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,12 +14,11 @@ import (
 	"github.com/rind-project/rind/internal/network"
 	"github.com/rind-project/rind/internal/network/packet"
 	"github.com/rind-project/rind/internal/network/packet/parse"
+	"github.com/rind-project/rind/internal/network/packet/parse/parsetest"
 	"github.com/rind-project/rind/internal/network/packet/remoteid/remoteidtest"
 	"github.com/rind-project/rind/internal/network/packet/wifi"
 	"github.com/rind-project/rind/internal/network/packet/wifi/wifitest"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 const start = 1_700_000_000_000_000_000 // 2023-11-14T22:13:20Z
 
@@ -136,7 +134,7 @@ func TestScene(t *testing.T) {
 func golden(t *testing.T, name string, got []byte) {
 	t.Helper()
 	path := filepath.Join("testdata", name)
-	if *update {
+	if parsetest.Update() {
 		if err := os.WriteFile(path, got, 0o644); err != nil {
 			t.Fatal(err)
 		}

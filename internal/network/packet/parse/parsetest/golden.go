@@ -14,6 +14,10 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
+// Update reports whether golden files are to be written (-update), for tests
+// that have others than Compare's.
+func Update() bool { return *update }
+
 // Golden feeds every TCP conversation with the port in the capture to a
 // stream, in one piece and byte by byte, and compares the records, and how each
 // conversation ended, with the file of the same name that ends in .json
