@@ -22,7 +22,7 @@ const (
 	peelsPerServer = 17_000 // of at most 18,000, since peels choose by chance
 	mostPerServer  = 18_000
 	peelsPerWorker = 12_500
-	atOnce         = 256        // connections that are made at the same time, by all workers
+	atOnce         = 256 // connections that are made at the same time, by all workers
 )
 
 // sharing is the environment of each of several processes that share the
