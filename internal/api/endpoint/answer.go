@@ -54,7 +54,7 @@ func describe(ctx context.Context, err error) (wire.ErrorDetail, int) {
 	if !known && (ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded)) {
 		return wire.ErrorDetail{
 			Kind:    errs.Unavailable.String(),
-			Message: "no answer came in time; try again",
+			Message: "no answer came in time; try again, and look at `rind cluster status` when it lasts: it says what is short",
 		}, http.StatusServiceUnavailable
 	}
 	return wire.ErrorDetail{Kind: kind.String(), Message: Message(err)}, access.Status(kind)

@@ -21,6 +21,7 @@ type (
 // Result codes of SQLite (https://www.sqlite.org/rescode.html).
 const (
 	sqliteBusy       = 5
+	sqliteReadOnly   = 8
 	sqliteFull       = 13
 	sqliteUnique     = 2067
 	sqlitePrimaryKey = 1555
@@ -68,4 +69,11 @@ func IsLocked(err error) bool {
 func IsFull(err error) bool {
 	state, code := codes(err)
 	return state == "53100" || code&0xff == sqliteFull
+}
+
+// IsDenied reports whether the database does not let its user do something: a
+// right is missing, or a file may not be written.
+func IsDenied(err error) bool {
+	state, code := codes(err)
+	return state == "42501" || code&0xff == sqliteReadOnly
 }

@@ -82,7 +82,11 @@ func Migrate(ctx context.Context, db *DB, ms []Migration) error {
 			more, err = migrateOne(ctx, tx, ms)
 			return err
 		})
-		if err != nil {
+		switch {
+		case IsDenied(err) && db.Engine() == PostgreSQL:
+			return errs.New(errs.Invalid, "migrating the postgres database: its user lacks a right: %w; make the user the owner (ALTER DATABASE name OWNER TO user), "+
+				"or let it make tables (GRANT CREATE, USAGE ON SCHEMA public TO user)", err)
+		case err != nil:
 			return fmt.Errorf("migrating the %s database: %w", db.Engine(), err)
 		}
 		if !more {

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"strconv"
@@ -156,6 +157,8 @@ type Gauge struct {
 	at   time.Time
 	held uint64
 	live uint64
+	busy bool      // garbage is being collected
+	next time.Time // when it may be collected again
 }
 
 // NewGauge makes a gauge of a limit; 0 is none.
@@ -173,13 +176,41 @@ const (
 	nearHeld = 97
 )
 
+// collectEvery is the least time between two collections that a process near
+// its limit asks for.
+const collectEvery = 500 * time.Millisecond
+
 // Near reports whether the process is near its limit.
 func (g *Gauge) Near() bool {
 	if g == nil || g.limit == 0 {
 		return false
 	}
 	held, live := g.sample()
-	return live/nearLive >= g.limit/100 || held/nearHeld >= g.limit/100
+	if live/nearLive < g.limit/100 && held/nearHeld < g.limit/100 {
+		return false
+	}
+	g.collect()
+	return true
+}
+
+// collect collects garbage in the background, for a tenth of the time at most.
+// What is live is known by the last collection, and a process that refuses all
+// work allocates too little for the next one to come by itself: it would go on
+// refusing for minutes after the work is done.
+func (g *Gauge) collect() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.busy || time.Now().Before(g.next) {
+		return
+	}
+	g.busy = true
+	go func() {
+		began := time.Now()
+		runtime.GC()
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.busy, g.next = false, time.Now().Add(max(collectEvery, 10*time.Since(began)))
+	}()
 }
 
 // Use returns what the process holds, and its limit, in bytes.

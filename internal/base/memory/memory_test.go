@@ -3,7 +3,9 @@ package memory
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
+	"time"
 
 	"github.com/rind-project/rind/internal/base/config"
 )
@@ -81,5 +83,27 @@ func TestNear(t *testing.T) {
 	held, limit := NewGauge(1 << 40).Use()
 	if held == 0 || limit != 1<<40 {
 		t.Errorf("this process holds %d of %d", held, limit)
+	}
+}
+
+// TestNearEnds lets go of what brought the process near its limit, and does
+// nothing more: no allocation brings about a collection. It is not near soon.
+func TestNearEnds(t *testing.T) { // not parallel: others would collect
+	const much = 64 << 20
+	held := make([]byte, much)
+	for i := 0; i < much; i += 4096 {
+		held[i] = 1
+	}
+	runtime.GC()
+	_, live := readRuntime()
+	g := NewGauge(live * 100 / 90)
+	if !g.Near() {
+		t.Fatal("the process is not near its limit")
+	}
+	runtime.KeepAlive(held)
+	for end := time.Now().Add(30 * time.Second); g.Near(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it is near still, though what it held is garbage")
+		}
 	}
 }

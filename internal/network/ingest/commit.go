@@ -131,6 +131,10 @@ func (s *Service) failed(it *item, err error) {
 		f = &refusal{http.StatusServiceUnavailable, full,
 			errs.New(errs.Unavailable, "the database's disk is full: make room there, or lower node.retention; the report will be tried again")}
 	}
+	if database.IsDenied(err) {
+		f = &refusal{http.StatusServiceUnavailable, denied,
+			errs.New(errs.Unavailable, "the database does not let this node write: give its user all rights on the tables (the node's log says which is missing); the report will be tried again")}
+	}
 	if database.IsData(err) {
 		f = &refusal{http.StatusUnprocessableEntity, unstorable,
 			errs.New(errs.Invalid, "the database cannot hold what is in the report: it is refused for good; the node's log says what it is")}

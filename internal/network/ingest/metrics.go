@@ -28,10 +28,11 @@ const (
 	gone         = "gone"      // the tap did not wait
 	failed       = "failed"    // the database did not commit
 	full         = "disk_full" // the database's disk has no room
+	denied       = "denied"    // the database's user lacks a right
 )
 
 var results = []string{committed, duplicate, unauthorized, guessing, foreign, tooLarge, malformed, implausible, unstorable, tooOld, tooSlow,
-	behind, memory, stopping, clockOff, gone, failed, full}
+	behind, memory, stopping, clockOff, gone, failed, full, denied}
 
 // metrics are the counters of a service.
 type metrics struct {

@@ -2,6 +2,7 @@ package node
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -105,7 +106,9 @@ CREATE INDEX test_newer_n ON test_newer (n);
 
 // child is a node in a process of its own.
 type child struct {
-	newer       bool // of the next release
+	run         string   // the test that it is; TestNodeChild when empty
+	env         []string // further variables
+	newer       bool     // of the next release
 	addr, where string
 	prefix      []string // such as ip netns exec NAME
 	cmd         *exec.Cmd
@@ -114,9 +117,10 @@ type child struct {
 }
 
 func (c *child) command() *exec.Cmd {
-	args := append(append([]string{}, c.prefix...), os.Args[0], "-test.run=^TestNodeChild$")
+	args := append(append([]string{}, c.prefix...), os.Args[0], "-test.run=^"+cmp.Or(c.run, "TestNodeChild")+"$")
 	cmd := exec.CommandContext(context.Background(), args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), "RIND_TEST_DATABASE="+c.where, "RIND_TEST_LISTEN="+c.addr)
+	cmd.Env = append(cmd.Env, c.env...)
 	if c.newer {
 		cmd.Env = append(cmd.Env, "RIND_TEST_NEWER=1")
 	}

@@ -25,6 +25,8 @@ type door struct {
 	inside   atomic.Int64 // requests
 	answered atomic.Int64 // requests, ever
 	turned   atomic.Int64 // answered 429 or 503, ever
+	short    atomic.Int64 // of them, for want of memory
+	reports  atomic.Int64 // requests that were looked at, ever: their times are those below
 	took     atomic.Int64 // nanoseconds until the answers, ever
 	received atomic.Int64 // nanoseconds of them that waited for bodies, ever
 }
@@ -62,8 +64,11 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if seen.status == http.StatusTooManyRequests || seen.status == http.StatusServiceUnavailable {
 			d.turned.Add(1)
 		}
-		d.took.Add(int64(time.Since(began)))
-		d.received.Add(int64(body.waited))
+		if slow(seen.status) {
+			d.reports.Add(1)
+			d.took.Add(int64(time.Since(began)))
+			d.received.Add(int64(body.waited))
+		}
 	}()
 	if r.Body != nil {
 		r.Body = body
@@ -72,10 +77,17 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case d.closed():
 		d.refuse(seen, http.StatusServiceUnavailable, "1", reasonDraining, errs.New(errs.Unavailable, "this node is draining: the report will be taken by another"))
 	case d.memory.Near():
+		d.short.Add(1)
 		d.refuse(seen, http.StatusTooManyRequests, "5", reasonMemory, errs.New(errs.RateLimited, "this node is near its memory limit: the report will be tried again"))
 	default:
 		d.next.ServeHTTP(seen, r)
 	}
+}
+
+// slow reports whether the time until an answer says how fast this node takes
+// reports: refusals are given at once, and those of bad tokens after a pause.
+func slow(status int) bool {
+	return status != http.StatusTooManyRequests && status != http.StatusUnauthorized && status != http.StatusForbidden
 }
 
 func (d *door) refuse(w http.ResponseWriter, status int, after, reason string, err error) {

@@ -21,19 +21,25 @@ type meter struct {
 	memory *memory.Gauge
 	db     *database.DB
 
-	mu   sync.Mutex
-	last reading
-	load cluster.Load // of the time between the last two readings
+	mu    sync.Mutex
+	last  reading
+	load  cluster.Load // of the time between the last two readings
+	timed time.Time    // when reports were answered last
 }
 
 type reading struct {
-	at                               time.Time
-	cpu                              time.Duration // of the process
-	busy, all                        int64         // ticks of the machine
-	answered, turned, took, received int64
-	waits                            int64
-	waited                           time.Duration
+	at                      time.Time
+	cpu                     time.Duration // of the process
+	busy, all               int64         // ticks of the machine
+	answered, turned, short int64
+	reports, took, received int64
+	waits                   int64
+	waited                  time.Duration
 }
+
+// timesKept is how long the times of the last reports stand when none comes:
+// who asks why it is slow does so between two of them.
+const timesKept = time.Minute
 
 func newMeter(d *door, gauge *memory.Gauge, db *database.DB) *meter {
 	m := &meter{door: d, memory: gauge, db: db}
@@ -42,7 +48,9 @@ func newMeter(d *door, gauge *memory.Gauge, db *database.DB) *meter {
 }
 
 func (m *meter) read() reading {
-	r := reading{at: time.Now(), answered: m.door.answered.Load(), turned: m.door.turned.Load(), took: m.door.took.Load(), received: m.door.received.Load()}
+	d := m.door
+	r := reading{at: time.Now(), answered: d.answered.Load(), turned: d.turned.Load(), short: d.short.Load(),
+		reports: d.reports.Load(), took: d.took.Load(), received: d.received.Load()}
 	var use syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &use); err == nil {
 		r.cpu = time.Duration(use.Utime.Nano() + use.Stime.Nano())
@@ -78,15 +86,28 @@ func machineTicks() (busy, all int64) {
 // another within a second give the same.
 func (m *meter) measure() cluster.Load {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	now := m.read()
-	took := now.at.Sub(m.last.at)
-	if took >= time.Second {
-		m.load = rates(m.last, now)
-		m.last = now
+	if now.at.Sub(m.last.at) >= time.Second {
+		l := rates(m.last, now)
+		if now.reports > m.last.reports {
+			m.timed = now.at
+		} else if now.at.Sub(m.timed) < timesKept {
+			l.AnswerMS, l.ReceiveMS = m.load.AnswerMS, m.load.ReceiveMS
+		}
+		m.load, m.last = l, now
 	}
+	m.mu.Unlock()
+	return m.current()
+}
+
+// current returns the load of the last reading, with what can be said of this
+// moment.
+func (m *meter) current() cluster.Load {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	l := m.load
 	l.Memory, l.MemoryLimit = m.memory.Use()
+	l.MemoryShort = l.MemoryShort || m.memory.Near()
 	l.Requests = m.door.inside.Load()
 	pool := m.db.Pool()
 	l.PoolInUse, l.PoolMax = pool.InUse, pool.MaxOpenConnections
@@ -98,11 +119,12 @@ func rates(a, b reading) cluster.Load {
 	l := cluster.Load{
 		CPU:     (b.cpu - a.cpu).Seconds() / seconds / float64(runtime.GOMAXPROCS(0)),
 		Reports: float64(b.answered-a.answered) / seconds, Refused: float64(b.turned-a.turned) / seconds,
+		MemoryShort: b.short > a.short,
 	}
 	if all := b.all - a.all; all > 0 {
 		l.HostCPU = float64(b.busy-a.busy) / float64(all)
 	}
-	if n := b.answered - a.answered; n > 0 {
+	if n := b.reports - a.reports; n > 0 {
 		l.AnswerMS = float64(b.took-a.took) / float64(n) / 1e6
 		l.ReceiveMS = float64(b.received-a.received) / float64(n) / 1e6
 	}
@@ -113,8 +135,10 @@ func rates(a, b reading) cluster.Load {
 }
 
 // load is what the node bears, for its heartbeat.
-func (n *Node) load() cluster.Load {
-	l := n.meter.measure()
+func (n *Node) load() cluster.Load { return n.further(n.meter.measure()) }
+
+// further adds to a load what others measure.
+func (n *Node) further(l cluster.Load) cluster.Load {
 	l.LagMS = float64(n.lag.Load()) / 1e3
 	l.DatabaseMS = float64(n.member.BeatTook().Microseconds()) / 1e3
 	return l

@@ -20,6 +20,7 @@ type Status struct {
 	Partitions []Partitions `json:"partitions,omitempty"`
 	Findings   []Finding    `json:"findings"` // what is short, the worst first; none when all is well
 	Problems   []string     `json:"problems,omitempty"`
+	Silent     bool         `json:"database_silent,omitempty"` // the database does not answer: this node tells of itself alone
 }
 
 // Partitions are those of one kind of rows, or of one table of sums.
@@ -46,15 +47,40 @@ const statusTimeout = 10 * time.Second
 // maxTasks is how many tasks are counted and listed.
 const maxTasks = 1000
 
+// members lists the nodes. Of this one it knows more than its last heartbeat
+// told: that may be the very thing that could not be written.
+func (n *Node) members(ctx context.Context) ([]cluster.Info, error) {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout/2)
+	defer cancel()
+	self, there := n.member.Self(), false
+	self.Load = n.further(n.meter.current())
+	all, err := n.member.Members(ctx)
+	if err != nil {
+		return []cluster.Info{self}, err
+	}
+	for i := range all {
+		if all[i].ID == self.ID {
+			all[i].Load, there = self.Load, true
+		}
+	}
+	if !there && n.started.Load() {
+		all = append(all, self)
+	}
+	return all, nil
+}
+
 // Status asks the database for all that it knows of the cluster. What cannot
 // be asked is a problem in the answer, and the rest stands.
 func (n *Node) Status(ctx context.Context) (Status, error) {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
-	s := Status{This: n.ID(), Nodes: []cluster.Info{}, Leases: []cluster.Holding{}, Findings: []Finding{}}
+	s := Status{This: n.ID(), Leases: []cluster.Holding{}, Findings: []Finding{}}
 	var err error
-	if s.Nodes, err = n.member.Members(ctx); err != nil {
-		return s, err
+	if s.Nodes, err = n.members(ctx); err != nil {
+		s.Problems = append(s.Problems, err.Error())
+		s.Database.Engine, s.Silent = n.deps.DB.Engine(), true
+		s.Findings = Diagnose(s)
+		return s, nil
 	}
 	note := func(err error) {
 		if err != nil {

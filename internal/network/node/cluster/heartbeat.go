@@ -31,6 +31,7 @@ type Load struct {
 	HostCPU     float64 `json:"host_cpu"`     // share of the machine's cores that are in use, 0 to 1
 	Memory      uint64  `json:"memory"`       // bytes that the process holds
 	MemoryLimit uint64  `json:"memory_limit"` // bytes that it may hold
+	MemoryShort bool    `json:"memory_short"` // it is near the limit, or refused reports for it
 	Requests    int64   `json:"requests"`     // reports being taken just now
 	Reports     float64 `json:"reports"`      // taken a second
 	Refused     float64 `json:"refused"`      // answered 429 or 503 a second
@@ -38,7 +39,7 @@ type Load struct {
 	ReceiveMS   float64 `json:"receive_ms"`   // mean time of it that went by until the body was there
 	LagMS       float64 `json:"lag_ms"`       // from a report's end to its commit
 	QueueBytes  int64   `json:"queue_bytes"`  // of reports that wait for the database
-	DatabaseMS  float64 `json:"database_ms"`  // time of one small transaction: the last heartbeat's
+	DatabaseMS  float64 `json:"database_ms"`  // time of one small transaction, once it has a connection: the last heartbeat's
 	PoolWaitMS  float64 `json:"pool_wait_ms"` // mean wait for a connection
 	PoolInUse   int     `json:"pool_in_use"`
 	PoolMax     int     `json:"pool_max"`
@@ -53,6 +54,7 @@ func (m *Member) register(ctx context.Context) error {
 	now := m.clock()
 	var draining int64
 	err = m.deps.DB.Tx(ctx, func(tx *database.Tx) error {
+		m.noteBegin(time.Now()) // waiting for a connection is not the database's doing
 		return tx.QueryRow(ctx, `INSERT INTO nodes (id, host, version, started_us, seen_us, roles, address, load) VALUES ($1, $2, $3, `+now+`, `+now+`, $4, $5, $6)
 			ON CONFLICT (id) DO UPDATE SET seen_us = excluded.seen_us, address = excluded.address, load = excluded.load RETURNING draining`,
 			m.id, m.host, m.deps.Version, strings.Join(m.deps.Roles, ","), database.Text(m.deps.Address()), string(load)).Scan(&draining)
@@ -69,9 +71,9 @@ func (m *Member) register(ctx context.Context) error {
 func (m *Member) heartbeat(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, max(m.cfg.Heartbeat, time.Second))
 	defer cancel()
-	began := time.Now()
+	m.noteBegin(time.Now())
 	err := m.register(ctx)
-	took := time.Since(began)
+	took := m.sinceBegin()
 	if err == nil {
 		_, err = m.deps.DB.Exec(ctx, `DELETE FROM nodes WHERE seen_us < `+m.clock()+` - $1`, (24 * time.Hour).Microseconds())
 	}
@@ -226,12 +228,33 @@ func (m *Member) noteBeat(err error, took time.Duration) {
 	if m.beatErr = err; err == nil {
 		m.beat = time.Now()
 	}
-	m.beatTook = took
+	m.beatTook, m.beatBegan = took, time.Time{}
 }
 
-// BeatTook is how long the last heartbeat's transaction took.
+func (m *Member) noteBegin(now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.beatBegan = now
+}
+
+func (m *Member) sinceBegin() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return time.Since(m.beatBegan)
+}
+
+// BeatTook is how long the last heartbeat's transaction took, or the one takes
+// that is under way when that is longer.
 func (m *Member) BeatTook() time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.beatTook
+	if m.beatBegan.IsZero() {
+		return m.beatTook
+	}
+	return max(m.beatTook, time.Since(m.beatBegan))
+}
+
+// Self is this process as it knows itself, when the database does not tell.
+func (m *Member) Self() Info {
+	return Info{ID: m.id, Host: m.host, Address: m.deps.Address(), Roles: m.deps.Roles, Version: m.deps.Version, Alive: true, Draining: m.Draining()}
 }

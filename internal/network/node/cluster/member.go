@@ -75,6 +75,8 @@ type Member struct {
 	beat     time.Time // of the last heartbeat that was written
 	beatErr  error
 	beatTook time.Duration
+
+	beatBegan time.Time // of the heartbeat that is under way; zero is none
 }
 
 // New makes a member that has not shown itself yet.
