@@ -59,7 +59,7 @@ type Progress struct {
 type Pushed struct {
 	Path   string `json:"path"`
 	SHA256 string `json:"sha256"`
-	Size   int64  `json:"size"`
+	Size   int64  `json:"size_bytes"`
 }
 
 // Chunks is how many chunks a file of a size has.

@@ -107,6 +107,8 @@ func TestErrorsPointAtTheColumn(t *testing.T) {
 		{"G@mem.total>8G", 13, "8GB"},
 		{"G@mem.total>99999999999999EB", 13, "too large"},
 		{"G@mem.total>8*", 14, "no size"},
+		{"G@mem.total>8XB", 14, "XB is no unit"},
+		{"G@mem.total<8Gi", 14, "KiB, MiB, GiB"},
 		{"P@kernel", 9, "colon"},
 		{"P@kernel:", 10, "missing"},
 		{"P@kernel:a**", 11, "repetition"},

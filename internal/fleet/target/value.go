@@ -141,6 +141,18 @@ func parseNumber(w word) (*number, *SyntaxError) {
 	return &number{n: int64(math.Floor(f)), more: f != math.Floor(f)}, nil
 }
 
+// wrongUnit reports whether a number is followed by what was meant as a unit and
+// is none, as in 8XB or 8Gi, and where that begins. As a text it would compare
+// with no number.
+func wrongUnit(text string) (at int, wrong bool) {
+	at = len(strings.TrimRight(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+	name := strings.ToLower(text[at:])
+	if _, known := unit(name); known || !allDigits(strings.Replace(text[:at], ".", "", 1)) {
+		return at, false
+	}
+	return at, len(name) <= 3 && name[len(name)-1] == 'b' || len(name) == 2 && name[1] == 'i' && strings.IndexByte("kmgtpe", name[0]) >= 0
+}
+
 func allDigits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
 // parseMoment reads a date or a time of RFC 3339.
@@ -175,6 +187,9 @@ func parseOrder(o op, w word) (*condition, *SyntaxError) {
 	}
 	if i := strings.IndexAny(w.text, "*?["); i >= 0 {
 		return nil, w.fail(i, "a glob has no size; globs go with : and !=")
+	}
+	if i, wrong := wrongUnit(w.text); wrong {
+		return nil, w.fail(i, "%s is no unit of a size: write B, kB, MB, GB, TB, PB or EB (powers of 1000), or KiB, MiB, GiB and so on (powers of 1024)", w.text[i:])
 	}
 	n, serr := parseNumber(w)
 	if serr != nil {
