@@ -9,7 +9,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/rind-project/rind/internal/fleet/bus"
-	"github.com/rind-project/rind/internal/fleet/master/heartbeat"
 	"github.com/rind-project/rind/internal/fleet/master/record"
 )
 
@@ -51,7 +50,6 @@ func (m *Master) follow(ctx context.Context, l *live) error {
 // followMasters watches the heartbeats, and returns when those that there are
 // have been read.
 func (m *Master) followMasters(ctx context.Context, l *live) error {
-	l.masters = heartbeat.New(heartbeat.Config{Key: m.name, Name: m.cfg.Name, Version: m.deps.Version}, heartbeat.Deps{Log: m.log, JS: l.js})
 	kv, err := l.js.KeyValue(ctx, bus.MasterHeartbeat)
 	if err != nil {
 		return bus.Explain(bus.MasterHeartbeat, err)

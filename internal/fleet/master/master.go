@@ -49,15 +49,15 @@ type live struct {
 	facts jetstream.KeyValue
 	jobs  jetstream.KeyValue
 
-	records   *record.Store
-	returns   *returns.Store
 	roster    *roster.Peels
 	presence  *presence.Book
+	guard     *guard.Guard
+	masters   *heartbeat.Masters
+	records   *record.Store
+	returns   *returns.Store
 	board     *board
 	intake    *intake
-	masters   *heartbeat.Masters
 	returning *pace.Pace // of peels that ask what they missed
-	guard     *guard.Guard
 	room      func() error
 	cutting   chan struct{} // a place for each peel that is being cut off
 	subs      []*nats.Subscription
@@ -115,29 +115,12 @@ func (m *Master) Start(ctx context.Context) error {
 }
 
 func (m *Master) open(ctx context.Context, l *live) error {
-	var stored jetstream.KeyValue
-	for name, kv := range map[string]*jetstream.KeyValue{bus.Facts: &l.facts, bus.Jobs: &l.jobs, bus.JobReturns: &stored} {
-		err := bus.Patiently(ctx, func() (err error) {
-			*kv, err = l.js.KeyValue(ctx, name)
-			return err
-		})
-		if err != nil {
-			return bus.Explain(name, err)
-		}
+	if err := m.furnish(ctx, l); err != nil {
+		return err
 	}
-	l.roster, l.presence, l.board = roster.New(m.deps.Enrolled, m.deps.Settings), presence.New(m.deps.System != nil), newBoard()
-	if l.room = m.deps.Room; l.room == nil {
-		l.room = func() error { return nil }
-	}
-	l.cutting = make(chan struct{}, cutWorkers)
-	l.guard = guard.New(guard.Config{Flood: m.cfg.Flood, CopyGrace: m.cfg.CopyGrace, ListEvery: m.cfg.ListEvery}, guard.Deps{
-		Log: m.log, Dropped: m.metrics.flooded, CutOff: func(id fleet.PeelID, s fleet.Suspension) { m.cutOff(l, id, s) }})
-	l.records = record.New(record.Deps{JS: l.js, Jobs: l.jobs, Room: l.room, Ending: l.ctx.Done()})
-	l.returns = returns.New(returns.Deps{Bucket: stored, JS: l.js, Log: m.log, Malformed: m.metrics.stray.WithLabelValues("malformed")})
 	if err := l.roster.Refresh(ctx); err != nil {
 		return err
 	}
-	l.returning = pace.New(1, 30)
 	if err := m.listen(l); err != nil {
 		return err
 	}
@@ -164,72 +147,31 @@ func (m *Master) open(ctx context.Context, l *live) error {
 	return nil
 }
 
-// listen subscribes to what comes over core subjects.
-func (m *Master) listen(l *live) error {
-	if err := l.subscribe(l.nc, bus.AllForwarded, anyNumber, func(msg *nats.Msg) { m.onForwarded(l, msg) }); err != nil {
-		return err
-	}
-	beats := []string{bus.AllHeartbeats}
-	if m.deps.System == nil { // nothing else tells who is there
-		beats = append(beats, bus.AllStill)
-	}
-	for _, subject := range beats {
-		if err := l.subscribe(l.nc, subject, mostWaiting, l.guard.Metered(true, func(msg *nats.Msg) { m.onBeat(l, msg) })); err != nil {
+// furnish makes the rooms that know and keep what a master needs; nothing is
+// in them yet.
+func (m *Master) furnish(ctx context.Context, l *live) error {
+	var stored jetstream.KeyValue
+	for name, kv := range map[string]*jetstream.KeyValue{bus.Facts: &l.facts, bus.Jobs: &l.jobs, bus.JobReturns: &stored} {
+		err := bus.Patiently(ctx, func() (err error) {
+			*kv, err = l.js.KeyValue(ctx, name)
 			return err
+		})
+		if err != nil {
+			return bus.Explain(name, err)
 		}
 	}
-	if err := m.listenForReturning(l); err != nil {
-		return err
+	if l.room = m.deps.Room; l.room == nil {
+		l.room = func() error { return nil }
 	}
-	if err := l.nc.FlushTimeout(10 * time.Second); err != nil {
-		return fmt.Errorf("subscribing to returns: %w", err)
-	}
-	if m.deps.System == nil {
-		return nil
-	}
-	return m.followConnections(l, m.deps.System())
-}
-
-// Bounds of what waits in memory to be read of one subscription. What a peel
-// asks again when it gets no answer is bounded by a number too: behind a longer
-// queue every answer would come when nobody waits for it any more, and asking
-// again would make the queue longer still.
-const (
-	maxPending  = 512 << 20 // bytes
-	anyNumber   = -1
-	mostWaiting = 4096 // some two seconds of work
-)
-
-func (l *live) subscribe(nc *nats.Conn, subject string, most int, fn nats.MsgHandler) error {
-	sub, err := nc.Subscribe(subject, fn)
-	if err == nil {
-		err = l.bound(sub, most)
-	}
-	if err != nil {
-		return fmt.Errorf("subscribing to %s: %w", subject, err)
-	}
+	l.roster = roster.New(m.deps.Enrolled, m.deps.Settings)
+	l.presence = presence.New(m.deps.System != nil)
+	l.guard = guard.New(guard.Config{Flood: m.cfg.Flood, CopyGrace: m.cfg.CopyGrace, ListEvery: m.cfg.ListEvery}, guard.Deps{
+		Log: m.log, Dropped: m.metrics.flooded, CutOff: func(id fleet.PeelID, s fleet.Suspension) { m.cutOff(l, id, s) }})
+	l.masters = heartbeat.New(heartbeat.Config{Key: m.name, Name: m.cfg.Name, Version: m.deps.Version}, heartbeat.Deps{Log: m.log, JS: l.js})
+	l.records = record.New(record.Deps{JS: l.js, Jobs: l.jobs, Room: l.room, Ending: l.ctx.Done()})
+	l.returns = returns.New(returns.Deps{Bucket: stored, JS: l.js, Log: m.log, Malformed: m.metrics.stray.WithLabelValues("malformed")})
+	l.board, l.returning, l.cutting = newBoard(), pace.New(1, 30), make(chan struct{}, cutWorkers)
 	return nil
-}
-
-// bound keeps a subscription, with at most so many messages that wait.
-func (l *live) bound(sub *nats.Subscription, most int) error {
-	l.subs = append(l.subs, sub)
-	return sub.SetPendingLimits(most, maxPending)
-}
-
-// countDropped counts what found a subscription's queue full.
-func (m *Master) countDropped(l *live) {
-	dropped := 0
-	for _, s := range l.subs {
-		n, err := s.Dropped()
-		if err == nil {
-			dropped += n
-		}
-	}
-	if dropped > l.dropped {
-		m.metrics.dropped.Add(float64(dropped - l.dropped))
-	}
-	l.dropped = dropped
 }
 
 // Stop ends it. Jobs that run are left to the next start, or to another
