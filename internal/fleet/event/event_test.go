@@ -76,7 +76,7 @@ func TestWhoSentIt(t *testing.T) {
 		}
 	}
 	fleettest.Eventually(t, "what asks for an answer elsewhere is counted", func() error {
-		if n := counter(t, reg, "rind_event_refused_total", "stray"); n != 4 {
+		if n := fleettest.Counter(t, reg, "rind_event_refused_total", "stray"); n != 4 {
 			return fmt.Errorf("%v", n)
 		}
 		return nil
@@ -125,7 +125,7 @@ func TestHostileEvents(t *testing.T) {
 	if err != nil || len(events) != 1 || len(events[0].Data) != fleet.MaxEventData {
 		t.Errorf("%d events, %v", len(events), err)
 	}
-	if n := counter(t, reg, "rind_event_refused_total", "invalid"); n < 10 {
+	if n := fleettest.Counter(t, reg, "rind_event_refused_total", "invalid"); n < 10 {
 		t.Errorf("%v were counted", n)
 	}
 }
@@ -248,7 +248,7 @@ func TestEventsOfJobs(t *testing.T) {
 	if err != nil || len(all) != 3 || all[2].Name != "job.done" {
 		t.Errorf("%+v %v", all, err)
 	}
-	if n := counter(t, reg, "rind_event_unreadable_total", ""); n < 5 {
+	if n := fleettest.Counter(t, reg, "rind_event_unreadable_total", ""); n < 5 {
 		t.Errorf("%v could not be read", n)
 	}
 }

@@ -69,23 +69,6 @@ func next(t *testing.T, steps <-chan fleet.EventStep) fleet.Event {
 	return fleet.Event{}
 }
 
-// counter reads a counter, with the value of its only label.
-func counter(t *testing.T, reg *prometheus.Registry, name, label string) float64 {
-	t.Helper()
-	families, err := reg.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
-		for _, m := range f.GetMetric() {
-			if f.GetName() == name && (label == "" || len(m.GetLabel()) == 1 && m.GetLabel()[0].GetValue() == label) {
-				return m.GetCounter().GetValue() + m.GetGauge().GetValue()
-			}
-		}
-	}
-	return 0
-}
-
 func consumers(t *testing.T, w *fleettest.World) error {
 	stream, err := w.JS.Stream(t.Context(), bus.EventsStream)
 	if err != nil {

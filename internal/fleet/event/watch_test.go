@@ -35,7 +35,7 @@ func TestManyWatchersOneConsumer(t *testing.T) {
 	if err := consumers(t, w); err != nil {
 		t.Error(err)
 	}
-	if n := counter(t, reg, "rind_event_watchers", ""); n != 50 {
+	if n := fleettest.Counter(t, reg, "rind_event_watchers", ""); n != 50 {
 		t.Errorf("%v watch", n)
 	}
 	fleettest.Stop(t, s)
@@ -110,7 +110,7 @@ func TestGapIsTold(t *testing.T) {
 			t.Errorf("got %s, want %d", e.Data, n)
 		}
 	}
-	if a, b := counter(t, reg, "rind_event_lost_total", ""), counter(t, reg2, "rind_event_lost_total", ""); a != 0 || b != 5 {
+	if a, b := fleettest.Counter(t, reg, "rind_event_lost_total", ""), fleettest.Counter(t, reg2, "rind_event_lost_total", ""); a != 0 || b != 5 {
 		t.Errorf("lost are %v and %v", a, b)
 	}
 }

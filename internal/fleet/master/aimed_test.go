@@ -21,8 +21,8 @@ func TestAPeelReturnsOnlyToItsOwnJobs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	m, reg := w.master("one")
-	w.enroll("web")
-	evil := w.peelConn("evil")
+	w.Enroll("web")
+	evil := w.Peel("evil").NC
 	run := func(target string) string {
 		t.Helper()
 		j, err := m.Run(t.Context(), fleet.JobRequest{Target: target, Function: "test.ping", Timeout: 20 * time.Second})
@@ -59,8 +59,8 @@ func TestAPeelReturnsOnlyToItsOwnJobs(t *testing.T) {
 	if err := say(own, 0, ret); err != nil {
 		t.Errorf("to its own job: %v", err)
 	}
-	eventually(t, "it is counted", func() error {
-		if n := counter(t, reg, "rind_master_stray_messages_total", "untargeted"); n < 3 {
+	fleettest.Eventually(t, "it is counted", func() error {
+		if n := fleettest.Counter(t, reg, "rind_master_stray_messages_total", "untargeted"); n < 3 {
 			return fmt.Errorf("%v times", n)
 		}
 		return nil
@@ -72,7 +72,7 @@ func TestAPeelReturnsOnlyToItsOwnJobs(t *testing.T) {
 	if err := say(all, 0, ret); err != nil {
 		t.Errorf("to a job for all: %v", err)
 	}
-	keys, err := w.js.KeyValue(t.Context(), bus.JobReturns)
+	keys, err := w.JS.KeyValue(t.Context(), bus.JobReturns)
 	if err != nil {
 		t.Fatal(err)
 	}

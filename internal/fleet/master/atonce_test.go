@@ -13,6 +13,7 @@ import (
 
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
+	"github.com/rind-project/rind/internal/fleet/fleettest"
 	"github.com/rind-project/rind/internal/fleet/job"
 )
 
@@ -22,12 +23,12 @@ func (w *world) fleetOf(n int) (ids []fleet.PeelID, say func(id fleet.PeelID, su
 	w.t.Helper()
 	for i := range n {
 		id := fleet.PeelID(fmt.Sprintf("host-%03d", i))
-		w.enroll(id)
+		w.Enroll(id)
 		ids = append(ids, id)
 	}
 	accepted, other = &atomic.Int64{}, &atomic.Int64{}
 	for _, id := range ids {
-		if _, err := w.nc.Subscribe(bus.InboxPrefix(id)+".>", func(m *nats.Msg) {
+		if _, err := w.NC.Subscribe(bus.InboxPrefix(id)+".>", func(m *nats.Msg) {
 			if strings.HasPrefix(string(m.Data), "+OK") {
 				accepted.Add(1)
 			} else {
@@ -38,7 +39,7 @@ func (w *world) fleetOf(n int) (ids []fleet.PeelID, say func(id fleet.PeelID, su
 		}
 	}
 	return ids, func(id fleet.PeelID, subject string, data []byte) {
-		if err := w.nc.PublishRequest(subject, bus.InboxPrefix(id)+".x", data); err != nil {
+		if err := w.NC.PublishRequest(subject, bus.InboxPrefix(id)+".x", data); err != nil {
 			w.t.Error(err)
 		}
 	}, accepted, other
@@ -65,7 +66,7 @@ func TestReturnsAtOnce(t *testing.T) {
 	}
 	answered := func(n int64) {
 		t.Helper()
-		eventually(t, "everybody is answered", func() error {
+		fleettest.Eventually(t, "everybody is answered", func() error {
 			if accepted.Load() != n || other.Load() != 0 {
 				return fmt.Errorf("%d accepted of %d, %d others", accepted.Load(), n, other.Load())
 			}
@@ -96,7 +97,7 @@ func TestReturnsAtOnce(t *testing.T) {
 			t.Errorf("%s: the second value %s took the place of the first", r.Peel, r.Value)
 		}
 	}
-	s, err := w.js.Stream(t.Context(), "KV_"+bus.JobReturns)
+	s, err := w.JS.Stream(t.Context(), "KV_"+bus.JobReturns)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +105,7 @@ func TestReturnsAtOnce(t *testing.T) {
 	if err != nil || info.State.LastSeq != peels {
 		t.Errorf("the bucket was written %d times: %v", info.State.LastSeq, err)
 	}
-	if counter(t, reg, "rind_master_batches_total", "") == 0 {
+	if fleettest.Counter(t, reg, "rind_master_batches_total", "") == 0 {
 		t.Error("nothing went as a batch")
 	}
 }
@@ -126,7 +127,7 @@ func TestFactsAtOnce(t *testing.T) {
 			say(id, bus.FactsSubject(id), data)
 		}
 	}
-	eventually(t, "everybody is answered, and the later facts count", func() error {
+	fleettest.Eventually(t, "everybody is answered, and the later facts count", func() error {
 		if accepted.Load() != 2*peels || other.Load() != 0 {
 			return fmt.Errorf("%d accepted of %d, %d others", accepted.Load(), 2*peels, other.Load())
 		}
@@ -141,7 +142,7 @@ func TestFactsAtOnce(t *testing.T) {
 		}
 		return nil
 	})
-	if counter(t, reg, "rind_master_batches_total", "") == 0 {
+	if fleettest.Counter(t, reg, "rind_master_batches_total", "") == 0 {
 		t.Error("nothing went as a batch")
 	}
 }

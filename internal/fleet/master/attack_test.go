@@ -14,6 +14,7 @@ import (
 
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
+	"github.com/rind-project/rind/internal/fleet/fleettest"
 	"github.com/rind-project/rind/internal/fleet/job"
 	"github.com/rind-project/rind/internal/fleet/job/function"
 	"github.com/rind-project/rind/internal/fleet/peel"
@@ -54,14 +55,14 @@ func TestOwningTheBrokerIsNotOwningTheFleet(t *testing.T) {
 	w := newWorld(t)
 	m, _ := w.master("m")
 	count, ran := counting("test.count")
-	_, reg := w.peel(w.enroll("web"), t.TempDir(), count)
+	_, reg := w.peel(w.Enroll("web"), t.TempDir(), count)
 	other, _ := counting("test.count")
-	w.peel(w.enroll("db"), t.TempDir(), other)
-	eventually(t, "both are there", online(m, 2))
+	w.peel(w.Enroll("db"), t.TempDir(), other)
+	fleettest.Eventually(t, "both are there", online(m, 2))
 
 	// What the attacker sees pass by: a job for web, one for both, one for db.
 	seen := map[string]*nats.Msg{}
-	tap, err := w.nc.SubscribeSync(">")
+	tap, err := w.NC.SubscribeSync(">")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +90,7 @@ func TestOwningTheBrokerIsNotOwningTheFleet(t *testing.T) {
 		t.Fatalf("web ran %d jobs", before)
 	}
 
-	keys := w.bus.FleetKeys()
+	keys := w.Bus.FleetKeys()
 	now := time.Now()
 	mine, err := job.SelfDelegated(newKey(t), newKey(t), now.Add(time.Hour))
 	if err != nil {
@@ -124,10 +125,10 @@ func TestOwningTheBrokerIsNotOwningTheFleet(t *testing.T) {
 		for _, subject := range []string{bus.JobSubject("web"), bus.JobAll} {
 			was := refusals(t, reg, a.reason)
 			for n, data := range a.messages {
-				if err := w.nc.PublishRequest(subject, bus.JobSubject("db"), data); err != nil {
+				if err := w.NC.PublishRequest(subject, bus.JobSubject("db"), data); err != nil {
 					t.Fatal(err)
 				}
-				eventually(t, fmt.Sprintf("%s: message %d on %s is counted as %s", a.name, n, subject, a.reason), func() error {
+				fleettest.Eventually(t, fmt.Sprintf("%s: message %d on %s is counted as %s", a.name, n, subject, a.reason), func() error {
 					if got := refusals(t, reg, a.reason); got < was+float64(n+1) {
 						return fmt.Errorf("%v refusals for %s, want %v", got, a.reason, was+float64(n+1))
 					}
@@ -156,7 +157,7 @@ func bare() []byte {
 
 func refusals(t *testing.T, reg *prometheus.Registry, reason string) float64 {
 	t.Helper()
-	return counter(t, reg, "rind_peel_jobs_refused_total", reason)
+	return fleettest.Counter(t, reg, "rind_peel_jobs_refused_total", reason)
 }
 
 // A peel whose clock is an hour off refuses, by the time that the master
@@ -170,7 +171,7 @@ func TestAClockAnHourOff(t *testing.T) {
 	for id, off := range map[fleet.PeelID]time.Duration{"ahead": time.Hour, "behind": -time.Hour, "right": 0, "nearly": 4 * time.Minute} {
 		count, n := counting("test.count")
 		reg := prometheus.NewRegistry()
-		p := peel.New(peel.Config{}, peel.Deps{Log: testLog(), Credentials: w.enroll(id), Metrics: reg, Functions: append(function.All(), count),
+		p := peel.New(peel.Config{}, peel.Deps{Log: fleettest.Log(), Credentials: w.Enroll(id), Metrics: reg, Functions: append(function.All(), count),
 			Now: func() time.Time { return time.Now().Add(off) }})
 		if err := p.Start(t.Context()); err != nil {
 			t.Fatal(err)
@@ -178,7 +179,7 @@ func TestAClockAnHourOff(t *testing.T) {
 		t.Cleanup(func() { stop(t, p) })
 		ran[id], regs[id] = n, reg
 	}
-	eventually(t, "all are there", online(m, 4))
+	fleettest.Eventually(t, "all are there", online(m, 4))
 	for _, target := range []string{"*", "L@ahead,behind,nearly,right"} {
 		j, returns := finish(t, m, fleet.JobRequest{Target: target, Function: "test.count", Timeout: 20 * time.Second})
 		if j.Summary.Targeted != 4 || j.Summary.Answered != 4 || j.Summary.Failed != 2 || j.Summary.Missing != 0 {

@@ -29,7 +29,7 @@ import (
 // files starts a store of files on the broker.
 func (w *world) files(db *database.DB) *store.Store {
 	w.t.Helper()
-	s, err := store.New(store.DefaultConfig(), store.Deps{DB: db, JS: func() jetstream.JetStream { return w.js }, Now: time.Now, Log: testLog()})
+	s, err := store.New(store.DefaultConfig(), store.Deps{DB: db, JS: func() jetstream.JetStream { return w.JS }, Now: time.Now, Log: fleettest.Log()})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -85,9 +85,9 @@ func TestCopy(t *testing.T) {
 	sum := bring(t, files, data)
 	const hosts = 3
 	for n := range hosts {
-		w.peel(w.enroll(fleet.PeelID(fmt.Sprintf("web-%d", n))), "")
+		w.peel(w.Enroll(fleet.PeelID(fmt.Sprintf("web-%d", n))), "")
 	}
-	eventually(t, "all connect", online(m, hosts))
+	fleettest.Eventually(t, "all connect", online(m, hosts))
 	dest := filepath.Join(t.TempDir(), "app")
 	// They are on one machine, and each puts the same file in the same place:
 	// one after the other would not show that two are at it.
@@ -141,9 +141,9 @@ func TestCopyGoesOnAfterThePeel(t *testing.T) {
 	m := w.with("one", func(d *master.Deps) { d.Answers = answers })
 	data := fileOf(t, copied())
 	sum := bring(t, files, data)
-	c, dir, dest := w.enroll("web-1"), t.TempDir(), filepath.Join(t.TempDir(), "app")
+	c, dir, dest := w.Enroll("web-1"), t.TempDir(), filepath.Join(t.TempDir(), "app")
 	p, _ := w.peel(c, dir)
-	eventually(t, "it connects", online(m, 1))
+	fleettest.Eventually(t, "it connects", online(m, 1))
 	req := fleet.JobRequest{Target: "web-1", Function: "cp.get", Args: []string{sum, dest}, Timeout: 5 * time.Minute}
 	if _, err := m.Run(t.Context(), req); err != nil {
 		t.Fatal(err)
@@ -189,8 +189,8 @@ func TestCopyGoesOnAfterTheServer(t *testing.T) {
 	data := fileOf(t, copied())
 	sum := bring(t, files, data)
 	dest := filepath.Join(t.TempDir(), "app")
-	w.peel(w.enroll("web-1"), t.TempDir())
-	eventually(t, "it connects", online(one, 1))
+	w.peel(w.Enroll("web-1"), t.TempDir())
+	fleettest.Eventually(t, "it connects", online(one, 1))
 	j, err := one.Run(t.Context(), fleet.JobRequest{Target: "web-1", Function: "cp.get", Args: []string{sum, dest}, Timeout: 5 * time.Minute})
 	if err != nil {
 		t.Fatal(err)
@@ -212,18 +212,8 @@ func TestBlobsAreOnesOwn(t *testing.T) {
 	w := newWorld(t)
 	files := w.files(databasetest.Open(t, database.SQLite, store.Migrations()))
 	w.with("one", func(d *master.Deps) { d.Answers = files.Answers() })
-	a := w.enroll("peel-a")
-	w.enroll("peel-b")
-	cfg, err := a.BusConfig(testLog())
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg.Once = true
-	nc, err := bus.Connect(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
+	w.Enroll("peel-b")
+	nc := w.Peel("peel-a").NC
 	sum := blob.Sum([]byte("x"))
 	begin, _ := json.Marshal(blob.Begin{SHA256: sum, Size: 1})
 	if answer, err := fleettest.Ask(t.Context(), nc, bus.AskSubject("peel-b", blob.AskBegin), begin, time.Second); err == nil {

@@ -5,18 +5,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
+	"github.com/rind-project/rind/internal/fleet/fleettest"
 	"github.com/rind-project/rind/internal/fleet/job"
 	"github.com/rind-project/rind/internal/fleet/job/function"
 	"github.com/rind-project/rind/internal/fleet/master"
@@ -28,7 +27,7 @@ import (
 // real broker close their connections.
 type bouncer struct {
 	w    *world
-	keys map[fleet.PeelID]*creds
+	keys map[fleet.PeelID]*fleettest.Credentials
 
 	mu  sync.Mutex
 	out map[fleet.PeelID]fleet.Suspension
@@ -40,11 +39,7 @@ func (b *bouncer) suspend(ctx context.Context, id fleet.PeelID, s fleet.Suspensi
 	if _, already := b.out[id]; !already {
 		b.out[id] = s
 	}
-	pub, err := b.keys[id].key.PublicKey()
-	if err != nil {
-		return err
-	}
-	return b.w.bus.Suspend(ctx, pub)
+	return b.w.Bus.Suspend(ctx, b.keys[id].Public())
 }
 
 func (b *bouncer) suspended(id fleet.PeelID) (fleet.Suspension, bool) {
@@ -55,38 +50,27 @@ func (b *bouncer) suspended(id fleet.PeelID) (fleet.Suspension, bool) {
 }
 
 // guarded starts a master that can cut peels off.
-func (w *world) guarded(cfg master.Config, peels ...*creds) (*master.Master, *prometheus.Registry, *bouncer) {
+func (w *world) guarded(cfg master.Config, peels ...*fleettest.Credentials) (*master.Master, *prometheus.Registry, *bouncer) {
 	w.t.Helper()
 	return w.guardedBy(w.sign, cfg, peels...)
 }
 
-func (w *world) guardedBy(signer master.Signer, cfg master.Config, peels ...*creds) (*master.Master, *prometheus.Registry, *bouncer) {
+func (w *world) guardedBy(signer master.Signer, cfg master.Config, peels ...*fleettest.Credentials) (*master.Master, *prometheus.Registry, *bouncer) {
 	w.t.Helper()
-	b := &bouncer{w: w, keys: map[fleet.PeelID]*creds{}, out: map[fleet.PeelID]fleet.Suspension{}}
+	b := &bouncer{w: w, keys: map[fleet.PeelID]*fleettest.Credentials{}, out: map[fleet.PeelID]fleet.Suspension{}}
 	for _, c := range peels {
-		b.keys[c.id] = c
+		b.keys[c.ID] = c
 	}
-	reg := prometheus.NewRegistry()
-	m := master.New(cfg, master.Deps{
-		Log: testLog(), Signer: signer, Metrics: reg, Version: "test", Suspend: b.suspend, Suspended: b.suspended, Room: w.bus.Room,
-		NC: func() *nats.Conn { return w.nc }, JS: func() jetstream.JetStream { return w.js }, System: func() *nats.Conn { return w.sys },
-		Enrolled: func(context.Context) ([]fleet.PeelID, error) {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			return slices.Clone(w.enrolled), nil
-		},
+	m, reg := w.masterWith(cfg, func(d *master.Deps) {
+		d.Signer, d.Suspend, d.Suspended, d.Room = signer, b.suspend, b.suspended, w.Bus.Room
 	})
-	if err := m.Start(w.t.Context()); err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(func() { stop(w.t, m) })
 	return m, reg, b
 }
 
 // bare connects as a peel, without its runtime.
-func (w *world) bare(c *creds, change func(*bus.ConnConfig)) *nats.Conn {
+func (w *world) bare(c *fleettest.Credentials, change func(*bus.ConnConfig)) *nats.Conn {
 	w.t.Helper()
-	cfg, err := c.BusConfig(testLog())
+	cfg, err := c.BusConfig(fleettest.Log())
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -114,7 +98,7 @@ func TestTheFloodOfOneDelaysNobody(t *testing.T) {
 
 func floods(t *testing.T, size int) {
 	w := newWorld(t)
-	evil, good := w.enroll("evil"), w.enroll("good")
+	evil, good := w.Enroll("evil"), w.Enroll("good")
 	m, reg, b := w.guarded(master.Config{Name: "m", Flood: guard.Limits{Seconds: 3, CutOff: time.Hour}}, evil, good)
 	w.peel(good, "")
 	gone := make(chan struct{})
@@ -122,7 +106,7 @@ func floods(t *testing.T, size int) {
 	nc := w.bare(evil, func(cfg *bus.ConnConfig) {
 		cfg.OnDisconnect = func(*nats.Conn, error) { once.Do(func() { close(gone) }) }
 	})
-	eventually(t, "both are there", online(m, 2))
+	fleettest.Eventually(t, "both are there", online(m, 2))
 	began := time.Now()
 	var sent int
 	done := make(chan struct{})
@@ -165,7 +149,7 @@ func floods(t *testing.T, size int) {
 	if worst > 10*time.Second {
 		t.Errorf("a ping took %s during the flood", worst)
 	}
-	eventually(t, "it is shown", func() error {
+	fleettest.Eventually(t, "it is shown", func() error {
 		p, err := m.Peel(t.Context(), "evil")
 		if err != nil {
 			return err
@@ -178,7 +162,7 @@ func floods(t *testing.T, size int) {
 	if c, err := m.Counts(t.Context()); err != nil || c.CutOff != 1 || c.Connected != 1 {
 		t.Errorf("counts %+v, %v", c, err)
 	}
-	if counter(t, reg, "rind_master_flood_dropped_total", "") == 0 || counter(t, reg, "rind_master_cut_off_total", fleet.SuspendedFlood) == 0 {
+	if fleettest.Counter(t, reg, "rind_master_flood_dropped_total", "") == 0 || fleettest.Counter(t, reg, "rind_master_cut_off_total", fleet.SuspendedFlood) == 0 {
 		t.Error("nothing was counted")
 	}
 	if _, other := b.suspended("good"); other {
@@ -195,31 +179,31 @@ func floods(t *testing.T, size int) {
 func TestAFloodThatReachesNobodyIsCutOff(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	evil, good := w.enroll("evil"), w.enroll("good")
+	evil, good := w.Enroll("evil"), w.Enroll("good")
 	m, reg, b := w.guarded(master.Config{Name: "m", ListEvery: 2 * time.Second,
 		Flood: guard.Limits{Messages: 200, Seconds: 1}}, evil, good)
 	w.peel(good, "")
 	nc := w.bare(evil, nil)
-	eventually(t, "both are there", online(m, 2))
+	fleettest.Eventually(t, "both are there", online(m, 2))
 	for end := time.Now().Add(30 * time.Second); nc.IsConnected() && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		for range 20 {
 			_ = nc.Publish(bus.JobSubject("good"), []byte("not its own"))
 			_ = nc.Publish(bus.EventSubject("evil", "x"), []byte("nobody listens"))
 		}
 	}
-	eventually(t, "it is cut off", func() error {
+	fleettest.Eventually(t, "it is cut off", func() error {
 		if s, out := b.suspended("evil"); !out || !strings.Contains(s.Detail, "by its server's count") {
 			return fmt.Errorf("%v %+v", out, s)
 		}
 		return nil
 	})
-	eventually(t, "it is out", func() error {
+	fleettest.Eventually(t, "it is out", func() error {
 		if nc.IsConnected() {
 			return errors.New("it is connected")
 		}
 		return nil
 	})
-	if _, other := b.suspended("good"); other || counter(t, reg, "rind_master_cut_off_total", fleet.SuspendedFlood) == 0 {
+	if _, other := b.suspended("good"); other || fleettest.Counter(t, reg, "rind_master_cut_off_total", fleet.SuspendedFlood) == 0 {
 		t.Error("the other peel was cut off too, or nothing was counted")
 	}
 }
@@ -228,19 +212,19 @@ func TestAFloodThatReachesNobodyIsCutOff(t *testing.T) {
 func TestTheLongestReturnIsNoFlood(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	c := w.enroll("web")
+	c := w.Enroll("web")
 	m, reg, b := w.guarded(master.Config{Name: "m", Flood: guard.Limits{Seconds: 1}}, c)
 	long := returning("test.long", job.MaxReturn-64<<10)
 	w.peel(c, "", long)
-	eventually(t, "it is there", online(m, 1))
+	fleettest.Eventually(t, "it is there", online(m, 1))
 	for range 3 {
 		j, rets := finish(t, m, fleet.JobRequest{Target: "web", Function: "test.long", Timeout: time.Minute})
 		if j.Summary.Answered != 1 || !rets["web"].OK || len(rets["web"].Value) < job.MaxReturn-128<<10 {
 			t.Fatalf("%+v: %d bytes, %s", j.Summary, len(rets["web"].Value), rets["web"].Error)
 		}
 	}
-	if _, out := b.suspended("web"); out || counter(t, reg, "rind_master_flood_dropped_total", "") != 0 {
-		t.Errorf("an honest peel was cut off, or lost messages: %v", counter(t, reg, "rind_master_flood_dropped_total", ""))
+	if _, out := b.suspended("web"); out || fleettest.Counter(t, reg, "rind_master_flood_dropped_total", "") != 0 {
+		t.Errorf("an honest peel was cut off, or lost messages: %v", fleettest.Counter(t, reg, "rind_master_flood_dropped_total", ""))
 	}
 }
 
@@ -248,7 +232,7 @@ func TestTheLongestReturnIsNoFlood(t *testing.T) {
 func TestACopyOfAHostIsCutOff(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	c, other := w.enroll("web"), w.enroll("db")
+	c, other := w.Enroll("web"), w.Enroll("db")
 	m, reg, b := w.guarded(master.Config{Name: "m", CopyGrace: 3 * time.Second}, c, other)
 	first, _ := w.peel(c, "")
 	bystander, _ := w.peel(other, "")
@@ -258,13 +242,13 @@ func TestACopyOfAHostIsCutOff(t *testing.T) {
 		t.Fatalf("one process alone is a copy: %+v", s)
 	}
 	second, _ := w.peel(c, "")
-	eventually(t, "the copy is seen", func() error {
+	fleettest.Eventually(t, "the copy is seen", func() error {
 		if s, out := b.suspended("web"); !out || s.Reason != fleet.SuspendedCopy || len(s.Addresses) != 2 || s.Addresses[0] == "" || !s.Until.IsZero() {
 			return fmt.Errorf("%v %+v", out, s)
 		}
 		return nil
 	})
-	eventually(t, "both are out", func() error {
+	fleettest.Eventually(t, "both are out", func() error {
 		if first.Connected() || second.Connected() {
 			return errors.New("one is connected")
 		}
@@ -274,7 +258,7 @@ func TestACopyOfAHostIsCutOff(t *testing.T) {
 	if err != nil || p.Presence != fleet.CutOff {
 		t.Errorf("it is shown as %s (%v)", p.Presence, err)
 	}
-	if counter(t, reg, "rind_master_cut_off_total", fleet.SuspendedCopy) == 0 {
+	if fleettest.Counter(t, reg, "rind_master_cut_off_total", fleet.SuspendedCopy) == 0 {
 		t.Error("it was not counted")
 	}
 	if _, out := b.suspended("db"); out || !bystander.Connected() {
@@ -284,7 +268,7 @@ func TestACopyOfAHostIsCutOff(t *testing.T) {
 
 // eager renews all the time.
 type eager struct {
-	*creds
+	*fleettest.Credentials
 	every time.Duration
 }
 
@@ -295,10 +279,10 @@ func (e eager) RenewAt() time.Time { return time.Now().Add(e.every) }
 func TestRenewalsAndRestartsAreNoCopies(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	c := w.enroll("web")
+	c := w.Enroll("web")
 	m, _, b := w.guarded(master.Config{Name: "m", CopyGrace: 10 * time.Second}, c)
 	start := func() *peel.Peel {
-		p := peel.New(peel.Config{}, peel.Deps{Log: testLog(), Credentials: eager{c, 200 * time.Millisecond}})
+		p := peel.New(peel.Config{}, peel.Deps{Log: fleettest.Log(), Credentials: eager{c, 200 * time.Millisecond}})
 		if err := p.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -306,15 +290,13 @@ func TestRenewalsAndRestartsAreNoCopies(t *testing.T) {
 		return p
 	}
 	p := start()
-	eventually(t, "it renews ten times", func() error {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.renewed < 10 {
-			return fmt.Errorf("%d times", c.renewed)
+	fleettest.Eventually(t, "it renews ten times", func() error {
+		if n := c.Renewed(); n < 10 {
+			return fmt.Errorf("%d times", n)
 		}
 		return nil
 	})
-	eventually(t, "it is there", online(m, 1))
+	fleettest.Eventually(t, "it is there", online(m, 1))
 	// The connection of a process that was killed: it hangs on for a second.
 	stop(t, p)
 	hung := w.bare(c, func(cfg *bus.ConnConfig) { cfg.Name = bus.ConnName("web", bus.NewMark()) })

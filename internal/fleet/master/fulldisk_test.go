@@ -16,6 +16,7 @@ import (
 
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
+	"github.com/rind-project/rind/internal/fleet/fleettest"
 	"github.com/rind-project/rind/internal/fleet/master"
 	"github.com/rind-project/rind/internal/fleet/natsd"
 )
@@ -57,14 +58,14 @@ func TestOnAFullDisk(t *testing.T) {
 		t.Fatalf("mounting a file system: %v", err)
 	}
 	defer func() { _ = unix.Unmount(dir, unix.MNT_DETACH) }()
-	w := newWorldIn(t, dir, freePort(t), nil)
+	w := newWorldIn(t, dir, fleettest.Again(t))
 	m, _, _ := w.guarded(master.Config{Name: "m"})
 	count, ran := counting("test.count")
-	w.peel(w.enroll("web"), "", count)
-	eventually(t, "it is there", online(m, 1))
+	w.peel(w.Enroll("web"), "", count)
+	fleettest.Eventually(t, "it is there", online(m, 1))
 	runs := func(when string) {
 		t.Helper()
-		eventually(t, when+" a job runs", func() error {
+		fleettest.Eventually(t, when+" a job runs", func() error {
 			j, err := m.Run(t.Context(), fleet.JobRequest{Target: "web", Function: "test.count", Timeout: 10 * time.Second})
 			if err != nil {
 				return err
@@ -100,15 +101,15 @@ func TestOnAFullDisk(t *testing.T) {
 
 	// It takes all that is left, and what the bus writes meanwhile fails.
 	room = fillUp(t, dir, 0)
-	_, _ = w.js.Publish(t.Context(), "$KV."+bus.Basket+".x", make([]byte, 64<<10))
+	_, _ = w.JS.Publish(t.Context(), "$KV."+bus.Basket+".x", make([]byte, 64<<10))
 	refused("full to the last byte")
 	room()
 	refused("after a write has failed", "no space left on device", "restart this server")
-	stop(t, w.bus)
-	if err := w.bus.Start(t.Context()); err != nil {
+	stop(t, w.Bus)
+	if err := w.Bus.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the peel is back", online(m, 1))
+	fleettest.Eventually(t, "the peel is back", online(m, 1))
 	nothingHalfWritten(t, w, m)
 	runs("after a restart of the bus")
 }
@@ -164,7 +165,7 @@ func nothingHalfWritten(t *testing.T, w *world, m *master.Master) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	kv, err := w.js.KeyValue(ctx, bus.Jobs)
+	kv, err := w.JS.KeyValue(ctx, bus.Jobs)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,11 +198,11 @@ func nothingHalfWritten(t *testing.T, w *world, m *master.Master) {
 // TestAFullBucket has as little room as JetStream can be given.
 func TestAFullBucket(t *testing.T) {
 	t.Parallel()
-	w := newWorldIn(t, t.TempDir(), "127.0.0.1:0", func(cfg *natsd.Config) { cfg.JetStream.MaxFileStore = "48MiB" })
+	w := newWorld(t, func(cfg *natsd.Config) { cfg.JetStream.MaxFileStore = "48MiB" })
 	m, _ := w.master("m")
 	count, ran := counting("test.count")
-	w.peel(w.enroll("web"), "", count)
-	eventually(t, "it is there", online(m, 1))
+	w.peel(w.Enroll("web"), "", count)
+	fleettest.Eventually(t, "it is there", online(m, 1))
 	before := ran.Load()
 	refused := refuseJobs(t, m)
 	if !strings.Contains(refused.Error(), "is not sent") || !strings.Contains(refused.Error(), "maximum bytes exceeded") {

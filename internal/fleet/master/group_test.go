@@ -6,13 +6,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/rind-project/rind/internal/base/database"
 	"github.com/rind-project/rind/internal/base/database/databasetest"
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/fleettest"
 	"github.com/rind-project/rind/internal/fleet/master"
 	"github.com/rind-project/rind/internal/fleet/target/group"
 )
@@ -20,21 +18,7 @@ import (
 // with starts a master with further dependencies.
 func (w *world) with(name string, change func(*master.Deps)) *master.Master {
 	w.t.Helper()
-	deps := master.Deps{
-		Log: testLog(), Signer: w.sign, Version: "test",
-		NC: func() *nats.Conn { return w.nc }, JS: func() jetstream.JetStream { return w.js }, System: func() *nats.Conn { return w.sys },
-		Enrolled: func(context.Context) ([]fleet.PeelID, error) {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			return append([]fleet.PeelID{}, w.enrolled...), nil
-		},
-	}
-	change(&deps)
-	m := master.New(master.Config{Name: name}, deps)
-	if err := m.Start(w.t.Context()); err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(func() { stop(w.t, m) })
+	m, _ := w.masterWith(master.Config{Name: name}, change)
 	return m
 }
 
@@ -45,9 +29,9 @@ func TestGroupsInTargets(t *testing.T) {
 	groups := group.New(group.Deps{DB: databasetest.Open(t, database.SQLite, group.Migrations()), Now: time.Now})
 	m := w.with("one", func(d *master.Deps) { d.Group = groups.Find })
 	for _, id := range []fleet.PeelID{"web-1", "web-2", "db-1"} {
-		w.peel(w.enroll(id), "")
+		w.peel(w.Enroll(id), "")
 	}
-	eventually(t, "all connect", online(m, 3))
+	fleettest.Eventually(t, "all connect", online(m, 3))
 	set := func(name, text string) {
 		t.Helper()
 		if _, err := groups.Set(t.Context(), name, text, "anna"); err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/fleettest"
 	"github.com/rind-project/rind/internal/fleet/master"
 )
 
@@ -18,10 +19,10 @@ func TestJobsOfAPeelAndCounts(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	one, _ := w.master("one")
-	w.peel(w.enroll("web-1"), "")
-	w.peel(w.enroll("db-1"), "")
-	w.enroll("web-away")
-	eventually(t, "both connect", online(one, 2))
+	w.peel(w.Enroll("web-1"), "")
+	w.peel(w.Enroll("db-1"), "")
+	w.Enroll("web-away")
+	fleettest.Eventually(t, "both connect", online(one, 2))
 
 	// Of which jobs each is told, not which targets look as if they named it.
 	var jids []string
@@ -33,8 +34,8 @@ func TestJobsOfAPeelAndCounts(t *testing.T) {
 	run("web-1", 5*time.Second)
 	run("db-*", 5*time.Second)
 	run("*", 2*time.Second) // web-away misses it
-	w.peel(w.enroll("late-1"), "")
-	eventually(t, "a third connects", online(one, 3))
+	w.peel(w.Enroll("late-1"), "")
+	fleettest.Eventually(t, "a third connects", online(one, 3))
 	run("late-*", 5*time.Second)
 	running, err := one.Run(t.Context(), fleet.JobRequest{Target: "web-*", Function: "test.ping", Timeout: 20 * time.Second, By: "tester"})
 	if err != nil {
@@ -48,7 +49,7 @@ func TestJobsOfAPeelAndCounts(t *testing.T) {
 		"web-1": {jids[4], jids[2], jids[0]}, "db-1": {jids[2], jids[1]}, "web-away": {jids[4], jids[2]}, "late-1": {jids[3]}, "nobody": nil,
 	}
 	for name, m := range map[string]*master.Master{"one": one, "two": two} {
-		eventually(t, name+" knows the jobs", func() error {
+		fleettest.Eventually(t, name+" knows the jobs", func() error {
 			if all, err := m.Jobs(t.Context(), 10); err != nil || len(all) != 5 {
 				return errors.Join(err, errors.New("not all jobs yet"))
 			}

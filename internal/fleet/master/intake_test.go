@@ -7,28 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
 	"github.com/rind-project/rind/internal/fleet/fleettest"
 	"github.com/rind-project/rind/internal/fleet/job"
 )
-
-// peelConn is a connection with the permission of an enrolled peel.
-func (w *world) peelConn(id fleet.PeelID) *nats.Conn {
-	w.t.Helper()
-	cfg, err := w.enroll(id).BusConfig(testLog())
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	nc, err := bus.Connect(w.t.Context(), cfg)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(nc.Close)
-	return nc
-}
 
 // TestReplyElsewhereIsNotServed lets a peel ask for the answer to what it says
 // to be written where it may not write.
@@ -36,7 +19,7 @@ func TestReplyElsewhereIsNotServed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	m, reg := w.master("one")
-	evil := w.peelConn("evil")
+	evil := w.Peel("evil").NC
 	j, err := m.Run(t.Context(), fleet.JobRequest{Target: "*", Function: "test.ping", Timeout: time.Second})
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +31,7 @@ func TestReplyElsewhereIsNotServed(t *testing.T) {
 	replies := []string{"$KV.enrollments.web", "$KV.jobs." + job.NewJID(), bus.ReturnSubject(j.JID, "web", 0), bus.FactsSubject("web"),
 		bus.InboxPrefix("web") + ".x", bus.InboxPrefix("evil") + "il.x", bus.InboxPrefix("evil")}
 	for _, reply := range replies {
-		sub, err := w.nc.SubscribeSync(reply)
+		sub, err := w.NC.SubscribeSync(reply)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -65,8 +48,8 @@ func TestReplyElsewhereIsNotServed(t *testing.T) {
 			}
 		}
 	}
-	eventually(t, "they are counted", func() error {
-		if n := counter(t, reg, "rind_master_stray_messages_total", "reply"); n != float64(2*len(replies)) {
+	fleettest.Eventually(t, "they are counted", func() error {
+		if n := fleettest.Counter(t, reg, "rind_master_stray_messages_total", "reply"); n != float64(2*len(replies)) {
 			return fmt.Errorf("%v of %d", n, 2*len(replies))
 		}
 		return nil
@@ -83,7 +66,7 @@ func TestIntake(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	m, _ := w.master("one")
-	web := w.peelConn("web")
+	web := w.Peel("web").NC
 	tell := func(subject string, data string) error {
 		t.Helper()
 		return fleettest.Tell(t.Context(), web, subject, []byte(data), 5*time.Second)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/fleettest"
 	"github.com/rind-project/rind/internal/fleet/job"
 	"github.com/rind-project/rind/internal/fleet/job/function"
 	"github.com/rind-project/rind/internal/fleet/master"
@@ -25,12 +26,12 @@ func TestFiftyPeelsAndOneAway(t *testing.T) {
 	var want []fleet.PeelID
 	for n := range 50 {
 		id := fleet.PeelID(fmt.Sprintf("web-%02d", n))
-		w.peel(w.enroll(id), "")
+		w.peel(w.Enroll(id), "")
 		want = append(want, id)
 	}
-	w.enroll("web-away")
-	w.peel(w.enroll("db-1"), "")
-	eventually(t, "all connect", online(m, 51))
+	w.Enroll("web-away")
+	w.peel(w.Enroll("db-1"), "")
+	fleettest.Eventually(t, "all connect", online(m, 51))
 
 	for _, target := range []string{"*", "web-*"} {
 		j, returns := finish(t, m, fleet.JobRequest{Target: target, Function: "test.ping", Timeout: 3 * time.Second, By: "tester"})
@@ -102,8 +103,8 @@ func TestFunctions(t *testing.T) {
 	huge := function.Function{Name: "test.huge", ReadOnly: true, Run: func(context.Context, function.Call) (function.Result, error) {
 		return function.Result{Value: strings.Repeat("x", 17<<20)}, nil
 	}}
-	w.peel(w.enroll("web"), t.TempDir(), boom, big, huge)
-	eventually(t, "it connects", online(m, 1))
+	w.peel(w.Enroll("web"), t.TempDir(), boom, big, huge)
+	fleettest.Eventually(t, "it connects", online(m, 1))
 	tests := []struct {
 		name, function string
 		args           []string
@@ -151,7 +152,7 @@ func TestRequestsThatAreRefused(t *testing.T) {
 	if !errs.Is(err, errs.NotFound) || !strings.Contains(err.Error(), "rind enroll token") {
 		t.Errorf("an empty fleet: %v", err)
 	}
-	w.enroll("web")
+	w.Enroll("web")
 	tests := []struct {
 		name string
 		req  fleet.JobRequest
@@ -197,8 +198,8 @@ func TestFactsArriveAndAreForgotten(t *testing.T) {
 	w := newWorld(t)
 	m, _ := w.master("one")
 	changes := m.Changes(t.Context())
-	p, _ := w.peel(w.enroll("web"), "")
-	eventually(t, "facts arrive", func() error {
+	p, _ := w.peel(w.Enroll("web"), "")
+	fleettest.Eventually(t, "facts arrive", func() error {
 		got, err := m.Peel(t.Context(), "web")
 		if err != nil {
 			return err
@@ -213,7 +214,7 @@ func TestFactsArriveAndAreForgotten(t *testing.T) {
 	case <-time.After(5 * time.Second):
 		t.Error("no change was told")
 	}
-	raw, err := w.js.KeyValue(t.Context(), "facts")
+	raw, err := w.JS.KeyValue(t.Context(), "facts")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,9 +223,7 @@ func TestFactsArriveAndAreForgotten(t *testing.T) {
 		t.Errorf("the bucket: %v", err)
 	}
 	stop(t, p)
-	w.mu.Lock()
-	w.enrolled = nil
-	w.mu.Unlock()
+	w.Leave("web")
 	if err := m.Forget(t.Context(), "web"); err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/fleettest"
 )
 
 // oneWins starts a slow job on the first of two masters, ends that one in some
@@ -15,14 +16,14 @@ import (
 func oneWins(t *testing.T, end func(w *world, stop func(), cut func())) {
 	t.Helper()
 	w := newWorld(t)
-	nc, sys := w.connect(w.bus.ServerUser), w.connect(w.bus.SystemUser)
+	nc, sys := w.Connect(w.Bus.ServerUser), w.Connect(w.Bus.SystemUser)
 	first, _ := w.masterOn("first", nc, sys)
 	second, reg := w.master("second")
 	slow, begun, open := gate("test.slow")
-	w.peel(w.enroll("web-1"), t.TempDir(), slow)
-	w.peel(w.enroll("web-2"), t.TempDir())
-	eventually(t, "both connect", online(second, 2))
-	eventually(t, "the first has its name", func() error {
+	w.peel(w.Enroll("web-1"), t.TempDir(), slow)
+	w.peel(w.Enroll("web-2"), t.TempDir())
+	fleettest.Eventually(t, "both connect", online(second, 2))
+	fleettest.Eventually(t, "the first has its name", func() error {
 		if w.heartbeat(t, "first") == "" {
 			return errors.New("no heartbeat")
 		}
@@ -45,7 +46,7 @@ func oneWins(t *testing.T, end func(w *world, stop func(), cut func())) {
 	if took > 20*time.Second {
 		t.Errorf("that is too late")
 	}
-	if n := counter(t, reg, "rind_master_jobs_running", ""); n != 0 {
+	if n := fleettest.Counter(t, reg, "rind_master_jobs_running", ""); n != 0 {
 		t.Errorf("%v jobs run still", n)
 	}
 }
@@ -68,7 +69,7 @@ func TestStoppedMasterHandsItsJobsOver(t *testing.T) {
 // heartbeat is what stands in the bucket under a master's name.
 func (w *world) heartbeat(t *testing.T, name string) string {
 	t.Helper()
-	kv, err := w.js.KeyValue(t.Context(), "master-heartbeat")
+	kv, err := w.JS.KeyValue(t.Context(), "master-heartbeat")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,13 +84,13 @@ func TestTwoMastersOfOneName(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	first, _ := w.master("same")
-	eventually(t, "it has beaten twice", func() error {
+	fleettest.Eventually(t, "it has beaten twice", func() error {
 		if beat := w.heartbeat(t, "same"); !strings.Contains(beat, `"beat":2`) {
 			return fmt.Errorf("it says %s", beat)
 		}
 		return nil
 	})
-	second, _ := w.masterOn("same", w.connect(w.bus.ServerUser), w.connect(w.bus.SystemUser))
+	second, _ := w.masterOn("same", w.Connect(w.Bus.ServerUser), w.Connect(w.Bus.SystemUser))
 	select {
 	case err := <-second.Died():
 		for _, part := range []string{"master.name", `"same"`, "another master"} {
@@ -115,13 +116,13 @@ func TestTwoMastersOfOneName(t *testing.T) {
 // an election, no master takes another one for dead.
 func TestBusThatTakesNothingKillsNobody(t *testing.T) {
 	t.Parallel()
-	w := newWorldOn(t, freePort(t))
-	first, _ := w.masterOn("first", w.connect(w.bus.ServerUser), w.connect(w.bus.SystemUser))
+	w := newWorld(t, fleettest.Again(t))
+	first, _ := w.masterOn("first", w.Connect(w.Bus.ServerUser), w.Connect(w.Bus.SystemUser))
 	second, _ := w.master("second")
 	slow, begun, open := gate("test.slow")
-	w.peel(w.enroll("web-1"), t.TempDir(), slow)
-	eventually(t, "it connects", online(first, 1))
-	eventually(t, "both beat", func() error {
+	w.peel(w.Enroll("web-1"), t.TempDir(), slow)
+	fleettest.Eventually(t, "it connects", online(first, 1))
+	fleettest.Eventually(t, "both beat", func() error {
 		if w.heartbeat(t, "first") == "" || w.heartbeat(t, "second") == "" {
 			return errors.New("no heartbeat")
 		}
@@ -132,9 +133,9 @@ func TestBusThatTakesNothingKillsNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-begun
-	stop(t, w.bus)
+	stop(t, w.Bus)
 	time.Sleep(12 * time.Second) // longer than a master may be silent
-	if err := w.bus.Start(t.Context()); err != nil {
+	if err := w.Bus.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	open()
@@ -150,7 +151,7 @@ func TestBusThatTakesNothingKillsNobody(t *testing.T) {
 // record is a job's record as its bucket has it.
 func (w *world) record(t *testing.T, jid string) string {
 	t.Helper()
-	kv, err := w.js.KeyValue(t.Context(), "jobs")
+	kv, err := w.JS.KeyValue(t.Context(), "jobs")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
+	"github.com/rind-project/rind/internal/fleet/fleettest"
 	"github.com/rind-project/rind/internal/fleet/job"
 )
 
@@ -14,34 +15,34 @@ import (
 // answer waits in the peel and is counted when the broker is back.
 func TestBrokerIsAwayWhenAnAnswerIsReady(t *testing.T) {
 	t.Parallel()
-	w := newWorldOn(t, freePort(t))
+	w := newWorld(t, fleettest.Again(t))
 	m, _ := w.master("one")
 	slow, begun, open := gate("test.slow")
-	p, reg := w.peel(w.enroll("web"), t.TempDir(), slow)
-	gone, _ := w.peel(w.enroll("gone"), "")
-	eventually(t, "both connect", online(m, 2))
+	p, reg := w.peel(w.Enroll("web"), t.TempDir(), slow)
+	gone, _ := w.peel(w.Enroll("gone"), "")
+	fleettest.Eventually(t, "both connect", online(m, 2))
 	j, err := m.Run(t.Context(), fleet.JobRequest{Target: "web", Function: "test.slow", Timeout: 30 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
 	<-begun
-	stop(t, w.bus)
+	stop(t, w.Bus)
 	open()
-	eventually(t, "the answer waits", func() error {
-		if counter(t, reg, "rind_peel_returns_spooled", "") != 1 || p.Connected() {
+	fleettest.Eventually(t, "the answer waits", func() error {
+		if fleettest.Counter(t, reg, "rind_peel_returns_spooled", "") != 1 || p.Connected() {
 			return errors.New("nothing is spooled, or the peel is connected")
 		}
 		return nil
 	})
 	stop(t, gone)
-	if err := w.bus.Start(t.Context()); err != nil {
+	if err := w.Bus.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	done, returns := follow(t, m, j.JID)
 	if done.Summary.Answered != 1 || !returns["web"].OK {
 		t.Errorf("%+v, %+v", done.Summary, returns)
 	}
-	eventually(t, "presence is right again", online(m, 1))
+	fleettest.Eventually(t, "presence is right again", online(m, 1))
 	if j, _ := finish(t, m, fleet.JobRequest{Target: "web", Function: "test.ping"}); j.Summary.Answered != 1 {
 		t.Errorf("after the outage: %+v", j.Summary)
 	}
@@ -52,20 +53,20 @@ func TestAnswersThatWereNotSeen(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	m, reg := w.master("one")
-	w.enroll("web")
+	w.Enroll("web")
 	j, err := m.Run(t.Context(), fleet.JobRequest{Target: "*", Function: "test.ping", Timeout: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
 	key := "$KV." + bus.JobReturns + "." + bus.ReturnKey(j.JID, "web", 0)
-	if _, err := w.js.Publish(t.Context(), key, []byte(`{"ok":true,"value":1}`)); err != nil {
+	if _, err := w.JS.Publish(t.Context(), key, []byte(`{"ok":true,"value":1}`)); err != nil {
 		t.Fatal(err)
 	}
 	done, returns := follow(t, m, j.JID)
 	if done.Summary.Answered != 1 || string(returns["web"].Value) != "1" {
 		t.Errorf("%+v, %+v", done.Summary, returns)
 	}
-	if n := counter(t, reg, "rind_master_returns_backfilled_total", ""); n != 1 {
+	if n := fleettest.Counter(t, reg, "rind_master_returns_backfilled_total", ""); n != 1 {
 		t.Errorf("%v backfilled", n)
 	}
 }
@@ -75,9 +76,9 @@ func TestJobsBucketIsGone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	m, _ := w.master("one")
-	_, reg := w.peel(w.enroll("web"), "")
-	eventually(t, "it connects", online(m, 1))
-	if err := w.js.DeleteStream(t.Context(), "KV_"+bus.Jobs); err != nil {
+	_, reg := w.peel(w.Enroll("web"), "")
+	fleettest.Eventually(t, "it connects", online(m, 1))
+	if err := w.JS.DeleteStream(t.Context(), "KV_"+bus.Jobs); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := m.Run(t.Context(), fleet.JobRequest{Target: "*", Function: "test.ping"}); err == nil {
@@ -86,10 +87,10 @@ func TestJobsBucketIsGone(t *testing.T) {
 		t.Log(err)
 	}
 	time.Sleep(200 * time.Millisecond)
-	if n := counter(t, reg, "rind_peel_jobs_total", "test.ping"); n != 0 {
+	if n := fleettest.Counter(t, reg, "rind_peel_jobs_total", "test.ping"); n != 0 {
 		t.Errorf("%v jobs ran", n)
 	}
-	if n := counter(t, reg, "rind_peel_jobs_refused_total", job.ReasonBusy); n != 0 {
+	if n := fleettest.Counter(t, reg, "rind_peel_jobs_refused_total", job.ReasonBusy); n != 0 {
 		t.Errorf("%v refused", n)
 	}
 }

@@ -5,106 +5,29 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/rind-project/rind/internal/base/pki"
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
-	"github.com/rind-project/rind/internal/fleet/job"
+	"github.com/rind-project/rind/internal/fleet/fleettest"
 	"github.com/rind-project/rind/internal/fleet/master"
 	"github.com/rind-project/rind/internal/fleet/natsd"
 )
 
-// newCluster makes a world whose broker has two more servers beside it.
 func newCluster(t *testing.T) (*world, []*natsd.Server) {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir()}
-	ca, err := pki.OpenCA(filepath.Join(w.dir, "pki"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, err := ca.ServerTLS([]string{"127.0.0.1"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	route, err := ca.RouteTLS()
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.caPEM = ca.CertPEM()
-	first := freePort(t)
-	var all []*natsd.Server
-	for i := range 3 {
-		cfg := natsd.DefaultConfig()
-		cfg.Listen, cfg.ReadyTimeout, cfg.Cluster.Listen = "127.0.0.1:0", 30*time.Second, "127.0.0.1:0"
-		cfg.JetStream.MaxFileStore, cfg.JetStream.MaxMemStore = "2GiB", "256MiB"
-		dir := w.dir
-		if i == 0 {
-			cfg.Cluster.Listen = first
-		} else {
-			cfg.JetStream.Enabled, cfg.Cluster.Routes, dir = false, []string{first}, t.TempDir()
-			copyKeys(t, w.dir, dir)
-		}
-		s := natsd.New(cfg, natsd.Deps{Log: testLog(), DataDir: dir, TLS: server, RouteTLS: route})
-		if err := s.Start(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { stop(t, s) })
-		all = append(all, s)
-	}
-	w.bus = all[0]
-	if err := w.bus.WaitLeader(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	w.nc, w.sys = w.connect(w.bus.ServerUser), w.connect(w.bus.SystemUser)
-	if w.js, err = jetstream.New(w.nc); err != nil {
-		t.Fatal(err)
-	}
-	have, err := w.bus.Capacity(t.Context())
-	if err == nil {
-		err = bus.EnsureWithin(t.Context(), w.js, have)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys := w.bus.FleetKeys()
-	if w.sign, err = job.SelfDelegated(keys.Root, keys.Master, time.Now().Add(time.Hour)); err != nil {
-		t.Fatal(err)
-	}
-	return w, all
-}
-
-func copyKeys(t *testing.T, from, to string) {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(from, "keys", "*"))
-	if err == nil {
-		err = os.MkdirAll(filepath.Join(to, "keys"), 0o700)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range files {
-		text, err := os.ReadFile(f)
-		if err == nil {
-			err = os.WriteFile(filepath.Join(to, "keys", filepath.Base(f)), text, 0o600)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	w, all := fleettest.Cluster(t)
+	return worldOf(t, w), all
 }
 
 // connectTo connects as the peel to an address, and does not come back.
-func (c *creds) connectTo(t *testing.T, addr string) *nats.Conn {
+func connectTo(t *testing.T, c *fleettest.Credentials, addr string) *nats.Conn {
 	t.Helper()
-	cfg, err := c.BusConfig(testLog())
+	cfg, err := c.BusConfig(fleettest.Log())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +63,7 @@ func TestPresenceOnThreeServers(t *testing.T) {
 	m, _ := w.master("one")
 	for i, s := range all {
 		id := fleet.PeelID(fmt.Sprintf("web-%d", i))
-		nc := w.enroll(id).connectTo(t, s.Addr())
+		nc := connectTo(t, w.Enroll(id), s.Addr())
 		t.Logf("server %d: connected after %s", i, until(t, m, id, fleet.Connected, 10*time.Second))
 		nc.Close()
 		took := until(t, m, id, fleet.Away, 10*time.Second)
@@ -155,8 +78,8 @@ func TestPresenceWhenAServerDies(t *testing.T) {
 	t.Parallel()
 	w, all := newCluster(t)
 	m, _ := w.master("one")
-	w.enroll("stays").connectTo(t, all[1].Addr())
-	w.enroll("goes").connectTo(t, all[2].Addr())
+	connectTo(t, w.Enroll("stays"), all[1].Addr())
+	connectTo(t, w.Enroll("goes"), all[2].Addr())
 	until(t, m, "stays", fleet.Connected, 10*time.Second)
 	until(t, m, "goes", fleet.Connected, 10*time.Second)
 	stop(t, all[2])
@@ -224,7 +147,7 @@ func TestPresenceOfACutConnection(t *testing.T) {
 	w, all := newCluster(t)
 	m, _ := w.master("one")
 	c := cutterTo(t, all[2].Addr())
-	nc := w.enroll("web").connectTo(t, c.Addr().String())
+	nc := connectTo(t, w.Enroll("web"), c.Addr().String())
 	until(t, m, "web", fleet.Connected, 10*time.Second)
 	time.Sleep(3 * time.Second)
 	if err := nc.Publish(bus.HeartbeatSubject("web"), []byte(`{"v":"test"}`)); err != nil { // the server asks later who was just heard

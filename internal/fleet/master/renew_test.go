@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/fleettest"
 	"github.com/rind-project/rind/internal/fleet/job"
 	"github.com/rind-project/rind/internal/fleet/master"
 	"github.com/rind-project/rind/internal/fleet/peel"
@@ -22,17 +23,17 @@ func TestPresenceDoesNotFlapWithRenewals(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	m, _ := w.master("m")
-	c := w.enroll("web")
-	c.life = 5 * time.Second
-	if err := c.issue(); err != nil {
+	c := w.Enroll("web")
+	const life = 5 * time.Second
+	if err := c.Live(life); err != nil {
 		t.Fatal(err)
 	}
-	p := peel.New(peel.Config{}, peel.Deps{Log: testLog(), Credentials: eager{c, 500 * time.Millisecond}})
+	p := peel.New(peel.Config{}, peel.Deps{Log: fleettest.Log(), Credentials: eager{c, 500 * time.Millisecond}})
 	if err := p.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	defer stop(t, p)
-	eventually(t, "it is there", online(m, 1))
+	fleettest.Eventually(t, "it is there", online(m, 1))
 	looks, away := 0, 0
 	for began := time.Now(); ; time.Sleep(time.Millisecond) {
 		got, err := m.Peel(t.Context(), "web")
@@ -43,10 +44,8 @@ func TestPresenceDoesNotFlapWithRenewals(t *testing.T) {
 		if got.Presence != fleet.Connected {
 			away++
 		}
-		c.mu.Lock()
-		renewed := c.renewed
-		c.mu.Unlock()
-		if renewed >= 20 && time.Since(began) > 2*c.life {
+		renewed := c.Renewed()
+		if renewed >= 20 && time.Since(began) > 2*life {
 			t.Logf("%d renewals, %d looks", renewed, looks)
 			break
 		}
@@ -64,8 +63,8 @@ func TestPresenceDoesNotFlapWithRenewals(t *testing.T) {
 func TestKeysAreRotatedUnderJobs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	keys := w.bus.FleetKeys()
-	signer, err := job.NewCurrent(keys.Root, w.bus.MasterKey, nil)
+	keys := w.Bus.FleetKeys()
+	signer, err := job.NewCurrent(keys.Root, w.Bus.MasterKey, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,9 +73,9 @@ func TestKeysAreRotatedUnderJobs(t *testing.T) {
 	const peels = 12
 	for n := range peels {
 		id := fleet.PeelID(fmt.Sprintf("peel-%02d", n))
-		_, regs[id] = w.peel(w.enroll(id), "")
+		_, regs[id] = w.peel(w.Enroll(id), "")
 	}
-	eventually(t, "all are there", online(m, peels))
+	fleettest.Eventually(t, "all are there", online(m, peels))
 	var lost atomic.Int64
 	if _, err := w.sys.Subscribe("$SYS.ACCOUNT.*.DISCONNECT", func(msg *nats.Msg) {
 		if strings.Contains(string(msg.Data), `"peel-`) {
@@ -100,18 +99,18 @@ func TestKeysAreRotatedUnderJobs(t *testing.T) {
 		}
 	}
 	run()
-	before, err := w.bus.MasterKey()
+	before, err := w.Bus.MasterKey()
 	if err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan error, 1)
 	go func() {
 		for range 3 {
-			if _, err := w.bus.RotateScoped(t.Context()); err != nil {
+			if _, err := w.Bus.RotateScoped(t.Context()); err != nil {
 				done <- err
 				return
 			}
-			if _, err := w.bus.RotateMaster(t.Context()); err != nil {
+			if _, err := w.Bus.RotateMaster(t.Context()); err != nil {
 				done <- err
 				return
 			}
@@ -131,7 +130,7 @@ func TestKeysAreRotatedUnderJobs(t *testing.T) {
 		}
 	}
 	run()
-	after, err := w.bus.MasterKey()
+	after, err := w.Bus.MasterKey()
 	if err != nil || after.Equal(before) {
 		t.Errorf("the key that signs jobs is the one from before (%v)", err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/fleettest"
 	"github.com/rind-project/rind/internal/fleet/job"
 	"github.com/rind-project/rind/internal/fleet/job/function"
 	"github.com/rind-project/rind/internal/fleet/master"
@@ -65,9 +66,9 @@ func share(t *testing.T, s string) fleet.Share {
 func hosts(w *world, m *master.Master, n int, p *probe) {
 	w.t.Helper()
 	for i := range n {
-		w.peel(w.enroll(fleet.PeelID(fmt.Sprintf("h%02d", i))), "", p.function("test.probe"))
+		w.peel(w.Enroll(fleet.PeelID(fmt.Sprintf("h%02d", i))), "", p.function("test.probe"))
 	}
-	eventually(w.t, "all connect", online(m, n))
+	fleettest.Eventually(w.t, "all connect", online(m, n))
 }
 
 func reach(m *master.Master, jid string, state fleet.JobState) func() error {
@@ -150,7 +151,7 @@ func TestCanaryPausesAndResumes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it pauses", reach(m, j.JID, fleet.JobPaused))
+	fleettest.Eventually(t, "it pauses", reach(m, j.JID, fleet.JobPaused))
 	if p.count() != 2 {
 		t.Errorf("the canary ran on %d hosts", p.count())
 	}
@@ -209,7 +210,7 @@ func TestSickCanaryPauses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it pauses", reach(m, j.JID, fleet.JobPaused))
+	fleettest.Eventually(t, "it pauses", reach(m, j.JID, fleet.JobPaused))
 	got, err := m.Control(t.Context(), j.JID, master.Cancel, "ann")
 	if err != nil || got.State != fleet.JobCancelled || got.Summary.Unsent != 4 || p.count() != 1 || !strings.Contains(got.Reason, "by ann") {
 		t.Errorf("%+v %v, ran on %d", got, err, p.count())
@@ -233,7 +234,7 @@ func TestSickSlicePauses(t *testing.T) {
 	}
 	ran := 0
 	for wave := 1; wave <= 2; wave++ {
-		eventually(t, fmt.Sprintf("slice %d pauses it", wave), func() error {
+		fleettest.Eventually(t, fmt.Sprintf("slice %d pauses it", wave), func() error {
 			j, _, err := m.Job(t.Context(), j.JID)
 			if err == nil && (j.State != fleet.JobPaused || !strings.Contains(j.Reason, fmt.Sprintf("hosts in wave %d failed", wave))) {
 				err = fmt.Errorf("it is %s: %s", j.State, j.Reason)
@@ -274,14 +275,14 @@ func TestCancelTellsHowFarItCame(t *testing.T) {
 		return function.Result{}, ctx.Err()
 	}}
 	for i := range 8 {
-		w.peel(w.enroll(fleet.PeelID(fmt.Sprintf("h%02d", i))), "", slow)
+		w.peel(w.Enroll(fleet.PeelID(fmt.Sprintf("h%02d", i))), "", slow)
 	}
-	eventually(t, "all connect", online(m, 8))
+	fleettest.Eventually(t, "all connect", online(m, 8))
 	j, err := m.Run(t.Context(), fleet.JobRequest{Target: "*", Function: "test.probe", Timeout: time.Minute, Rollout: fleet.Rollout{Batch: share(t, "5")}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "two are at it", func() error {
+	fleettest.Eventually(t, "two are at it", func() error {
 		now, _, err := m.Job(t.Context(), j.JID)
 		if err == nil && (p.count() != 2 || now.Summary.Answered != 3) {
 			err = fmt.Errorf("%d run it, %+v", p.count(), now.Summary)
@@ -318,9 +319,9 @@ func TestAwayPeelGetsTheJobWhenItComesBack(t *testing.T) {
 	w := newWorld(t)
 	m, reg := w.master("one")
 	p := newProbe()
-	w.peel(w.enroll("here"), "", p.function("test.probe"))
-	away := w.enroll("away")
-	eventually(t, "one is there", online(m, 1))
+	w.peel(w.Enroll("here"), "", p.function("test.probe"))
+	away := w.Enroll("away")
+	fleettest.Eventually(t, "one is there", online(m, 1))
 	j, _ := finish(t, m, fleet.JobRequest{Target: "*", Function: "test.probe", Timeout: 300 * time.Millisecond, Expires: time.Now().Add(time.Hour)})
 	short, _ := finish(t, m, fleet.JobRequest{Target: "away", Function: "test.probe", Timeout: 300 * time.Millisecond, Expires: time.Now().Add(time.Second)})
 	if j.Summary.Missing != 1 || short.Summary.Missing != 1 {
@@ -336,10 +337,10 @@ func TestAwayPeelGetsTheJobWhenItComesBack(t *testing.T) {
 		}
 		return err
 	}
-	eventually(t, "it answers", answered)
+	fleettest.Eventually(t, "it answers", answered)
 	stop(t, back)
 	w.peel(away, dir, p.function("test.probe"))
-	eventually(t, "it is back again", online(m, 2))
+	fleettest.Eventually(t, "it is back again", online(m, 2))
 	if j, _ := finish(t, m, fleet.JobRequest{Target: "*", Function: "test.ping"}); j.Summary.Answered != 2 {
 		t.Errorf("a ping after all that: %+v", j.Summary)
 	}
@@ -348,7 +349,7 @@ func TestAwayPeelGetsTheJobWhenItComesBack(t *testing.T) {
 	if p.ran["away"] != 1 || p.ran["here"] != 1 {
 		t.Errorf("it ran %v times", p.ran)
 	}
-	if n := counter(t, reg, "rind_master_jobs_delivered_late_total", ""); n != 1 {
+	if n := fleettest.Counter(t, reg, "rind_master_jobs_delivered_late_total", ""); n != 1 {
 		t.Errorf("%v were delivered late, want 1", n)
 	}
 }
@@ -396,7 +397,7 @@ func TestPlanSendsNothing(t *testing.T) {
 	w := newWorld(t)
 	m, _ := w.master("one")
 	for i := range 10 {
-		w.enroll(fleet.PeelID(fmt.Sprintf("h%02d", i)))
+		w.Enroll(fleet.PeelID(fmt.Sprintf("h%02d", i)))
 	}
 	plan, err := m.Plan(t.Context(), fleet.JobRequest{Target: "*", Function: "test.ping", Rollout: fleet.Rollout{Canary: 1, Batch: share(t, "50%"), MaxFailures: share(t, "0")}})
 	if err != nil || plan.Targeted != 10 || len(plan.Waves) != 3 || plan.Waves[1].Hosts != 5 || len(plan.Waves[0].Peels) != 1 || plan.Failures != 0 {
@@ -421,7 +422,7 @@ func TestSupersededMasterSendsNothingMore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it is under way", func() error {
+	fleettest.Eventually(t, "it is under way", func() error {
 		if p.count() == 0 {
 			return errors.New("nobody has it")
 		}
@@ -441,7 +442,7 @@ func TestSupersededMasterSendsNothingMore(t *testing.T) {
 			t.Errorf("%s ran it %d times", id, n)
 		}
 	}
-	if n := counter(t, reg, "rind_master_jobs_superseded_total", ""); n != 1 {
+	if n := fleettest.Counter(t, reg, "rind_master_jobs_superseded_total", ""); n != 1 {
 		t.Errorf("the first master was superseded %v times, want once", n)
 	}
 }
@@ -462,7 +463,7 @@ func TestAdoptedJobsGoOnWhereTheyWere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it pauses", reach(one, paused.JID, fleet.JobPaused))
+	fleettest.Eventually(t, "it pauses", reach(one, paused.JID, fleet.JobPaused))
 	stop(t, one)
 	two, _ := w.master("two")
 	for _, jid := range []string{planned.JID, paused.JID} {
@@ -500,7 +501,7 @@ func TestCancelOfWhatIsOver(t *testing.T) {
 	w := newWorld(t)
 	m, _ := w.master("one")
 	p := newProbe()
-	away := w.enroll("away")
+	away := w.Enroll("away")
 	j, _ := finish(t, m, fleet.JobRequest{Target: "*", Function: "test.probe", Timeout: 200 * time.Millisecond, Expires: time.Now().Add(time.Hour)})
 	if j.State != fleet.JobDone || j.Summary.Missing != 1 {
 		t.Fatalf("%+v", j)
@@ -509,7 +510,7 @@ func TestCancelOfWhatIsOver(t *testing.T) {
 		t.Fatalf("%+v %v", got, err)
 	}
 	w.peel(away, "", p.function("test.probe"))
-	eventually(t, "it is there", online(m, 1))
+	fleettest.Eventually(t, "it is there", online(m, 1))
 	for range 3 {
 		if j, _ := finish(t, m, fleet.JobRequest{Target: "*", Function: "test.ping"}); j.Summary.Answered != 1 {
 			t.Errorf("a ping: %+v", j.Summary)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
+	"github.com/rind-project/rind/internal/fleet/fleettest"
 	"github.com/rind-project/rind/internal/fleet/job"
 	"github.com/rind-project/rind/internal/fleet/peel"
 	"github.com/rind-project/rind/internal/fleet/settings"
@@ -33,7 +34,7 @@ type impostor struct {
 func newImpostor(w *world) *impostor {
 	w.t.Helper()
 	i := &impostor{w: w}
-	sub, err := w.nc.Subscribe(bus.AskSubject("web", settings.AskGet), func(msg *nats.Msg) {
+	sub, err := w.NC.Subscribe(bus.AskSubject("web", settings.AskGet), func(msg *nats.Msg) {
 		req, err := settings.ParseRequest(msg.Data)
 		i.mu.Lock()
 		defer i.mu.Unlock()
@@ -59,7 +60,7 @@ func (i *impostor) answers(at int64, fn func(settings.Request) settings.Compiled
 	i.mu.Unlock()
 	notice, err := json.Marshal(settings.Notice{Kind: settings.KindNotice, At: at})
 	if err == nil {
-		err = i.w.nc.Publish(bus.NoticeSubject("web"), notice)
+		err = i.w.NC.Publish(bus.NoticeSubject("web"), notice)
 	}
 	if err != nil {
 		i.w.t.Fatal(err)
@@ -89,7 +90,7 @@ func compiled(t *testing.T, s *job.Signer, id fleet.PeelID, nonce string, at int
 func TestOwningTheBrokerIsNotConfiguringTheFleet(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	keys := w.bus.FleetKeys()
+	keys := w.Bus.FleetKeys()
 	forged, err := job.SelfDelegated(newKey(t), newKey(t), time.Now().Add(time.Hour))
 	if err != nil {
 		t.Fatal(err)
@@ -110,12 +111,12 @@ func TestOwningTheBrokerIsNotConfiguringTheFleet(t *testing.T) {
 	dir, reg := t.TempDir(), prometheus.NewRegistry()
 	i := newImpostor(w)
 	p := peel.New(peel.Config{StateDir: dir, ReconnectWait: 100 * time.Millisecond, Settings: peel.SettingsConfig{Jitter: time.Millisecond}},
-		peel.Deps{Log: testLog(), Credentials: w.enroll("web"), Metrics: reg, Version: "test"})
+		peel.Deps{Log: fleettest.Log(), Credentials: w.Enroll("web"), Metrics: reg, Version: "test"})
 	if err := p.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { stop(t, p) })
-	eventually(t, "the peel connects", func() error {
+	fleettest.Eventually(t, "the peel connects", func() error {
 		if !p.Connected() {
 			return errors.New("it is not connected")
 		}
@@ -148,10 +149,10 @@ func TestOwningTheBrokerIsNotConfiguringTheFleet(t *testing.T) {
 			return c
 		}},
 	} {
-		before := counter(t, reg, "rind_peel_settings_refused_total", tt.reason)
+		before := fleettest.Counter(t, reg, "rind_peel_settings_refused_total", tt.reason)
 		i.answers(int64(n+1), tt.answer)
-		eventually(t, tt.name+" is counted", func() error {
-			if now := counter(t, reg, "rind_peel_settings_refused_total", tt.reason); now == before {
+		fleettest.Eventually(t, tt.name+" is counted", func() error {
+			if now := fleettest.Counter(t, reg, "rind_peel_settings_refused_total", tt.reason); now == before {
 				return fmt.Errorf("%s: %v", tt.reason, now)
 			}
 			return nil
@@ -165,10 +166,10 @@ func TestOwningTheBrokerIsNotConfiguringTheFleet(t *testing.T) {
 	})
 	has(t, dir, `{"password":"good"}`)
 	// That nothing is new is signed too.
-	before := counter(t, reg, "rind_peel_settings_refused_total", job.ReasonUnsigned)
+	before := fleettest.Counter(t, reg, "rind_peel_settings_refused_total", job.ReasonUnsigned)
 	i.answers(101, func(r settings.Request) settings.Compiled { return settings.Compiled{At: 101, Revision: r.Have} })
-	eventually(t, "that nothing is new is not believed", func() error {
-		if now := counter(t, reg, "rind_peel_settings_refused_total", job.ReasonUnsigned); now == before {
+	fleettest.Eventually(t, "that nothing is new is not believed", func() error {
+		if now := fleettest.Counter(t, reg, "rind_peel_settings_refused_total", job.ReasonUnsigned); now == before {
 			return fmt.Errorf("%v", now)
 		}
 		return nil

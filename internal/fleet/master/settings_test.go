@@ -47,7 +47,7 @@ func (w *world) configured(name string, db *database.DB) *configured {
 	changed := func() { c.SettingsChanged() }
 	c.groups = group.New(group.Deps{DB: db, Now: time.Now, Changed: changed, Check: func(ctx context.Context, g target.Groups) error { return c.layers.Check(ctx, g) }})
 	c.layers = layer.New(layer.Deps{DB: db, Groups: c.groups, Now: time.Now, Changed: changed})
-	compiler, err := compile.New(compile.Deps{Source: c.layers, Log: testLog()})
+	compiler, err := compile.New(compile.Deps{Source: c.layers, Log: fleettest.Log()})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -63,10 +63,10 @@ func (c *configured) set(t *testing.T, name string, order int, target, data stri
 }
 
 // host starts a peel that asks for its settings soon.
-func (w *world) host(c *creds, dir string) *peel.Peel {
+func (w *world) host(c *fleettest.Credentials, dir string) *peel.Peel {
 	w.t.Helper()
 	p := peel.New(peel.Config{StateDir: dir, ReconnectWait: 100 * time.Millisecond, Settings: peel.SettingsConfig{Jitter: 50 * time.Millisecond}},
-		peel.Deps{Log: testLog(), Credentials: c, Version: "test"})
+		peel.Deps{Log: fleettest.Log(), Credentials: c, Version: "test"})
 	if err := p.Start(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func (w *world) host(c *creds, dir string) *peel.Peel {
 // has waits until the file of a peel holds settings.
 func has(t *testing.T, dir, want string) {
 	t.Helper()
-	eventually(t, "the settings "+want+" reach the host", func() error {
+	fleettest.Eventually(t, "the settings "+want+" reach the host", func() error {
 		file := filepath.Join(dir, "settings.json")
 		data, err := os.ReadFile(file)
 		if err != nil {
@@ -111,8 +111,8 @@ func TestSettingsReachPeels(t *testing.T) {
 	a, b := w.configured("one", db), w.configured("two", databasetest.Reopen(t, database.SQLite, where))
 	web, other := t.TempDir(), t.TempDir()
 	a.set(t, "base", 0, "*", "role: none\nport: 80")
-	w.host(w.enroll("web-1"), web)
-	w.host(w.enroll("db-1"), other)
+	w.host(w.Enroll("web-1"), web)
+	w.host(w.Enroll("db-1"), other)
 	has(t, web, `{"port":80,"role":"none"}`)
 	has(t, other, `{"port":80,"role":"none"}`)
 	// By notices alone: the next question by itself is an hour away.
@@ -140,9 +140,9 @@ func TestSettingsReachPeels(t *testing.T) {
 // what it had while the bus is away.
 func TestSettingsOfAPeelThatWasAway(t *testing.T) {
 	t.Parallel()
-	w := newWorldOn(t, freePort(t))
+	w := newWorld(t, fleettest.Again(t))
 	m := w.configured("one", newDatabase(t, database.SQLite))
-	dir, c := t.TempDir(), w.enroll("web-1")
+	dir, c := t.TempDir(), w.Enroll("web-1")
 	m.set(t, "base", 0, "*", "role: none")
 	p := w.host(c, dir)
 	has(t, dir, `{"role":"none"}`)
@@ -160,9 +160,9 @@ func TestSettingsFunctions(t *testing.T) {
 	m.set(t, "base", 0, "*", "web: {port: 80, names: [a, b]}\nbig: 9007199254740993")
 	m.set(t, "web", 0, "web-*", "role: web")
 	dir := t.TempDir()
-	w.host(w.enroll("web-1"), dir)
-	w.host(w.enroll("db-1"), "")
-	eventually(t, "all connect", online(m.Master, 2))
+	w.host(w.Enroll("web-1"), dir)
+	w.host(w.Enroll("db-1"), "")
+	fleettest.Eventually(t, "all connect", online(m.Master, 2))
 	has(t, dir, `{"big":9007199254740993,"role":"web","web":{"names":["a","b"],"port":80}}`)
 	for _, tt := range []struct {
 		function string
@@ -208,18 +208,8 @@ func TestSettingsAreOnesOwn(t *testing.T) {
 	m := w.configured("one", newDatabase(t, database.SQLite))
 	m.set(t, "b", 0, "peel-b", "password: hunter2")
 	m.set(t, "a", 0, "peel-a", "mine: true")
-	a, b := w.enroll("peel-a"), w.enroll("peel-b")
-	_ = b
-	cfg, err := a.BusConfig(testLog())
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg.Once = true
-	nc, err := bus.Connect(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
+	w.Enroll("peel-b")
+	nc := w.Peel("peel-a").NC
 	for _, data := range []string{"", `{}`, `{"peel":"peel-b","id":"peel-b"}`} {
 		answer, err := fleettest.Ask(t.Context(), nc, bus.AskSubject("peel-a", settings.AskGet), []byte(data), 10*time.Second)
 		var c settings.Compiled

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
+	"github.com/rind-project/rind/internal/fleet/fleettest"
 	"github.com/rind-project/rind/internal/fleet/job"
 	"github.com/rind-project/rind/internal/fleet/job/function"
 )
@@ -35,12 +36,12 @@ func TestPeelIsKilledInTheMiddleOfAJob(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	m, _ := w.master("one")
-	c, dir := w.enroll("web"), t.TempDir()
+	c, dir := w.Enroll("web"), t.TempDir()
 	slow, begun, open := gate("test.slow")
 	w.peel(c, dir, slow)
-	w.peel(w.enroll("db"), "", function.Function{Name: "test.slow", ReadOnly: true,
+	w.peel(w.Enroll("db"), "", function.Function{Name: "test.slow", ReadOnly: true,
 		Run: func(context.Context, function.Call) (function.Result, error) { return function.Result{Value: 1}, nil }})
-	eventually(t, "both connect", online(m, 2))
+	fleettest.Eventually(t, "both connect", online(m, 2))
 	j, err := m.Run(t.Context(), fleet.JobRequest{Target: "*", Function: "test.slow", Timeout: 20 * time.Second})
 	if err != nil {
 		t.Fatal(err)
@@ -68,10 +69,10 @@ func TestPeelIsStoppedInTheMiddleOfAJob(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	m, _ := w.master("one")
-	c, dir := w.enroll("web"), t.TempDir()
+	c, dir := w.Enroll("web"), t.TempDir()
 	slow, begun, _ := gate("test.slow")
 	p, _ := w.peel(c, dir, slow)
-	eventually(t, "it connects", online(m, 1))
+	fleettest.Eventually(t, "it connects", online(m, 1))
 	j, err := m.Run(t.Context(), fleet.JobRequest{Target: "web", Function: "test.slow", Timeout: 20 * time.Second})
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +85,7 @@ func TestPeelIsStoppedInTheMiddleOfAJob(t *testing.T) {
 		t.Errorf("%+v, returned %+v", done.Summary, r)
 	}
 	if left, err := os.ReadDir(dir + "/returns"); err != nil || len(left) != 0 {
-		eventually(t, "the spool empties", func() error {
+		fleettest.Eventually(t, "the spool empties", func() error {
 			if left, err := os.ReadDir(dir + "/returns"); err != nil || len(left) != 0 {
 				return fmt.Errorf("%d files are left, %w", len(left), err)
 			}
@@ -103,11 +104,11 @@ func TestMasterIsReplacedInTheMiddleOfAJob(t *testing.T) {
 			slow, begun, open := gate("test.slow")
 			quick := slow
 			quick.Run = func(context.Context, function.Call) (function.Result, error) { return function.Result{Value: 1}, nil }
-			w.peel(w.enroll("web"), "", slow)
-			w.peel(w.enroll("db"), "", quick)
-			w.peel(w.enroll("app"), "", slow)
-			w.enroll("away")
-			eventually(t, "all connect", online(m, 3))
+			w.peel(w.Enroll("web"), "", slow)
+			w.peel(w.Enroll("db"), "", quick)
+			w.peel(w.Enroll("app"), "", slow)
+			w.Enroll("away")
+			fleettest.Eventually(t, "all connect", online(m, 3))
 			j, err := m.Run(t.Context(), fleet.JobRequest{Target: "*", Function: "test.slow", Timeout: 8 * time.Second})
 			if err != nil {
 				t.Fatal(err)
@@ -118,12 +119,12 @@ func TestMasterIsReplacedInTheMiddleOfAJob(t *testing.T) {
 			open() // these answers come while no master is there
 			time.Sleep(500 * time.Millisecond)
 			if next != "one" { // the first one's heartbeat would live for 15 s
-				if err := bus.Purge(t.Context(), w.js, bus.MasterHeartbeat, "one"); err != nil {
+				if err := bus.Purge(t.Context(), w.JS, bus.MasterHeartbeat, "one"); err != nil {
 					t.Fatal(err)
 				}
 			}
 			m2, _ := w.master(next)
-			eventually(t, "the job ends", func() error {
+			fleettest.Eventually(t, "the job ends", func() error {
 				got, _, err := m2.Job(t.Context(), j.JID)
 				if err == nil && got.State != fleet.JobDone {
 					err = fmt.Errorf("it is %s", got.State)
@@ -144,8 +145,8 @@ func TestLateAnswersAreCounted(t *testing.T) {
 	w := newWorld(t)
 	m, _ := w.master("one")
 	slow, begun, open := gate("test.slow")
-	w.peel(w.enroll("web"), "", slow)
-	eventually(t, "it connects", online(m, 1))
+	w.peel(w.Enroll("web"), "", slow)
+	fleettest.Eventually(t, "it connects", online(m, 1))
 	done, _ := finish(t, m, fleet.JobRequest{Target: "*", Function: "test.slow", Timeout: 300 * time.Millisecond})
 	if diff := cmp.Diff(fleet.Summary{Targeted: 1, Missing: 1, MissingPeels: []fleet.PeelID{"web"}}, done.Summary); diff != "" {
 		t.Errorf("at the end (-want +got):\n%s", diff)
@@ -153,7 +154,7 @@ func TestLateAnswersAreCounted(t *testing.T) {
 	<-begun
 	open()
 	want := fleet.Summary{Targeted: 1, Answered: 1}
-	eventually(t, "the late answer is counted", func() error {
+	fleettest.Eventually(t, "the late answer is counted", func() error {
 		j, returns, err := m.Job(t.Context(), done.JID)
 		if err != nil {
 			return err
@@ -163,7 +164,7 @@ func TestLateAnswersAreCounted(t *testing.T) {
 		}
 		return nil
 	})
-	eventually(t, "the record is written again", func() error {
+	fleettest.Eventually(t, "the record is written again", func() error {
 		jobs, err := m.Jobs(t.Context(), 1)
 		if err != nil {
 			return err
@@ -179,8 +180,8 @@ func TestMessagesThatNoMasterSent(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	m, mreg := w.master("one")
-	_, reg := w.peel(w.enroll("web"), "")
-	eventually(t, "it connects", online(m, 1))
+	_, reg := w.peel(w.Enroll("web"), "")
+	fleettest.Eventually(t, "it connects", online(m, 1))
 	now := time.Now()
 	body := job.Body{JID: job.NewJID(), Function: "cmd.run", Args: []string{"touch " + t.TempDir() + "/ran"}, Signed: now, Expires: now.Add(time.Minute), Limit: time.Minute}
 	batch, err := w.sign.Sign(body, []fleet.PeelID{"db"})
@@ -188,17 +189,17 @@ func TestMessagesThatNoMasterSent(t *testing.T) {
 		t.Fatal(err)
 	}
 	good := batch.Message(0)
-	sub, err := w.nc.SubscribeSync(bus.AllReturns)
+	sub, err := w.NC.SubscribeSync(bus.AllReturns)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, msg := range [][]byte{good, good[:len(good)/2], []byte("cmd.run reboot"), nil} {
-		if err := w.nc.Publish(bus.JobSubject("web"), msg); err != nil {
+		if err := w.NC.Publish(bus.JobSubject("web"), msg); err != nil {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "they are counted", func() error {
-		a, b := counter(t, reg, "rind_peel_jobs_refused_total", job.ReasonAddress), counter(t, reg, "rind_peel_jobs_refused_total", job.ReasonMalformed)
+	fleettest.Eventually(t, "they are counted", func() error {
+		a, b := fleettest.Counter(t, reg, "rind_peel_jobs_refused_total", job.ReasonAddress), fleettest.Counter(t, reg, "rind_peel_jobs_refused_total", job.ReasonMalformed)
 		if a != 1 || b != 3 {
 			return fmt.Errorf("%v for others, %v malformed", a, b)
 		}
@@ -211,15 +212,15 @@ func TestMessagesThatNoMasterSent(t *testing.T) {
 	for subject, data := range map[string]string{
 		bus.ReturnSubject(job.NewJID(), "web", 0): `{"ok":true}`, "from.web.ret.x": "", "from.web.ret.a.b.c": "{", "from.web.ret..0": "{}", "from.web.ret.j.-1": "{}",
 	} {
-		if err := w.nc.PublishRequest(subject, bus.InboxPrefix("web")+".x", []byte(data)); err != nil {
+		if err := w.NC.PublishRequest(subject, bus.InboxPrefix("web")+".x", []byte(data)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "stray returns are counted", func() error {
-		if n := counter(t, mreg, "rind_master_stray_messages_total", "unknown_job"); n != 1 {
+	fleettest.Eventually(t, "stray returns are counted", func() error {
+		if n := fleettest.Counter(t, mreg, "rind_master_stray_messages_total", "unknown_job"); n != 1 {
 			return fmt.Errorf("%v for an unknown job", n)
 		}
-		if n := counter(t, mreg, "rind_master_stray_messages_total", "malformed"); n < 2 {
+		if n := fleettest.Counter(t, mreg, "rind_master_stray_messages_total", "malformed"); n < 2 {
 			return fmt.Errorf("%v malformed", n)
 		}
 		return nil
@@ -233,14 +234,14 @@ func TestAReturnIsWhoseSubjectItIs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	m, reg := w.master("one")
-	w.enroll("web")
+	w.Enroll("web")
 	j, err := m.Run(t.Context(), fleet.JobRequest{Target: "*", Function: "test.ping", Timeout: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
 	forged := fmt.Appendf(nil, `{"jid":%q,"peel":"web","ok":true}`, j.JID)
 	for _, id := range []fleet.PeelID{"db", "web", "web"} {
-		if err := w.nc.PublishRequest(bus.ReturnSubject(j.JID, id, 0), bus.InboxPrefix(id)+".x", forged); err != nil {
+		if err := w.NC.PublishRequest(bus.ReturnSubject(j.JID, id, 0), bus.InboxPrefix(id)+".x", forged); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -249,7 +250,7 @@ func TestAReturnIsWhoseSubjectItIs(t *testing.T) {
 		t.Errorf("%+v, %v", done.Summary, returns)
 	}
 	for _, reason := range []string{"untargeted", "duplicate"} {
-		if n := counter(t, reg, "rind_master_stray_messages_total", reason); n != 1 {
+		if n := fleettest.Counter(t, reg, "rind_master_stray_messages_total", reason); n != 1 {
 			t.Errorf("%v %s, want 1", n, reason)
 		}
 	}
@@ -258,14 +259,14 @@ func TestAReturnIsWhoseSubjectItIs(t *testing.T) {
 func TestPresence(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	before, _ := w.peel(w.enroll("early"), "")
+	before, _ := w.peel(w.Enroll("early"), "")
 	m, _ := w.master("one") // finds early in the servers' list
-	eventually(t, "one that was there before", online(m, 1))
-	p, _ := w.peel(w.enroll("web"), "")
-	w.enroll("never")
-	eventually(t, "one that comes", online(m, 2))
+	fleettest.Eventually(t, "one that was there before", online(m, 1))
+	p, _ := w.peel(w.Enroll("web"), "")
+	w.Enroll("never")
+	fleettest.Eventually(t, "one that comes", online(m, 2))
 	stop(t, p)
-	eventually(t, "one that goes", online(m, 1))
+	fleettest.Eventually(t, "one that goes", online(m, 1))
 	got, err := m.Peel(t.Context(), "web")
 	if err != nil || got.Presence != fleet.Away || time.Since(got.Since) > 20*time.Second || got.Address != "127.0.0.1" {
 		t.Errorf("the one that went: %+v, %v", got, err)
@@ -274,17 +275,17 @@ func TestPresence(t *testing.T) {
 		t.Errorf("the one that never came: %+v, %v", got, err)
 	}
 	stop(t, before)
-	eventually(t, "nobody", online(m, 0))
+	fleettest.Eventually(t, "nobody", online(m, 0))
 }
 
 func TestRenewalDoesNotFlap(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	m, _ := w.master("one")
-	c := w.enroll("web")
-	c.renewAt = time.Now().Add(500 * time.Millisecond)
+	c := w.Enroll("web")
+	c.RenewIn(500 * time.Millisecond)
 	w.peel(c, "")
-	eventually(t, "it connects", online(m, 1))
+	fleettest.Eventually(t, "it connects", online(m, 1))
 	before, err := m.Peel(t.Context(), "web")
 	if err != nil {
 		t.Fatal(err)
@@ -295,9 +296,7 @@ func TestRenewalDoesNotFlap(t *testing.T) {
 			t.Fatalf("while it renewed: %+v, %v", now, err)
 		}
 	}
-	c.mu.Lock()
-	renewed := c.renewed
-	c.mu.Unlock()
+	renewed := c.Renewed()
 	if renewed != 1 {
 		t.Errorf("renewed %d times, want once", renewed)
 	}
@@ -314,8 +313,8 @@ func TestReadOnlyFunctionsDoNotWait(t *testing.T) {
 	m, _ := w.master("one")
 	slow, started, open := gate("test.slow")
 	slow.ReadOnly = false
-	w.peel(w.enroll("web"), "", slow)
-	eventually(t, "it connects", online(m, 1))
+	w.peel(w.Enroll("web"), "", slow)
+	fleettest.Eventually(t, "it connects", online(m, 1))
 	const workers = 4
 	var long []string
 	for range workers + 1 {
@@ -349,8 +348,8 @@ func TestBusyPeelSaysSo(t *testing.T) {
 	w := newWorld(t)
 	m, _ := w.master("one")
 	slow, _, open := gate("test.slow")
-	w.peel(w.enroll("web"), "", slow)
-	eventually(t, "it connects", online(m, 1))
+	w.peel(w.Enroll("web"), "", slow)
+	fleettest.Eventually(t, "it connects", online(m, 1))
 	const workers, waiting = 8, 64
 	var last string
 	for range workers + waiting + 1 {
@@ -365,7 +364,7 @@ func TestBusyPeelSaysSo(t *testing.T) {
 		t.Errorf("the one too many returned %+v", r)
 	}
 	open()
-	eventually(t, "the others are answered", func() error {
+	fleettest.Eventually(t, "the others are answered", func() error {
 		jobs, err := m.Jobs(t.Context(), 100)
 		n := 0
 		for _, j := range jobs {

@@ -3,7 +3,6 @@ package holder_test
 import (
 	"context"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -11,7 +10,6 @@ import (
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/basket/holder"
 	"github.com/rind-project/rind/internal/fleet/fleettest"
-	"github.com/rind-project/rind/internal/fleet/job"
 	"github.com/rind-project/rind/internal/fleet/master"
 )
 
@@ -31,17 +29,12 @@ func begin(t *testing.T, w *fleettest.World, rules ...holder.Rule) *site {
 		t.Fatal(err)
 	}
 	s := &site{t: t, World: w}
-	keys := w.Bus.FleetKeys()
-	signer, err := job.SelfDelegated(keys.Root, keys.Master, time.Now().Add(time.Hour))
-	if err != nil {
-		t.Fatal(err)
-	}
 	s.holder = holder.New(cfg, holder.Deps{
 		JS: func() jetstream.JetStream { return w.JS }, MaxPayload: w.NC.MaxPayload,
 		Select: func(ctx context.Context, expr string) ([]fleet.PeelID, error) { return s.master.Select(ctx, expr) },
 	})
 	s.master = master.New(master.Config{Name: "one"}, master.Deps{
-		Signer: signer, Enrolled: w.Enrolled, Answers: s.holder.Answers(),
+		Signer: w.Signer(), Enrolled: w.Enrolled, Answers: s.holder.Answers(),
 		NC: func() *nats.Conn { return w.NC }, JS: func() jetstream.JetStream { return w.JS },
 	})
 	for _, c := range []interface{ Start(context.Context) error }{s.holder, s.master} {

@@ -37,7 +37,7 @@ func (h *heard) answers(fn func(msg *nats.Msg, nth int)) {
 // listen subscribes as a master does.
 func (w *world) listen() {
 	w.t.Helper()
-	nc, sys := w.connect(w.bus.ServerUser), w.connect(w.bus.SystemUser)
+	nc, sys := w.Connect(w.Bus.ServerUser), w.Connect(w.Bus.SystemUser)
 	for subject, fn := range map[string]nats.MsgHandler{
 		bus.AllHeartbeats: w.heard.onBeat, bus.AllFacts: w.heard.onFacts, bus.AllReturns: w.heard.onReturn, bus.AllAsks: w.heard.onAsk,
 	} {
@@ -49,7 +49,8 @@ func (w *world) listen() {
 	if _, err := sys.Subscribe("$SYS.ACCOUNT.*.*", w.heard.onConn); err != nil {
 		w.t.Fatal(err)
 	}
-	for _, c := range []*nats.Conn{nc, sys} {
+	w.conns = []*nats.Conn{nc, sys}
+	for _, c := range w.conns {
 		if err := c.Flush(); err != nil {
 			w.t.Fatal(err)
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
+	"github.com/rind-project/rind/internal/fleet/fleettest"
 	"github.com/rind-project/rind/internal/fleet/job"
 	"github.com/rind-project/rind/internal/fleet/job/function"
 	"github.com/rind-project/rind/internal/fleet/peel"
@@ -56,7 +57,7 @@ func message(t *testing.T, s *job.Signer, b job.Body, n int, targets ...fleet.Pe
 // send publishes as a master does.
 func (w *world) send(subject string, msg []byte) {
 	w.t.Helper()
-	nc := w.connect(w.bus.ServerUser)
+	nc := w.Connect(w.Bus.ServerUser)
 	if err := nc.Publish(subject, msg); err != nil {
 		w.t.Fatal(err)
 	}
@@ -68,7 +69,7 @@ func (w *world) send(subject string, msg []byte) {
 // returned waits until a job has come back so often.
 func (w *world) returned(jid string, times int) []fleet.Return {
 	w.t.Helper()
-	eventually(w.t, "the return comes", func() error {
+	fleettest.Eventually(w.t, "the return comes", func() error {
 		if n := len(w.heard.of(jid)); n < times {
 			return fmt.Errorf("it came %d times of %d", n, times)
 		}
@@ -78,8 +79,8 @@ func (w *world) returned(jid string, times int) []fleet.Return {
 }
 
 func testSpeaks(t *testing.T, w *world) {
-	_, reg := w.enroll().start("")
-	eventually(t, "heartbeat and facts", func() error {
+	_, reg := w.peel(w.Enroll(subject), "")
+	fleettest.Eventually(t, "heartbeat and facts", func() error {
 		w.heard.mu.Lock()
 		defer w.heard.mu.Unlock()
 		if len(w.heard.beats) == 0 || w.heard.beats[0] != `from.suite-1.hb {"v":"suite"}` {
@@ -102,7 +103,7 @@ func testSpeaks(t *testing.T, w *world) {
 }
 
 func testRuns(t *testing.T, w *world) {
-	_, reg := w.enroll().start("")
+	_, reg := w.peel(w.Enroll(subject), "")
 	all, mine := body("test.ping"), body("test.echo")
 	mine.Args = []string{"good morning"}
 	w.send(bus.JobAll, message(t, w.sign, all, 0))
@@ -112,7 +113,7 @@ func testRuns(t *testing.T, w *world) {
 			t.Errorf("returned %+v, want %s", r, want)
 		}
 	}
-	eventually(t, "both are acknowledged", func() error {
+	fleettest.Eventually(t, "both are acknowledged", func() error {
 		if n, left := count(t, reg, "returns_total", ""), count(t, reg, "returns_spooled", ""); n != 2 || left != 0 {
 			return fmt.Errorf("%v, and %v are spooled", n, left)
 		}
@@ -124,12 +125,12 @@ func testRuns(t *testing.T, w *world) {
 }
 
 func testRefuses(t *testing.T, w *world) {
-	_, reg := w.enroll().start("")
+	_, reg := w.peel(w.Enroll(subject), "")
 	_, evil, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys := w.bus.FleetKeys()
+	keys := w.Bus.FleetKeys()
 	forged, err := job.SelfDelegated(evil, keys.Master, time.Now().Add(time.Hour))
 	if err != nil {
 		t.Fatal(err)
@@ -168,7 +169,7 @@ func testRefuses(t *testing.T, w *world) {
 	} {
 		before := count(t, reg, "jobs_refused_total", c.reason)
 		w.send(bus.JobSubject("suite-1"), c.msg)
-		eventually(t, c.reason+" is counted", func() error {
+		fleettest.Eventually(t, c.reason+" is counted", func() error {
 			if n := count(t, reg, "jobs_refused_total", c.reason); n != before+1 {
 				return fmt.Errorf("%v, was %v", n, before)
 			}
@@ -196,7 +197,7 @@ func told(reason string, b job.Body, s *job.Signer, t *testing.T) refusal {
 }
 
 func testRetries(t *testing.T, w *world) {
-	_, reg := w.enroll().start(t.TempDir())
+	_, reg := w.peel(w.Enroll(subject), t.TempDir())
 	w.heard.answers(func(m *nats.Msg, nth int) {
 		switch nth {
 		case 1:
@@ -213,7 +214,7 @@ func testRetries(t *testing.T, w *world) {
 			t.Errorf("try %d returned %+v", n+1, r)
 		}
 	}
-	eventually(t, "it is acknowledged", func() error {
+	fleettest.Eventually(t, "it is acknowledged", func() error {
 		if n, left := count(t, reg, "returns_total", ""), count(t, reg, "returns_spooled", ""); n != 1 || left != 0 {
 			return fmt.Errorf("%v, and %v are spooled", n, left)
 		}
@@ -231,7 +232,7 @@ func testRetries(t *testing.T, w *world) {
 // that waits for its acknowledgement comes at once then, however patient the
 // peel was told to be.
 func testAskedAgain(t *testing.T, w *world) {
-	_, reg := w.enroll().start(t.TempDir())
+	_, reg := w.peel(w.Enroll(subject), t.TempDir())
 	w.heard.answers(func(m *nats.Msg, nth int) {
 		if nth > 1 {
 			bus.Accept(m)
@@ -248,7 +249,7 @@ func testAskedAgain(t *testing.T, w *world) {
 			t.Errorf("returned %+v", r)
 		}
 	}
-	eventually(t, "it is acknowledged", func() error {
+	fleettest.Eventually(t, "it is acknowledged", func() error {
 		if n := count(t, reg, "returns_total", ""); n != 1 {
 			return fmt.Errorf("%v are", n)
 		}
@@ -260,11 +261,11 @@ func testAskedAgain(t *testing.T, w *world) {
 }
 
 func testGivesUp(t *testing.T, w *world) {
-	_, reg := w.enroll().start("")
+	_, reg := w.peel(w.Enroll(subject), "")
 	w.heard.answers(func(m *nats.Msg, _ int) { bus.Refuse(m, "no such job") })
 	b := body("test.ping")
 	w.send(bus.JobAll, message(t, w.sign, b, 0))
-	eventually(t, "it is given up", func() error {
+	fleettest.Eventually(t, "it is given up", func() error {
 		if n, left := count(t, reg, "returns_lost_total", ""), count(t, reg, "returns_spooled", ""); n != 1 || left != 0 {
 			return fmt.Errorf("%v are lost, and %v are spooled", n, left)
 		}
@@ -276,9 +277,9 @@ func testGivesUp(t *testing.T, w *world) {
 }
 
 func testRenews(t *testing.T, w *world) {
-	c := w.enroll()
-	c.renewAt = time.Now().Add(time.Second)
-	p, reg := c.start("")
+	c := w.Enroll(subject)
+	c.RenewIn(time.Second)
+	p, reg := w.peel(c, "")
 	stop := make(chan struct{})
 	flaps := make(chan int, 1)
 	go func() {
@@ -295,7 +296,7 @@ func testRenews(t *testing.T, w *world) {
 			}
 		}
 	}()
-	eventually(t, "the new connection takes over", func() error {
+	fleettest.Eventually(t, "the new connection takes over", func() error {
 		if conns := w.heard.connections(); len(conns) != 3 {
 			return fmt.Errorf("connections %v", conns)
 		}
@@ -319,12 +320,12 @@ func testRenews(t *testing.T, w *world) {
 }
 
 func testRevoked(t *testing.T, w *world) {
-	c := w.enroll()
-	p, reg := c.start("")
-	if err := w.bus.Revoke(t.Context(), c.public()); err != nil {
+	c := w.Enroll(subject)
+	p, reg := w.peel(c, "")
+	if err := w.Bus.Revoke(t.Context(), c.Public()); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it is out", func() error {
+	fleettest.Eventually(t, "it is out", func() error {
 		if p.Connected() || count(t, reg, "connected", "") != 0 {
 			return errors.New("it is connected")
 		}
@@ -335,14 +336,14 @@ func testRevoked(t *testing.T, w *world) {
 			t.Fatal("it came back with a revoked key")
 		}
 	}
-	if err := w.bus.Unrevoke(t.Context(), c.public()); err != nil {
+	if err := w.Bus.Unrevoke(t.Context(), c.Public()); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(1100 * time.Millisecond) // permissions carry whole seconds
-	if err := c.issue(); err != nil {
+	if err := c.Issue(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it comes back when it may", func() error {
+	fleettest.Eventually(t, "it comes back when it may", func() error {
 		if !p.Connected() || count(t, reg, "connected", "") != 1 {
 			return errors.New("it is not connected")
 		}
@@ -352,7 +353,7 @@ func testRevoked(t *testing.T, w *world) {
 
 func testReconnects(t *testing.T, w *world) {
 	began, end := make(chan struct{}, 1), make(chan struct{})
-	p, reg := w.enroll().start(t.TempDir(), function.Function{Name: "suite.wait",
+	p, reg := w.peel(w.Enroll(subject), t.TempDir(), function.Function{Name: "suite.wait",
 		Run: func(ctx context.Context, _ function.Call) (function.Result, error) {
 			began <- struct{}{}
 			select {
@@ -370,7 +371,7 @@ func testReconnects(t *testing.T, w *world) {
 	}
 	w.asked(1)
 	w.stop()
-	eventually(t, "it notices", func() error {
+	fleettest.Eventually(t, "it notices", func() error {
 		if p.Connected() || count(t, reg, "connected", "") != 0 {
 			return errors.New("it is connected")
 		}
@@ -378,7 +379,7 @@ func testReconnects(t *testing.T, w *world) {
 	})
 	close(end)
 	w.start()
-	eventually(t, "it comes back", func() error {
+	fleettest.Eventually(t, "it comes back", func() error {
 		if !p.Connected() || count(t, reg, "connected", "") != 1 {
 			return errors.New("it is not connected")
 		}
@@ -398,7 +399,7 @@ func testReconnects(t *testing.T, w *world) {
 // asked waits until the peel has asked so often for what it missed.
 func (w *world) asked(times int) {
 	w.t.Helper()
-	eventually(w.t, "it asks for what it missed", func() error {
+	fleettest.Eventually(w.t, "it asks for what it missed", func() error {
 		w.heard.mu.Lock()
 		defer w.heard.mu.Unlock()
 		if len(w.heard.asks) < times {
