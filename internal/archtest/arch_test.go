@@ -118,6 +118,28 @@ func TestWhoMayImportWhom(t *testing.T) {
 	}
 }
 
+// TestRoomsOfTheMaster: each knows one thing, and the master alone puts them
+// together. What a connection is, some of them have to know.
+func TestRoomsOfTheMaster(t *testing.T) {
+	t.Parallel()
+	const master = "internal/fleet/master"
+	rooms := 0
+	for _, p := range list(t, module+master+"/...") {
+		if p.ImportPath == module+master {
+			continue
+		}
+		rooms++
+		for _, imp := range p.Imports {
+			if under(imp, master) && imp != module+master+"/connection" {
+				t.Errorf("%s imports %s: the master puts its rooms together", p.ImportPath, imp)
+			}
+		}
+	}
+	if rooms == 0 {
+		t.Error("the master has no rooms")
+	}
+}
+
 // TestCommandLineAsksTheAPI: the command line knows the rows of the stores by
 // their types, and never opens a database itself.
 func TestCommandLineAsksTheAPI(t *testing.T) {

@@ -6,6 +6,10 @@
 // record is written before the job is sent, and a return is counted only from
 // the subject or the bucket that names its peel. A master that is killed in
 // the middle of a job leaves nothing behind that the next one cannot finish.
+//
+// What it knows and keeps is in rooms below this one, none of which knows this
+// one or another of them; here they are put together, people are answered, and
+// jobs are driven.
 package master
 
 import (
