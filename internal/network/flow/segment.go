@@ -40,7 +40,8 @@ func (r *Record) handshake(p *packet.Packet, answer bool) {
 
 // segment follows sequence numbers and windows. A segment below the highest
 // sequence number seen is a retransmission, unless it fills a hole so soon
-// that it was only overtaken on its way, or is a keep-alive.
+// that it was only overtaken on its way, or is a keep-alive, whose payload is
+// taken out of the packet.
 func (r *Record) segment(p *packet.Packet, side int) {
 	f := p.TCPFlags
 	if f&packet.RST != 0 {
@@ -70,8 +71,11 @@ func (r *Record) segment(p *packet.Packet, side int) {
 		r.hole[side] = hole{from: r.next[side], to: p.Seq}
 		r.holeAt = r.micros(p.Time)
 		r.next[side] = end
-	case n == 0 || ahead == -1 && n == 1 && f&(packet.SYN|packet.FIN) == 0:
-		// an acknowledgement that was overtaken, or a keep-alive (RFC 9293, 3.8.4)
+	case n == 0: // an acknowledgement that was overtaken
+	case ahead == -1 && n == 1 && f&(packet.SYN|packet.FIN) == 0:
+		// A keep-alive (RFC 9293, 3.8.4): the byte in it says nothing, and must
+		// not be taken for the first of a side that has said nothing yet.
+		p.Payload, p.PayloadOnNet = nil, 0
 	default:
 		if !r.overtaken(p, side, end) {
 			r.retrans[side]++

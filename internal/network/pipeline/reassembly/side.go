@@ -4,10 +4,13 @@ import "github.com/rind-project/rind/internal/network/packet/parse"
 
 // Limits of one side of a connection.
 const (
-	maxAhead  = 32                   // segments held out of order
-	maxWindow = 1 << 20              // how far ahead a segment may be
-	maxFar    = 3                    // segments further ahead that are passed over as none of the stream's
-	maxWork   = 64 * parse.MaxBuffer // bytes shown to a reader that takes none of them
+	maxAhead  = 32      // segments held out of order
+	maxWindow = 1 << 20 // how far ahead a segment may be
+	maxFar    = 3       // segments further ahead that are passed over as none of the stream's
+	// maxWork is how many bytes are shown to a reader that takes none of them:
+	// with segments of one byte a message of 2,900 bytes is read to its end, such
+	// as a ClientHello with post-quantum keys, or the KEXINIT of SSH.
+	maxWork = 256 * parse.MaxBuffer
 )
 
 // piece is a segment that came before its turn.
