@@ -62,6 +62,9 @@ func (p *Pipeline) publish() {
 // called by any goroutine; the map is not to be changed.
 func (p *Pipeline) Counters() Counters { return *p.shown.Load() }
 
+// pusher is a Datagrams parser that gives flows up for others.
+type pusher interface{ Pushed() uint64 }
+
 // parserCounters sums the counters by the parser's name: one may have an
 // entry for TCP and one for UDP.
 func (p *Pipeline) parserCounters() []ParserCounters {
@@ -75,7 +78,11 @@ func (p *Pipeline) parserCounters() []ParserCounters {
 		out[i].add(c)
 	}
 	for i := range p.parsers {
-		add(p.parsers[i].name, &p.parsers[i].counters)
+		c := p.parsers[i].counters
+		if d, ok := p.parsers[i].datagrams.(pusher); ok {
+			c.Pushed += d.Pushed()
+		}
+		add(p.parsers[i].name, &c)
 	}
 	return out
 }

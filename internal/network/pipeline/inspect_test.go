@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -178,6 +179,53 @@ func TestHelloOverSegments(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestLongHelloByteByByte sends a hello as large as those with post-quantum
+// keys are, a byte at a time.
+func TestLongHelloByteByByte(t *testing.T) {
+	t.Parallel()
+	hello := packettest.ClientHello("host.example.net", strings.Repeat("x", 255), strings.Repeat("y", 255), strings.Repeat("z", 255), strings.Repeat("w", 255), "h2")
+	if len(hello) < 1600 {
+		t.Fatalf("a ClientHello of %d bytes", len(hello))
+	}
+	k := newTalk(Config{}, 443)
+	for i := range hello {
+		k.tcp(true, uint32(i), hello[i:i+1])
+	}
+	if r := k.end(t); len(r.TLS) != 1 || r.TLS[0].SNI != "host.example.net" {
+		t.Errorf("%d hellos, %+v", len(r.TLS), k.parser("tls"))
+	}
+}
+
+// TestQUICThatNeverGoesOn begins more connections than wait for the rest of
+// their hellos: those that made way are counted.
+func TestQUICThatNeverGoesOn(t *testing.T) {
+	t.Parallel()
+	var begin trace
+	for _, s := range delivered["quic"].trace(t, "aioquic") {
+		if len(begin) == 0 && s.data[payload(s.data)]&0xf0 == 0xc0 {
+			begin = append(begin, s)
+		}
+	}
+	if len(begin) == 0 {
+		t.Fatal("no Initial in the capture")
+	}
+	f := begin.apart()[0]
+	f.body = slices.Clone(f.body)
+	f.body[100] ^= 1 // it cannot be opened, and what follows is waited for
+	p := New(Config{MaxFlows: 1024})
+	for i := range uint32(300) {
+		s := f.with(f.body, 0, true)
+		move(s.data, i)
+		p.Packet(s.at, packet.LinkEthernet, s.data, len(s.data))
+	}
+	p.Cut(time.Unix(0, f.at))
+	for _, c := range p.Counters().Parsers {
+		if c.Name == "quic" && (c.Recognised != 300 || c.Pushed != 300-256) {
+			t.Errorf("%+v", c)
+		}
 	}
 }
 

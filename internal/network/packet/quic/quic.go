@@ -28,12 +28,10 @@ type key struct{ session network.Session }
 
 // Parser holds what it knows of connections whose ClientHello is not complete.
 type Parser struct {
-	// Evicted counts the connections that were given up for newer ones.
-	Evicted uint64
-
-	slots [maxConnections]connection
-	index map[key]int
-	next  int // slot to be taken next
+	slots  [maxConnections]connection
+	index  map[key]int
+	next   int // slot to be taken next
+	pushed uint64
 
 	plain []byte // of the packet in hand
 	hello tls.Hello
@@ -59,6 +57,9 @@ type connection struct {
 func New() *Parser {
 	return &Parser{index: map[key]int{}, print: tls.NewMemory().NewPrinter()}
 }
+
+// Pushed is how many connections were given up for newer ones.
+func (p *Parser) Pushed() uint64 { return p.pushed }
 
 // LooksLike reports whether a datagram begins with a long header of a version
 // of QUIC that is known (RFC 9000 section 17.2).
@@ -139,7 +140,7 @@ func (p *Parser) connection(out *parse.Out) *connection {
 	p.next = (i + 1) % maxConnections
 	c := &p.slots[i]
 	if c.used {
-		p.Evicted++
+		p.pushed++
 		p.drop(c)
 	}
 	c.key, c.used, c.session = k, true, out.Session

@@ -10,6 +10,7 @@ import (
 	"github.com/rind-project/rind/internal/network/packet"
 	"github.com/rind-project/rind/internal/network/packet/parse"
 	"github.com/rind-project/rind/internal/network/packet/parse/parsetest"
+	"github.com/rind-project/rind/internal/network/packet/remoteid/remoteidtest"
 	"github.com/rind-project/rind/internal/network/packet/wifi"
 	"github.com/rind-project/rind/internal/network/packet/wifi/wifitest"
 )
@@ -97,6 +98,7 @@ func TestLinear(t *testing.T) {
 	for name, unit := range map[string][]byte{
 		"empty elements": wifitest.Element(200), "names": wifitest.SSID("x"), "suites": wifitest.RSN(4, []byte{4, 4, 4, 4}, []byte{2, 2, 2}, 0),
 		"wps": wifitest.Vendor(0x0050f204, bytes.Repeat([]byte{0, 1, 0, 0}, 60)...), "pwnagotchi": wifitest.Element(222, []byte(`{"name":{`)...),
+		"remote ids": wifitest.Vendor(0xfa0bbc0d, append([]byte{9}, remoteidtest.Pack()...)...),
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := wifitest.Beacon(ap, 1, bytes.Repeat(unit, 64<<10/len(unit)))
