@@ -190,6 +190,41 @@ func TestLiveVLAN(t *testing.T) {
 	t.Error("the frame was not seen")
 }
 
+// TestLivePromiscuous asks the kernel how often promiscuous mode was wanted of
+// an interface: by nobody, by a capture that wants it, and by none afterwards.
+func TestLivePromiscuous(t *testing.T) {
+	inNamespace(t)
+	ip(t, "link", "add", "rv0", "type", "veth", "peer", "name", "rv1")
+	ip(t, "link", "set", "rv1", "up")
+	wanted := func() string {
+		out, err := exec.Command("ip", "-d", "link", "show", "rv1").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, after, ok := strings.Cut(string(out), "promiscuity ")
+		if !ok {
+			t.Skipf("ip does not tell the promiscuity:\n%s", out)
+		}
+		n, _, _ := strings.Cut(after, " ")
+		return n
+	}
+	for _, promiscuous := range []bool{false, true} {
+		l, err := capture.OpenLive("rv1", capture.LiveConfig{RingBytes: 8 << 20, Promiscuous: promiscuous})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := wanted(), map[bool]string{false: "0", true: "1"}[promiscuous]; got != want {
+			t.Errorf("promiscuous %v: the kernel says %s, want %s", promiscuous, got, want)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if got := wanted(); got != "0" {
+			t.Errorf("after promiscuous %v: %s", promiscuous, got)
+		}
+	}
+}
+
 func TestLiveInterfaceGoes(t *testing.T) {
 	inNamespace(t)
 	ip(t, "link", "add", "rv0", "type", "veth", "peer", "name", "rv1")
