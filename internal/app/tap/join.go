@@ -5,8 +5,10 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -110,7 +112,11 @@ func probe(ctx context.Context, base *url.URL, j joined) error {
 	req.Header.Set(report.TimeHeader, time.Now().UTC().Format(time.RFC3339Nano))
 	resp, err := client.Do(req)
 	if err != nil {
-		return fmt.Errorf("asking %s: %w", base, pki.Explain(err))
+		err = fmt.Errorf("asking %s: %w", base, pki.Explain(err))
+		if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+			err = fmt.Errorf("%w; nothing is kept: look whether the address is right, the server runs, and this host may reach it", err)
+		}
+		return err
 	}
 	defer resp.Body.Close()
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 16<<10))

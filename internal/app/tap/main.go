@@ -34,6 +34,7 @@ func command() *cobra.Command {
 	fresh := func() any { c := DefaultConfig(); return &c }
 	root.AddCommand(joinCommand(load), runCommand(load), parseCommand(load), readCommand(load), checkCommand(load), statusCommand(load),
 		load.ConfigCommand("rind-tap", fresh), daemon.VersionCommand("rind-tap"))
+	completeFlags(root)
 	return root
 }
 

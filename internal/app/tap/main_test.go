@@ -1,11 +1,37 @@
 package tap
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
+
+	"github.com/rind-project/rind/internal/app/daemon"
 )
+
+// TestCompletion presses the tabulator key.
+func TestCompletion(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"check", "--interface", ""}, "lo\n"},
+		{[]string{"run", "-i", "l"}, "lo\n"},
+		{[]string{"status", "-o", ""}, "table\njson\n"},
+		{[]string{"read", "--to", ""}, "node\n"},
+		{[]string{"read", "--parsers", ""}, "none\n"},
+		{[]string{"read", "--parsers", "dns,tl"}, "dns,tls\n"},
+		{[]string{"sta"}, "status\t"},
+		{[]string{"config", ""}, "dump\t"},
+	} {
+		var out, told bytes.Buffer
+		if code := daemon.Execute(command(), append([]string{"__complete"}, c.args...), &out, &told); code != 0 || !strings.Contains(out.String(), c.want) {
+			t.Errorf("%q: %d, %s, want %q", c.args, code, out.String(), c.want)
+		}
+	}
+}
 
 // Every command that a person may type says what it does, and shows how.
 func TestEveryCommandHasAnExample(t *testing.T) {
