@@ -31,6 +31,7 @@ func (s *Service) checkClock(header string) *refusal {
 	if off < 0 {
 		word = "behind"
 	}
+	s.metrics.skew.Observe(off.Abs().Seconds())
 	if off.Abs() <= s.cfg.MaxClockOff {
 		return nil
 	}

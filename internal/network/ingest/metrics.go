@@ -46,6 +46,7 @@ type metrics struct {
 	took         prometheus.Histogram
 	copied       prometheus.Histogram
 	lag          prometheus.Histogram
+	skew         prometheus.Histogram
 	wrong        prometheus.Counter // ledgers that do not add up
 	halved       prometheus.Counter
 	shared       prometheus.Counter
@@ -93,6 +94,7 @@ func newMetrics(s *Service, reg prometheus.Registerer) *metrics {
 		took:         histogram("rind_ingest_commit_seconds", "Time of one transaction.", 0.001, 2, 14),
 		copied:       histogram("rind_ingest_copy_seconds", "Time for which a transaction wrote rows.", 0.001, 2, 14),
 		lag:          histogram("rind_ingest_lag_seconds", "Time from a report's end, by the tap's clock, to its commit.", 0.1, 3, 12),
+		skew:         histogram("rind_ingest_clock_skew_seconds", "How far the clock of a tap that reports is from this node's, either way.", 0.25, 4, 10),
 		wrong:        counter("rind_ingest_unbalanced_ledgers_total", "Committed ledgers that do not add up: a defect of the tap."),
 		halved:       counter("rind_ingest_halved_groups_total", "Transactions that failed for what was in them and were tried again in two halves."),
 		shared:       counter("rind_ingest_shared_tokens_total", "Transactions in which two machines reported with the token of one tap: give each its own."),
@@ -107,7 +109,7 @@ func newMetrics(s *Service, reg prometheus.Registerer) *metrics {
 		m.reports.WithLabelValues(result)
 	}
 	if reg != nil {
-		reg.MustRegister(m.reports, m.rows, m.kindBytes, m.bytes, m.groupReports, m.groupRows, m.waited, m.took, m.copied, m.lag,
+		reg.MustRegister(m.reports, m.rows, m.kindBytes, m.bytes, m.groupReports, m.groupRows, m.waited, m.took, m.copied, m.lag, m.skew,
 			m.wrong, m.halved, m.shared, m.unread)
 		reg.MustRegister(gauges(s)...)
 	}

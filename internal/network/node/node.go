@@ -77,6 +77,8 @@ type Node struct {
 	door    *door
 	meter   *meter
 	swept   *prometheus.CounterVec
+	parts   *prometheus.GaugeVec // by table
+	ahead   *prometheus.GaugeVec // likewise
 	started atomic.Bool
 	lag     atomic.Int64 // microseconds
 }
@@ -110,8 +112,13 @@ func New(cfg Config, deps Deps) (*Node, error) {
 	n.swept = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "rind_node_expired_rows_total", Help: "Rows deleted because they were older than their retention, by table.",
 	}, []string{"table"})
+	byTable := func(name, help string) *prometheus.GaugeVec {
+		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, []string{"table"})
+	}
+	n.parts = byTable("rind_node_partitions", "Partitions of the telemetry, by table.")
+	n.ahead = byTable("rind_node_partitions_ahead_seconds", "How far into the future the partitions reach that were made ahead, by table.")
 	if deps.Metrics != nil {
-		deps.Metrics.MustRegister(n.swept)
+		deps.Metrics.MustRegister(n.swept, n.parts, n.ahead)
 	}
 	n.door = newDoor(n.ingest.Handler(), n.closed, deps.Memory, deps.Metrics)
 	n.meter = newMeter(n.door, deps.Memory, deps.DB)

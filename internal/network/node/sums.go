@@ -21,6 +21,7 @@ func (n *Node) partition(ctx context.Context) {
 		if _, err := n.store.MakePartitions(ctx); err != nil && ctx.Err() == nil {
 			n.deps.Log.Warn("partitions of the telemetry were not all made; rows go to the rest meanwhile", "error", err)
 		}
+		n.countPartitions(ctx)
 	})
 }
 
@@ -50,5 +51,18 @@ func (n *Node) repeat(ctx context.Context, do func()) {
 			return
 		case <-tick.C:
 		}
+	}
+}
+
+// countPartitions has the metrics tell how many partitions there are of each
+// table, and how far ahead they reach.
+func (n *Node) countPartitions(ctx context.Context) {
+	spans, err := n.store.Spans(ctx)
+	if err != nil {
+		return // which the next attempt to make some tells of
+	}
+	for _, p := range spans {
+		n.parts.WithLabelValues(p.Table).Set(float64(p.Partitions))
+		n.ahead.WithLabelValues(p.Table).Set(p.To.Sub(n.deps.Now()).Seconds())
 	}
 }

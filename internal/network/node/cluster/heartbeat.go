@@ -52,16 +52,21 @@ func (m *Member) register(ctx context.Context) error {
 		return err
 	}
 	now := m.clock()
-	var draining int64
+	var draining, theirs int64
+	var asked, told time.Time
 	err = m.deps.DB.Tx(ctx, func(tx *database.Tx) error {
-		m.noteBegin(time.Now()) // waiting for a connection is not the database's doing
-		return tx.QueryRow(ctx, `INSERT INTO nodes (id, host, version, started_us, seen_us, roles, address, load) VALUES ($1, $2, $3, `+now+`, `+now+`, $4, $5, $6)
-			ON CONFLICT (id) DO UPDATE SET seen_us = excluded.seen_us, address = excluded.address, load = excluded.load RETURNING draining`,
-			m.id, m.host, m.deps.Version, strings.Join(m.deps.Roles, ","), database.Text(m.deps.Address()), string(load)).Scan(&draining)
+		asked = time.Now()
+		m.noteBegin(asked) // waiting for a connection is not the database's doing
+		err := tx.QueryRow(ctx, `INSERT INTO nodes (id, host, version, started_us, seen_us, roles, address, load) VALUES ($1, $2, $3, `+now+`, `+now+`, $4, $5, $6)
+			ON CONFLICT (id) DO UPDATE SET seen_us = excluded.seen_us, address = excluded.address, load = excluded.load RETURNING draining, seen_us`,
+			m.id, m.host, m.deps.Version, strings.Join(m.deps.Roles, ","), database.Text(m.deps.Address()), string(load)).Scan(&draining, &theirs)
+		told = time.Now()
+		return err
 	})
 	if err != nil {
 		return err
 	}
+	m.metrics.skew.Set(database.FromMicros(theirs).Sub(asked.Add(told.Sub(asked) / 2)).Seconds())
 	m.setDraining(draining != 0)
 	return nil
 }

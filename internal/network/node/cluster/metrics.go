@@ -6,6 +6,7 @@ import "github.com/prometheus/client_golang/prometheus"
 type metrics struct {
 	missed  prometheus.Counter
 	deaf    prometheus.Counter
+	skew    prometheus.Gauge
 	leases  *prometheus.GaugeVec   // by lease
 	lost    *prometheus.CounterVec // by lease
 	refused *prometheus.CounterVec // by lease
@@ -24,6 +25,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	m := &metrics{
 		missed: counter("rind_node_heartbeats_missed_total", "Heartbeats that could not be written."),
 		deaf:   counter("rind_node_listen_failures_total", "Times that the connection which hears of changes broke; they are asked for meanwhile."),
+		skew: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "rind_node_database_clock_skew_seconds", Help: "The database's clock less this node's, at the last heartbeat.",
+		}),
 		leases: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "rind_node_lease_held", Help: "1 for each lease that this node holds, 0 when it held it once.",
 		}, []string{"lease"}),
@@ -34,7 +38,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		tasks:   vec("rind_node_tasks_total", "Attempts at tasks by result: done, failed, dead.", "kind", "result"),
 	}
 	if reg != nil {
-		reg.MustRegister(m.missed, m.deaf, m.leases, m.lost, m.refused, m.periods, m.failed, m.tasks)
+		reg.MustRegister(m.missed, m.deaf, m.skew, m.leases, m.lost, m.refused, m.periods, m.failed, m.tasks)
 	}
 	return m
 }
