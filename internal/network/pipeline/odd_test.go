@@ -151,6 +151,20 @@ var oddities = map[string]func(f ipFrame, i int, rng *rand.Rand) []stamped{
 		s.data = append(s.data, "what the card had in its memory, up to the least length of a frame"...)
 		return []stamped{s}
 	},
+	"behind IP options": func(f ipFrame, _ int, _ *rand.Rand) []stamped {
+		b := f.with(f.body, 0, true).data
+		if f.v6 { // hop-by-hop and destination options (RFC 8200 section 4)
+			more := []byte{60, 0, 1, 4, 0, 0, 0, 0, f.proto, 1, 1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+			b = slices.Insert(b, 54, more...)
+			b[20] = 0
+			be.PutUint16(b[18:], uint16(len(b)-54))
+		} else if b[14] == 0x45 {
+			b = slices.Insert(b, 34, 0x44, 8, 5, 0, 0, 0, 0, 0, 1, 1, 1, 0) // a timestamp (RFC 791)
+			b[14] = 0x48
+			be.PutUint16(b[16:], uint16(len(b)-14))
+		}
+		return []stamped{{f.at, b}}
+	},
 	"in IP fragments": oddFragments,
 	backwards: func(f ipFrame, i int, rng *rand.Rand) []stamped {
 		all := oddFragments(f, i, rng)
