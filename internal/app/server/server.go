@@ -225,7 +225,7 @@ func (s *Server) composeMaster() error {
 		Audit:     s.audit,
 		Log:       s.log, Metrics: s.reg,
 	})
-	s.composeShared()
+	s.composeShared(signer)
 	compiler, err := s.composeSettings()
 	if err != nil {
 		return err
@@ -268,11 +268,11 @@ func (s *Server) composeMaster() error {
 }
 
 // composeShared makes what holds values and events of peels.
-func (s *Server) composeShared() {
+func (s *Server) composeShared(signer master.Signer) {
 	nc := func() *nats.Conn { return s.client.nc }
 	js := func() jetstream.JetStream { return s.client.js }
 	s.basket = holder.New(s.cfg.Basket, holder.Deps{
-		Log: s.log, Metrics: s.reg, JS: js, MaxPayload: func() int64 { return s.client.nc.MaxPayload() },
+		Log: s.log, Metrics: s.reg, JS: js, MaxPayload: func() int64 { return s.client.nc.MaxPayload() }, Vouch: signer.Vouch,
 		Select: func(ctx context.Context, target string) ([]fleet.PeelID, error) { return s.master.Select(ctx, target) },
 	})
 	s.events = event.New(s.cfg.Events, event.Deps{Log: s.log, Metrics: s.reg, NC: nc, JS: js,

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -9,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 
 	"github.com/rind-project/rind/internal/access"
 	"github.com/rind-project/rind/internal/base/pki"
@@ -22,17 +20,7 @@ import (
 )
 
 // sharer asks the masters as an enrolled peel does.
-type sharer struct {
-	id fleet.PeelID
-	nc *nats.Conn
-}
-
-// Ask implements basket.Asker.
-func (s sharer) Ask(ctx context.Context, what string, data []byte) ([]byte, error) {
-	return fleettest.Ask(ctx, s.nc, bus.AskSubject(s.id, what), data, 10*time.Second)
-}
-
-func (r *running) sharer(t *testing.T, who *enroll.Identity) sharer {
+func (r *running) sharer(t *testing.T, who *enroll.Identity) *fleettest.Peel {
 	t.Helper()
 	conf, err := pki.PoolTLS(who.CAPEM)
 	if err != nil {
@@ -44,7 +32,7 @@ func (r *running) sharer(t *testing.T, who *enroll.Identity) sharer {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	return sharer{who.ID, nc}
+	return fleettest.NewPeel(t, who.ID, who.FleetRoot, nc)
 }
 
 // shared lists what hosts share, as the API says it.
@@ -69,7 +57,7 @@ func TestBasketLeavesWithThePeel(t *testing.T) {
 	cfg.Basket.Rules = []holder.Rule{{Readers: "db", Of: "web", Names: "addr"}}
 	r := start(t, cfg)
 	web, db := r.sharer(t, r.enroll(t, "web")), r.sharer(t, r.enroll(t, "db"))
-	for _, p := range []sharer{web, db} {
+	for _, p := range []*fleettest.Peel{web, db} {
 		for _, name := range []string{"addr", "port"} {
 			if err := basket.Set(t.Context(), p, basket.Put{Name: name, Value: json.RawMessage("1")}); err != nil {
 				t.Fatal(err)
@@ -109,7 +97,7 @@ func TestEventsOfAServer(t *testing.T) {
 	cfg := testConfig(dataDir(t))
 	r := start(t, cfg)
 	web := r.sharer(t, r.enroll(t, "web"))
-	if _, err := fleettest.Ask(t.Context(), web.nc, bus.EventSubject("web", "disk.full"), []byte(`{"data":{"mount":"/"}}`), 10*time.Second); err != nil {
+	if _, err := fleettest.Ask(t.Context(), web.NC, bus.EventSubject("web", "disk.full"), []byte(`{"data":{"mount":"/"}}`), 10*time.Second); err != nil {
 		t.Fatal(err)
 	}
 	operator := r.token(t, access.Operator)

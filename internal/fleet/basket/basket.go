@@ -7,12 +7,15 @@ package basket
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 
 	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/job"
 )
 
 // What a peel asks, with what it sends and what it is answered.
@@ -57,11 +60,29 @@ type Removed struct {
 type Query struct {
 	Target string `json:"target"`
 	Name   string `json:"name"`
+	// Nonce is made for this question, so that no answer to an earlier one can
+	// be shown as the answer. A peel of before signed answers sends none.
+	Nonce string `json:"nonce,omitempty"`
 }
 
 // Answer holds the values, of those peels that share one.
 type Answer struct {
-	Values map[fleet.PeelID]json.RawMessage `json:"values"`
+	Values json.RawMessage `json:"values"` // by the peels' ids
+	// Proof is a master's signature over Said; absent when the question has no
+	// nonce.
+	Proof []byte `json:"proof,omitempty"`
+}
+
+// Said is what a master signs of an answer: whom it is for, the question that
+// it answers, and the values. It is never sent: each side makes it of what it
+// knows.
+func Said(reader fleet.PeelID, q Query, values []byte) []byte {
+	sum := sha256.Sum256(values)
+	var b []byte
+	for _, part := range []string{string(reader), q.Target, q.Name, q.Nonce} {
+		b = append(binary.AppendUvarint(b, uint64(len(part))), part...)
+	}
+	return append(b, sum[:]...)
 }
 
 // Own is what a peel shares itself, without the values.
@@ -74,14 +95,33 @@ type Asker interface {
 	Ask(ctx context.Context, what string, data []byte) ([]byte, error)
 }
 
+// Reader asks for what others share, and knows what a master has said.
+type Reader interface {
+	Asker
+	ID() fleet.PeelID
+	// Vouched refuses what no master has said to this peel, and counts it.
+	Vouched(w job.Word, said, proof []byte) error
+}
+
 // Get returns what the peels of a target share under a name, as far as the
 // rules let this peel read it. Peels that share nothing there are left out.
-func Get(ctx context.Context, a Asker, target, name string) (map[fleet.PeelID]json.RawMessage, error) {
+func Get(ctx context.Context, r Reader, target, name string) (map[fleet.PeelID]json.RawMessage, error) {
 	if err := fleet.CheckBasketName(name); err != nil {
 		return nil, err
 	}
-	out, err := ask[Answer](ctx, a, AskGet, Query{Target: target, Name: name})
-	return out.Values, err
+	q := Query{Target: target, Name: name, Nonce: rand.Text()}
+	out, err := ask[Answer](ctx, r, AskGet, q)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.Vouched(job.WordBasket, Said(r.ID(), q, out.Values), out.Proof); err != nil {
+		return nil, fmt.Errorf("an answer to %s has come that no master has signed for this question; masters of an earlier version sign none: %w", AskGet, err)
+	}
+	var values map[fleet.PeelID]json.RawMessage
+	if err := json.Unmarshal(out.Values, &values); err != nil {
+		return nil, fmt.Errorf("the values that %s was answered cannot be read: %w", AskGet, err)
+	}
+	return values, nil
 }
 
 // Set shares a value under a name.

@@ -13,8 +13,12 @@ const vouchMagic = "RV\x00\x01"
 // keeps a signature of one kind from being shown as another.
 type Word string
 
-// WordSettings is an answer to a question for settings.
-const WordSettings Word = "rind settings v1\x00"
+// What masters say: answers to a question for settings, and for values of the
+// basket.
+const (
+	WordSettings Word = "rind settings v1\x00"
+	WordBasket   Word = "rind basket v1\x00"
+)
 
 // Vouch signs what a master says to a peel beside jobs, and returns the proof
 // that goes with it:

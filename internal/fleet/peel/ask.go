@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/rind-project/rind/internal/fleet/bus"
+	"github.com/rind-project/rind/internal/fleet/job"
 )
 
 // askWait is how long one try of a question may take. A master answers within
@@ -20,6 +21,21 @@ const askWait = 12 * time.Second
 // refuses.
 func (h host) Ask(ctx context.Context, what string, data []byte) ([]byte, error) {
 	return h.p.ask(ctx, bus.AskSubject(h.p.id, what), data)
+}
+
+// Vouched refuses what no master has said to this peel, and counts it.
+func (h host) Vouched(w job.Word, said, proof []byte) error {
+	h.p.mu.Lock()
+	r := h.p.running
+	h.p.mu.Unlock()
+	if r == nil {
+		return errStopping
+	}
+	if refusal := r.verify.Vouched(w, said, proof); refusal != nil {
+		h.p.metrics.answers.WithLabelValues(refusal.Reason).Inc()
+		return refusal
+	}
+	return nil
 }
 
 // Event tells the masters of an event, and returns when one has stored it.

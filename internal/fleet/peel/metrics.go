@@ -13,7 +13,7 @@ type metrics struct {
 	connected, spooled             prometheus.Gauge
 	facts, returned, retries, lost prometheus.Counter
 	jobs, renewals, settings       *prometheus.CounterVec
-	refused, forged                *prometheus.CounterVec
+	refused, forged, answers       *prometheus.CounterVec
 }
 
 // newMetrics makes the metrics and registers them, when there is where.
@@ -38,13 +38,15 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		forged: vec("settings_refused_total", "Answers to questions for settings that this peel did not take, by the reason: no master signed them for it and the question.",
 			"reason"),
 	}
+	m.answers = vec("answers_refused_total", "Answers to what functions asked that this peel did not take, by the reason: no master signed them for it and the question.", "reason")
 	for _, r := range []string{job.ReasonMalformed, job.ReasonUnsigned, job.ReasonSignature, job.ReasonScope, job.ReasonDelegation} {
 		m.forged.WithLabelValues(r)
+		m.answers.WithLabelValues(r)
 	}
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.connected, m.spooled, m.facts, m.returned, m.retries, m.lost, m.jobs, m.renewals, m.settings, m.refused, m.forged} {
+	for _, c := range []prometheus.Collector{m.connected, m.spooled, m.facts, m.returned, m.retries, m.lost, m.jobs, m.renewals, m.settings, m.refused, m.forged, m.answers} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("registering the peel's metrics: %w", err)
 		}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/rind-project/rind/internal/base/config"
 	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/job"
 	"github.com/rind-project/rind/internal/fleet/target"
 )
 
@@ -65,5 +66,7 @@ type Deps struct {
 	Select func(ctx context.Context, target string) ([]fleet.PeelID, error)
 	// MaxPayload is the largest message that the bus takes.
 	MaxPayload func() int64
-	Metrics    prometheus.Registerer // optional
+	// Vouch signs what is said to one peel.
+	Vouch   func(w job.Word, said []byte) (proof []byte, err error)
+	Metrics prometheus.Registerer // optional
 }

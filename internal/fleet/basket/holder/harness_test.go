@@ -30,7 +30,7 @@ func begin(t *testing.T, w *fleettest.World, rules ...holder.Rule) *site {
 	}
 	s := &site{t: t, World: w}
 	s.holder = holder.New(cfg, holder.Deps{
-		JS: func() jetstream.JetStream { return w.JS }, MaxPayload: w.NC.MaxPayload,
+		JS: func() jetstream.JetStream { return w.JS }, MaxPayload: w.NC.MaxPayload, Vouch: w.Signer().Vouch,
 		Select: func(ctx context.Context, expr string) ([]fleet.PeelID, error) { return s.master.Select(ctx, expr) },
 	})
 	s.master = master.New(master.Config{Name: "one"}, master.Deps{

@@ -24,7 +24,7 @@ import (
 func put(t *testing.T, p *fleettest.Peel, name, value string) {
 	t.Helper()
 	if err := basket.Set(t.Context(), p, basket.Put{Name: name, Value: json.RawMessage(value)}); err != nil {
-		t.Fatalf("%s puts %s: %v", p.ID, name, err)
+		t.Fatalf("%s puts %s: %v", p.ID(), name, err)
 	}
 }
 
@@ -34,7 +34,7 @@ func read(t *testing.T, p *fleettest.Peel, target, name string) string {
 	values, err := basket.Get(t.Context(), p, target, name)
 	if err != nil {
 		if !errors.Is(err, bus.ErrRefused) {
-			t.Errorf("%s reads %s of %s: %v", p.ID, name, target, err)
+			t.Errorf("%s reads %s of %s: %v", p.ID(), name, target, err)
 		}
 		return "refused"
 	}
@@ -376,7 +376,7 @@ func TestConsumersAreConstant(t *testing.T) {
 	for n := range 5 {
 		p := s.peels(fleet.PeelID(fmt.Sprintf("p%d", n)))[fleet.PeelID(fmt.Sprintf("p%d", n))]
 		put(t, p, "x", "1")
-		read(t, p, string(p.ID), "x")
+		read(t, p, string(p.ID()), "x")
 		info, err := stream.Info(t.Context())
 		if err != nil || info.State.Consumers != 1 {
 			t.Errorf("%d consumers, %v", info.State.Consumers, err)

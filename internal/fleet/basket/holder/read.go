@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/basket"
 	"github.com/rind-project/rind/internal/fleet/bus"
+	"github.com/rind-project/rind/internal/fleet/job"
 	"github.com/rind-project/rind/internal/fleet/target"
 )
 
@@ -44,7 +46,7 @@ func (h *Holder) get(ctx context.Context, reader fleet.PeelID, in basket.Query) 
 	if _, itself := slices.BinarySearch(meant, reader); may.empty() && !itself {
 		return nil, errs.New(errs.Forbidden, "no rule lets %s read %s of another peel; an administrator of the server can add one to basket.rules", reader, in.Name)
 	}
-	out, size := basket.Answer{Values: map[fleet.PeelID]json.RawMessage{}}, framing
+	values, size := map[fleet.PeelID]json.RawMessage{}, framing
 	limit := min(maxAnswer, int(h.deps.MaxPayload()))
 	for _, id := range meant {
 		if !may.has(id) {
@@ -60,7 +62,19 @@ func (h *Holder) get(ctx context.Context, reader fleet.PeelID, in basket.Query) 
 		if size += len(value) + len(id) + 4; size > limit {
 			return nil, errs.New(errs.TooLarge, "the values of %s that %.80q means have more than %d bytes, which is the limit of an answer; narrow the target", in.Name, in.Target, limit)
 		}
-		out.Values[id] = value
+		values[id] = value
+	}
+	return h.signed(reader, in, values)
+}
+
+// signed makes the answer of the values. It is signed when the question has a
+// nonce: without one it could be shown again later, and proves nothing.
+func (h *Holder) signed(reader fleet.PeelID, q basket.Query, values map[fleet.PeelID]json.RawMessage) (out basket.Answer, err error) {
+	if out.Values, err = fleet.Encode(values); err != nil || q.Nonce == "" {
+		return out, err
+	}
+	if out.Proof, err = h.deps.Vouch(job.WordBasket, basket.Said(reader, q, out.Values)); err != nil {
+		return out, fmt.Errorf("signing what %s reads: %w", reader, err)
 	}
 	return out, nil
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/job"
 	"github.com/rind-project/rind/internal/fleet/job/function/local"
 	"github.com/rind-project/rind/internal/fleet/job/function/schema"
 )
@@ -22,6 +23,7 @@ func (testHost) Settings(context.Context, bool) (string, map[string]any, error) 
 	return "", nil, errors.New("no settings")
 }
 func (testHost) Event(context.Context, string, []byte) error { return errors.New("nobody to tell") }
+func (testHost) Vouched(job.Word, []byte, []byte) error      { return errors.New("nobody says a word") }
 func (testHost) Facts(context.Context) (fleet.Facts, error) {
 	return fleet.Facts{ID: "web", OS: "Debian", Mem: fleet.Mem{Total: 42}}, nil
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/blob"
 	"github.com/rind-project/rind/internal/fleet/bus"
+	"github.com/rind-project/rind/internal/fleet/job"
 	"github.com/rind-project/rind/internal/fleet/job/function/cp"
 	"github.com/rind-project/rind/internal/fleet/job/function/localtest"
 	"github.com/rind-project/rind/internal/fleet/job/function/schema"
@@ -41,6 +42,7 @@ func (*server) ID() fleet.PeelID                                               {
 func (*server) Version() string                                                { return "test" }
 func (*server) Facts(context.Context) (fleet.Facts, error)                     { return fleet.Facts{}, nil }
 func (*server) Event(context.Context, string, []byte) error                    { return nil }
+func (*server) Vouched(job.Word, []byte, []byte) error                         { return nil }
 func (*server) Settings(context.Context, bool) (string, map[string]any, error) { return "", nil, nil }
 
 func (s *server) Ask(_ context.Context, what string, data []byte) ([]byte, error) {

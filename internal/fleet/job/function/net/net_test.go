@@ -15,6 +15,7 @@ import (
 	mdns "github.com/miekg/dns"
 
 	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/job"
 	"github.com/rind-project/rind/internal/fleet/job/function/local"
 	"github.com/rind-project/rind/internal/fleet/job/function/localtest"
 )
@@ -30,6 +31,7 @@ func (host) Settings(context.Context, bool) (string, map[string]any, error) {
 	return "", nil, errors.New("no settings")
 }
 func (host) Event(context.Context, string, []byte) error  { return errors.New("nobody to tell") }
+func (host) Vouched(job.Word, []byte, []byte) error       { return errors.New("nobody says a word") }
 func (h host) Facts(context.Context) (fleet.Facts, error) { return h.facts, nil }
 
 const (

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rind-project/rind/internal/fleet"
+	"github.com/rind-project/rind/internal/fleet/job"
 )
 
 // Type is the type of an argument.
@@ -73,6 +74,9 @@ type Host interface {
 	// Ask asks a master, such as for basket.get, and tries again until the
 	// context ends or the master refuses.
 	Ask(ctx context.Context, what string, data []byte) ([]byte, error)
+	// Vouched refuses an answer that no master has said to this peel, and counts
+	// it.
+	Vouched(w job.Word, said, proof []byte) error
 	// Event tells the masters of an event, and returns when one has stored it.
 	Event(ctx context.Context, name string, data []byte) error
 }
