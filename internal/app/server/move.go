@@ -21,6 +21,7 @@ import (
 	"github.com/rind-project/rind/internal/base/database/postgres"
 	"github.com/rind-project/rind/internal/base/database/sqlite"
 	"github.com/rind-project/rind/internal/base/errs"
+	"github.com/rind-project/rind/internal/cli/render"
 	"github.com/rind-project/rind/internal/network/node/cluster"
 )
 
@@ -40,7 +41,7 @@ func databaseCommand(load *daemon.Loader) *cobra.Command {
 			}
 			ctx, stop := daemon.SignalContext(c.Context())
 			defer stop()
-			return moveDatabase(ctx, cfg, args[0], c.OutOrStdout(), c.ErrOrStderr())
+			return moveDatabase(ctx, cfg, args[0], c.Flag("output").Value.String(), c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
 	cmd := &cobra.Command{Use: "database", Short: "The database of a server that is stopped", Example: mv.Example}
@@ -49,8 +50,16 @@ func databaseCommand(load *daemon.Loader) *cobra.Command {
 	return cmd
 }
 
-// moveDatabase moves the database of the configuration to a target.
-func moveDatabase(ctx context.Context, cfg Config, target string, out, progress io.Writer) (err error) {
+// movedOut is a move that was done.
+type movedOut struct {
+	Tables []move.Result `json:"tables"`
+	Rows   int64         `json:"rows"`
+	URL    string        `json:"database_url"` // what database.url becomes, without the password
+}
+
+// moveDatabase moves the database of the configuration to a target, and says
+// so in a format.
+func moveDatabase(ctx context.Context, cfg Config, target, format string, out, progress io.Writer) (err error) {
 	unlock, err := lockDataDir(cfg.DataDir)
 	if err != nil {
 		return err
@@ -83,13 +92,30 @@ func moveDatabase(ctx context.Context, cfg Config, target string, out, progress 
 	if err != nil {
 		return err
 	}
-	var rows int64
+	done := movedOut{Tables: results, URL: "postgres://…"}
+	if to.Engine() == database.SQLite {
+		done.URL = ""
+	}
 	for _, r := range results {
-		rows += r.Rows
+		done.Rows += r.Rows
+	}
+	return done.show(format, out, hint(to))
+}
+
+func (m movedOut) show(format string, out io.Writer, hint string) error {
+	switch format {
+	case "json":
+		return render.JSON(out, m)
+	case "yaml":
+		return render.YAML(out, m)
+	case "ndjson":
+		return render.NDJSON(out, m)
+	}
+	for _, r := range m.Tables {
 		fmt.Fprintf(out, "%-28s %12d rows  %s\n", r.Table, r.Rows, r.Checksum)
 	}
 	fmt.Fprintf(out, "\n%d rows in %d tables are moved, and the same on both sides. Now put into the configuration of every server\n\n  database:\n    url: %s\n\nand start them.\n",
-		rows, len(results), hint(to))
+		m.Rows, len(m.Tables), hint)
 	return nil
 }
 

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,14 +26,14 @@ func TestMoveDatabase(t *testing.T) {
 		t.Fatalf("the report: %s", got)
 	}
 	var out, errOut bytes.Buffer
-	if err := moveDatabase(t.Context(), lite, where, &out, &errOut); err == nil || !strings.Contains(err.Error(), "another server runs") {
+	if err := moveDatabase(t.Context(), lite, where, "table", &out, &errOut); err == nil || !strings.Contains(err.Error(), "another server runs") {
 		t.Errorf("moving under a running server: %v", err)
 	}
 	stop(t, first.Server)
-	if err := moveDatabase(t.Context(), lite, "mysql://x", &out, &errOut); err == nil || !strings.Contains(err.Error(), "postgres://user@host/name") {
+	if err := moveDatabase(t.Context(), lite, "mysql://x", "table", &out, &errOut); err == nil || !strings.Contains(err.Error(), "postgres://user@host/name") {
 		t.Errorf("moving to something else: %v", err)
 	}
-	if err := moveDatabase(t.Context(), lite, where, &out, &errOut); err != nil {
+	if err := moveDatabase(t.Context(), lite, where, "table", &out, &errOut); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(out.String(), "database:") || !strings.Contains(out.String(), "flows") {
@@ -54,19 +55,24 @@ func TestMoveDatabase(t *testing.T) {
 	other := lite
 	other.DataDir = dataDir(t)
 	other.Database.URL = where
-	if err := moveDatabase(t.Context(), other, "sqlite", &out, &errOut); err == nil || !strings.Contains(err.Error(), "servers use this database") {
+	if err := moveDatabase(t.Context(), other, "sqlite", "table", &out, &errOut); err == nil || !strings.Contains(err.Error(), "servers use this database") {
 		t.Errorf("moving from under another machine's server: %v", err)
 	}
 	stop(t, second.Server)
 
-	if err := moveDatabase(t.Context(), moved, "sqlite", &out, &errOut); err == nil || !strings.Contains(err.Error(), "not empty") {
+	if err := moveDatabase(t.Context(), moved, "sqlite", "table", &out, &errOut); err == nil || !strings.Contains(err.Error(), "put its file elsewhere") {
 		t.Errorf("moving over the old file: %v", err)
 	}
 	if err := os.Rename(filepath.Join(lite.DataDir, "rind.db"), filepath.Join(lite.DataDir, "old.db")); err != nil {
 		t.Fatal(err)
 	}
-	if err := moveDatabase(t.Context(), moved, "sqlite", &out, &errOut); err != nil {
+	out.Reset()
+	if err := moveDatabase(t.Context(), moved, "sqlite", "json", &out, &errOut); err != nil {
 		t.Fatal(err)
+	}
+	var said movedOut
+	if err := json.Unmarshal(out.Bytes(), &said); err != nil || said.Rows == 0 || len(said.Tables) == 0 || said.URL != "" {
+		t.Errorf("in JSON it says %s: %v", out.String(), err)
 	}
 	third := start(t, lite)
 	if got := third.deliver(t, token); !strings.Contains(got, "duplicate") {

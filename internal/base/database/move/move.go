@@ -59,10 +59,16 @@ func Prepare(ctx context.Context, to *database.DB, source string) error {
 		return fmt.Errorf("reading the target's catalogue: %w", err)
 	}
 	if !slices.Contains(all, state) && len(all) > 0 {
-		return errs.New(errs.Conflict, "the target is not empty (there is a table %s): name a new database, since a move replaces nothing", all[0])
+		do := "name a new database"
+		if to.Engine() == database.SQLite {
+			do = "put its file elsewhere first"
+		}
+		return errs.New(errs.Conflict, "the target is not empty (there is a table %s), and a move replaces nothing: %s", all[0], do)
 	}
 	return to.Tx(ctx, func(tx *database.Tx) error {
-		if _, err := tx.Exec(ctx, createState); err != nil {
+		if _, err := tx.Exec(ctx, createState); database.IsDenied(err) {
+			return errs.New(errs.Invalid, "the target's user may not make tables in it: %w; make the user its owner (ALTER DATABASE name OWNER TO user)", err)
+		} else if err != nil {
 			return fmt.Errorf("making the table %s in the target: %w", state, err)
 		}
 		var from string
