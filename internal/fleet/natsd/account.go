@@ -156,10 +156,25 @@ func (a *account) revoke(pub string) bool {
 	if at, ok := a.claims.Revocations[pub]; ok && back == 0 && at > a.now().Unix() {
 		return false
 	}
+	at := a.moment(pub).Add(MaxPeelLife)
 	setTaken(a.claims, pub, 0)
 	a.claims.ClearRevocation(pub)
-	a.claims.RevokeAt(pub, a.now().Add(MaxPeelLife))
+	a.claims.RevokeAt(pub, at)
 	return true
+}
+
+// moment is when a new word about a key is said: now, or a second behind the
+// last one that is known, when that was said in this same second or by a clock
+// that is ahead. Otherwise the servers would take it for an older one.
+func (a *account) moment(pub string) time.Time {
+	now := a.now()
+	if _, known := a.claims.Revocations[pub]; !known {
+		return now
+	}
+	if last := said(a.claims, pub); last >= now.Unix() {
+		return time.Unix(last+1, 0)
+	}
+	return now
 }
 
 // unrevoke takes that back, and reports whether there was anything to. What was
@@ -170,10 +185,10 @@ func (a *account) unrevoke(pub string) bool {
 	if _, ok := a.claims.Revocations[pub]; !ok || back != 0 {
 		return false
 	}
-	now := a.now()
+	at := a.moment(pub)
 	a.claims.ClearRevocation(pub)
-	a.claims.RevokeAt(pub, now.Add(-time.Second))
-	setTaken(a.claims, pub, now.Unix())
+	a.claims.RevokeAt(pub, a.now().Add(-time.Second))
+	setTaken(a.claims, pub, at.Unix())
 	return true
 }
 

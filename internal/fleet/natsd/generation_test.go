@@ -118,6 +118,61 @@ func TestASuspensionIsMerged(t *testing.T) {
 	}
 }
 
+// TestWordsOfOneSecond: what is said about a key counts in the order in which
+// it is said, on whichever server that knows of what was said before.
+func TestWordsOfOneSecond(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	a, _ := open(t, t.TempDir(), now)
+	b, _ := open(t, t.TempDir(), now)
+	exchange := func() (refused bool) {
+		t.Helper()
+		x, y := mergeClaims(a.claims, b.claims), mergeClaims(b.claims, a.claims)
+		if x.Revocations["UA"] != y.Revocations["UA"] || said(x, "UA") != said(y, "UA") {
+			t.Errorf("the servers do not settle on one: %v and %v", x.Revocations, y.Revocations)
+		}
+		a.claims, b.claims = x, y
+		return x.Revocations["UA"] > now.Unix()
+	}
+	a.revoke("UA")
+	for n, word := range []struct {
+		say     func() bool
+		refused bool
+	}{
+		{func() bool { return b.unrevoke("UA") }, false},
+		{func() bool { return a.revoke("UA") }, true},
+		{func() bool { return a.unrevoke("UA") }, false},
+		{func() bool { return b.suspend("UA") }, false},
+		{func() bool { return b.revoke("UA") }, true},
+	} {
+		exchange()
+		if !word.say() {
+			t.Errorf("word %d is nothing new", n)
+		}
+		if refused := exchange(); refused != word.refused {
+			t.Errorf("after word %d the key is refused for good: %v", n, refused)
+		}
+	}
+	if a.claims.Revocations["UA"] > now.Add(MaxPeelLife+time.Minute).Unix() {
+		t.Error("words of one second are far from one another")
+	}
+	// Two that know nothing of one another: the revocation stands, and of two
+	// lesser words the one that refuses more.
+	a.unrevoke("UA")
+	exchange()
+	a.suspend("UA")
+	b.revoke("UA")
+	if !exchange() {
+		t.Error("a suspension of the same second undid a revocation")
+	}
+	a.unrevoke("UA")
+	b.unrevoke("UA")
+	a.claims.RevokeAt("UA", now)
+	if exchange(); a.claims.Revocations["UA"] != now.Unix() {
+		t.Error("of two words of one moment the lesser counts")
+	}
+}
+
 // unrevokeAt is what a revocation leaves that was taken back at a moment.
 func (a *account) unrevokeAt(pub string, at time.Time) {
 	a.claims.RevokeAt(pub, at)

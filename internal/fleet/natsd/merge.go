@@ -48,14 +48,19 @@ func mergeClaims(ours, theirs *jwt.AccountClaims) *jwt.AccountClaims {
 	return &out
 }
 
-// later reports whether a states something newer than b about a key. At the
-// same moment a revocation goes before its opposite.
+// later reports whether a states something newer than b about a key. Of what
+// two servers say at the same moment, a revocation goes before its opposite,
+// and what refuses more before what refuses less.
 func later(a, b *jwt.AccountClaims, pub string) bool {
 	x, y := said(a, pub), said(b, pub)
 	if x != y {
 		return x > y
 	}
+	_, mine := taken(a, pub)
 	_, undone := taken(b, pub)
+	if mine == undone {
+		return a.Revocations[pub] > b.Revocations[pub]
+	}
 	return undone
 }
 

@@ -30,8 +30,9 @@ func (a *account) suspend(pub string) bool {
 	if at, ok := a.claims.Revocations[pub]; ok && at >= now.Unix() {
 		return false
 	}
+	at := a.moment(pub)
 	a.claims.ClearRevocation(pub)
 	a.claims.RevokeAt(pub, now)
-	setTaken(a.claims, pub, now.Unix())
+	setTaken(a.claims, pub, at.Unix())
 	return true
 }
