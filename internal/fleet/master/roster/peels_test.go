@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -93,24 +94,25 @@ func TestWhoIsThere(t *testing.T) {
 func TestFresh(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		asked, told := 0, 0
+		asked := 0
+		var told atomic.Int64
 		r := roster.New(func(context.Context) ([]fleet.PeelID, error) { asked++; return nil, nil }, nil)
 		for range 5 {
 			if err := r.Fresh(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			r.Soon(func() { told++ })
+			r.Soon(func() { told.Add(1) })
 			time.Sleep(time.Second)
 		}
-		if asked != 3 || told != 5 {
-			t.Errorf("in five seconds it was asked %d times, and told %d times", asked, told)
+		if asked != 3 || told.Load() != 5 {
+			t.Errorf("in five seconds it was asked %d times, and told %d times", asked, told.Load())
 		}
 		for range 5 {
-			r.Soon(func() { told++ })
+			r.Soon(func() { told.Add(1) })
 		}
 		time.Sleep(time.Second)
-		if told != 6 {
-			t.Errorf("those who asked at once were told %d times", told-5)
+		if told.Load() != 6 {
+			t.Errorf("those who asked at once were told %d times", told.Load()-5)
 		}
 	})
 }
