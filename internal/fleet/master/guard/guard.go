@@ -25,7 +25,7 @@ const (
 	maxLists  = 1024             // servers whose last list is remembered
 )
 
-// Config is what a guard tolerates. Zero values take the defaults.
+// Config is what a guard tolerates. Limits that are zero take the defaults.
 type Config struct {
 	Flood     Limits
 	CopyGrace time.Duration // how long connections of two processes may be there at once
@@ -194,11 +194,9 @@ func (g *Guard) Forget(id fleet.PeelID) {
 // Watch looks for copies until ctx ends, and has the servers' lists read, to
 // confirm what it suspects.
 func (g *Guard) Watch(ctx context.Context, list func(context.Context) error) {
-	look := time.NewTicker(min(lookEvery, g.cfg.CopyGrace))
-	defer look.Stop()
 	for {
 		select {
-		case <-look.C:
+		case <-time.After(min(lookEvery, g.cfg.CopyGrace)):
 		case <-ctx.Done():
 			return
 		}

@@ -5,7 +5,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
@@ -265,4 +270,50 @@ func TestMark(t *testing.T) {
 			t.Errorf("%q has a mark", name)
 		}
 	}
+}
+
+// TestMetered: what a peel sends too fast reaches nobody, at either of two
+// subscriptions, and it is cut off when it goes on; the others are heard.
+func TestMetered(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var cut []fleet.PeelID
+		dropped := prometheus.NewCounter(prometheus.CounterOpts{Name: "dropped"})
+		g := New(Config{Flood: Limits{Messages: 100, Seconds: 3, CutOff: time.Hour}}, Deps{Dropped: dropped, CutOff: func(id fleet.PeelID, s fleet.Suspension) {
+			if s.Reason != fleet.SuspendedFlood || s.Until.Sub(s.Since) != time.Hour {
+				t.Errorf("%s is cut off as %+v", id, s)
+			}
+			cut = append(cut, id)
+		}})
+		heard := map[string]int{}
+		count := func(at string) nats.MsgHandler { return func(m *nats.Msg) { heard[at+" "+m.Subject]++ } }
+		counted, beside := g.Metered(true, count("counted")), g.Metered(false, count("beside"))
+		evil, good := &nats.Msg{Subject: bus.HeartbeatSubject("evil")}, &nats.Msg{Subject: bus.HeartbeatSubject("good")}
+		for range 4 * 1000 {
+			counted(evil)
+			beside(evil)
+			time.Sleep(time.Millisecond)
+		}
+		for range 50 {
+			counted(good)
+			beside(good)
+		}
+		counted(&nats.Msg{Subject: "malformed"})
+		want := map[string]int{"counted " + good.Subject: 50, "beside " + good.Subject: 50, "counted malformed": 1}
+		for subject, n := range want {
+			if heard[subject] != n {
+				t.Errorf("%s: %d heard, want %d", subject, heard[subject], n)
+			}
+		}
+		// Two seconds' allowance, and a hundred for each of the four.
+		if n := heard["counted "+evil.Subject]; n < 590 || n > 610 || int(testutil.ToFloat64(dropped)) != 4000-n {
+			t.Errorf("%d of the flood were heard, and %v dropped", n, testutil.ToFloat64(dropped))
+		}
+		if n := heard["beside "+evil.Subject]; n > 610 {
+			t.Errorf("%d of the flood were heard beside", n)
+		}
+		if !slices.Equal(cut, []fleet.PeelID{"evil"}) {
+			t.Errorf("cut off: %v", cut)
+		}
+	})
 }
