@@ -3,6 +3,7 @@ package connection_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -28,11 +29,11 @@ type seen struct {
 
 // watch starts a watcher of the only server of a broker. Without events it has
 // the lists alone.
-func watch(t *testing.T, w *fleettest.World, events bool) *seen {
+func watch(t *testing.T, w *fleettest.World, events bool, change ...func(*connection.Deps)) *seen {
 	t.Helper()
 	s := &seen{connected: map[connection.ID]connection.Entry{}, ended: map[connection.ID]connection.Entry{}}
 	sys := w.Connect(w.Bus.SystemUser)
-	watcher := connection.New(connection.Deps{
+	deps := connection.Deps{
 		Log: fleettest.Log(), System: sys, Every: 50 * time.Millisecond,
 		Connected:    func(e connection.Entry) { s.mu.Lock(); defer s.mu.Unlock(); s.connected[e.ID] = e },
 		Disconnected: func(e connection.Entry) { s.mu.Lock(); defer s.mu.Unlock(); s.ended[e.ID] = e },
@@ -44,7 +45,11 @@ func watch(t *testing.T, w *fleettest.World, events bool) *seen {
 		},
 		Servers: func() map[string]bool { return nil },
 		Gone:    func(server string) { t.Errorf("the server %s is said to be gone", server) },
-	})
+	}
+	for _, fn := range change {
+		fn(&deps)
+	}
+	watcher := connection.New(deps)
 	if events {
 		for subject, fn := range map[string]nats.MsgHandler{connection.Connects: watcher.OnConnect, connection.Disconnects: watcher.OnDisconnect} {
 			if _, err := sys.Subscribe(subject, fn); err != nil {
@@ -157,4 +162,46 @@ func TestWhatEventsTell(t *testing.T) {
 		}
 		return fmt.Errorf("no event has told of its end")
 	})
+}
+
+// TestAServerThatBeganAnew has told nobody of the connections that ended with
+// the one before: it is found out by a call of the servers.
+func TestAServerThatBeganAnew(t *testing.T) {
+	t.Parallel()
+	w := fleettest.Start(t, t.TempDir(), fleettest.Again(t))
+	var before atomic.Pointer[string]
+	gone := make(chan string, 1)
+	watch(t, w, true, func(d *connection.Deps) {
+		d.Listed = func(server string, _ []connection.Entry, _ time.Time) { before.CompareAndSwap(nil, &server) }
+		d.Servers = func() map[string]bool {
+			if server := before.Load(); server != nil {
+				return map[string]bool{*server: true}
+			}
+			return nil
+		}
+		d.Gone = func(server string) {
+			select {
+			case gone <- server:
+			default: // it is said again as long as Servers has it
+			}
+		}
+	})
+	fleettest.Eventually(t, "its list is read", func() error {
+		if before.Load() == nil {
+			return errors.New("nothing was listed")
+		}
+		return nil
+	})
+	fleettest.Stop(t, w.Bus)
+	if err := w.Bus.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case server := <-gone:
+		if server != *before.Load() {
+			t.Errorf("%s is said to be gone, which was %s", server, *before.Load())
+		}
+	case <-time.After(60 * time.Second):
+		t.Error("nobody noticed")
+	}
 }
