@@ -201,7 +201,8 @@ func TestAClockAnHourOff(t *testing.T) {
 		if got := ran[id].Load(); got != want {
 			t.Errorf("%s ran %d jobs, want %d", id, got, want)
 		}
-		if want == 0 && refusals(t, regs[id], job.ReasonClock) != 2 {
+		// One that has just connected and asks what it missed may get a job again.
+		if want == 0 && refusals(t, regs[id], job.ReasonClock) < 2 {
 			t.Errorf("%s counted %v refusals", id, refusals(t, regs[id], job.ReasonClock))
 		}
 	}

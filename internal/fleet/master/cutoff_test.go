@@ -99,7 +99,7 @@ func TestTheFloodOfOneDelaysNobody(t *testing.T) {
 func floods(t *testing.T, size int) {
 	w := newWorld(t)
 	evil, good := w.Enroll("evil"), w.Enroll("good")
-	m, reg, b := w.guarded(master.Config{Name: "m", Flood: guard.Limits{Seconds: 3, CutOff: time.Hour}}, evil, good)
+	m, reg, b := w.guarded(master.Config{Name: "m", Flood: guard.Limits{Messages: 200, Seconds: 3, CutOff: time.Hour}}, evil, good)
 	w.peel(good, "")
 	gone := make(chan struct{})
 	var once sync.Once

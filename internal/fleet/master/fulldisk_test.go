@@ -34,9 +34,9 @@ func TestAFullDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, self, "-test.run=^TestOnAFullDisk$", "-test.v")
+	cmd := exec.CommandContext(ctx, self, "-test.run=^TestOnAFullDisk$", "-test.v", "-test.timeout=7m")
 	cmd.Env = append(os.Environ(), onFullDisk+"="+t.TempDir())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
 	out, err := cmd.CombinedOutput()
