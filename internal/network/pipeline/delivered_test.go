@@ -59,7 +59,7 @@ var delivered = map[string]delivery{
 	"socks":     {"socks", []string{"dante", "password"}, "socks", "FuzzStream", "TestLinear"},
 	"ssh":       {"ssh", []string{"openssh"}, "ssh", "FuzzStream", "TestLinear"},
 	"telnet":    {"telnet", []string{"telnet"}, "telnet", "FuzzStream", "TestLinear"},
-	"tls":       {"tls", []string{"curl", "resumed12", "resumed13", "retry"}, "tls", "FuzzStream", "TestStreamLinear"},
+	"tls":       {"tls", []string{"curl", "mosquitto", "resumed12", "resumed13", "retry"}, "tls", "FuzzStream", "TestStreamLinear"},
 	"wifi":      {"wifi", nil, "wifi_networks", "FuzzFrame", "TestLinear"},
 	"wireguard": {"vpn", []string{"wireguard"}, "", "FuzzRecognise", ""},
 }

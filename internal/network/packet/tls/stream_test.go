@@ -32,7 +32,7 @@ func newStream() parse.Stream { return new(tls.Stream) }
 
 var captures = map[string]uint16{
 	"tls1": 4431, "tls1_1": 4431, "tls1_2": 4431, "tls1_3": 4431, "resumed12": 4431, "resumed13": 4431,
-	"retry": 4432, "unknown_ca": 4431, "protocol_version": 4433, "curl": 4431,
+	"retry": 4432, "unknown_ca": 4431, "protocol_version": 4433, "curl": 4431, "mosquitto": 8883,
 }
 
 func TestGolden(t *testing.T) {
