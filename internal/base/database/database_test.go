@@ -288,6 +288,9 @@ func TestChild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if os.Getenv("RIND_TEST_WHAT") == "stall" {
+		t.Fatal(database.Migrate(ctx, db, stalled()))
+	}
 	if os.Getenv("RIND_TEST_WHAT") == "migrate" {
 		if err := database.Migrate(ctx, db, steps(12)); err != nil {
 			t.Fatal(err)

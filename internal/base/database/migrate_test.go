@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rind-project/rind/internal/base/database"
 	"github.com/rind-project/rind/internal/base/database/databasetest"
@@ -104,6 +105,53 @@ func TestMigrateRefuses(t *testing.T) {
 					t.Error("half a migration stayed")
 				}
 			})
+		})
+	}
+}
+
+// stalled are three migrations, of which the last makes a table and then goes
+// on for longer than a test waits.
+func stalled() []database.Migration {
+	return append(steps(2), database.Migration{
+		Name: "step/0003_s",
+		SQL:  "CREATE TABLE half (\n\tid BIGINT\n);\nINSERT INTO half (id) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000000000) SELECT COUNT(*) FROM n;\n",
+		// The server goes on with a statement whose client has gone.
+		PostgreSQL: "CREATE TABLE half (\n\tid BIGINT\n);\nSELECT pg_sleep(3);\n",
+	})
+}
+
+// TestMigrateInterrupted kills a process half-way through a migration, which
+// another one then makes whole.
+func TestMigrateInterrupted(t *testing.T) {
+	t.Parallel()
+	for _, e := range databasetest.Engines() {
+		t.Run(string(e), func(t *testing.T) {
+			t.Parallel()
+			where := databasetest.URL(t, e)
+			cmd := child(t, e, where, "stall")
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			db := databasetest.Reopen(t, e, where)
+			for end := time.Now().Add(time.Minute); history(t, db) != "step/0001_s step/0002_s"; time.Sleep(10 * time.Millisecond) {
+				if time.Now().After(end) {
+					t.Fatalf("the child has made %s", history(t, db))
+				}
+			}
+			time.Sleep(300 * time.Millisecond) // it is in the third
+			if err := cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			_ = cmd.Wait() // it was killed
+			if err := database.Migrate(t.Context(), db, steps(4)); err != nil {
+				t.Fatal(err)
+			}
+			if got := history(t, db); got != "step/0001_s step/0002_s step/0003_s step/0004_s" {
+				t.Errorf("after it was gone on with, there are %s", got)
+			}
+			if _, err := db.Exec(t.Context(), `SELECT id FROM half`); err == nil {
+				t.Error("half a migration stayed")
+			}
 		})
 	}
 }
