@@ -52,7 +52,7 @@ func TestNodes(t *testing.T) {
 	w := newWorld(t)
 	s := node.Status{
 		Nodes: []cluster.Info{
-			{ID: "n1", Host: "node-1", Alive: true, Version: "v1", Seen: time.Now(), Load: cluster.Load{CPU: 0.42, Memory: 3 << 30, MemoryLimit: 3 << 30}},
+			{ID: "n1", Host: "node-1", Alive: true, Version: "v1", Seen: time.Now(), Load: cluster.Load{CPU: 0.42, Memory: 3 << 30, MemoryLimit: 3 << 30, MemoryShort: true}},
 			{ID: "n2", Host: hostile, Alive: true, Draining: true, Version: "v1", Seen: time.Now()},
 			{ID: "n3", Host: "node-3", Version: "v1", Seen: time.Now().Add(-time.Hour)},
 		},

@@ -29,7 +29,7 @@ func NewCluster() *Cluster {
 	}
 	two := one
 	two.ID, two.Host, two.Address = "01980c6e-0000-7000-8000-00000000000b", "node-2", "https://192.0.2.2:8443"
-	two.Load.Memory = 2900 << 20
+	two.Load.Memory, two.Load.MemoryShort = 2900<<20, true
 	day := 24 * time.Hour
 	begin := Now.Truncate(day).Add(-30 * day)
 	c := &Cluster{

@@ -40,6 +40,8 @@ func Ago(now, t time.Time) string {
 // Duration writes a length of time in its largest whole unit.
 func Duration(d time.Duration) string {
 	switch {
+	case d == 0:
+		return "0s"
 	case d < time.Millisecond:
 		return strconv.FormatInt(d.Microseconds(), 10) + "µs"
 	case d < time.Second:

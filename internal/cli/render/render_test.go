@@ -47,7 +47,7 @@ func TestHuman(t *testing.T) {
 			t.Errorf("%s before is %q, want %q", d, got, want)
 		}
 	}
-	if Ago(now, time.Time{}) != "-" || Clock(now, time.Time{}) != "-" || Duration(1500*time.Microsecond) != "1ms" || Duration(15*time.Microsecond) != "15µs" {
+	if Ago(now, time.Time{}) != "-" || Clock(now, time.Time{}) != "-" || Duration(1500*time.Microsecond) != "1ms" || Duration(15*time.Microsecond) != "15µs" || Duration(0) != "0s" {
 		t.Error("small or no times are wrong")
 	}
 }
