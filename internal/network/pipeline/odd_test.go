@@ -57,7 +57,8 @@ func (f ipFrame) with(body []byte, later int, last bool) stamped {
 	} else {
 		be.PutUint16(b[16:], uint16(len(b)-14))
 	}
-	if f.proto == 6 {
+	switch f.proto {
+	case 6:
 		tcp := b[34:]
 		if f.v6 {
 			tcp = b[54:]
@@ -66,7 +67,7 @@ func (f ipFrame) with(body []byte, later int, last bool) stamped {
 		if !last {
 			tcp[13] &^= packet.FIN
 		}
-	} else if f.proto == 17 {
+	case 17:
 		be.PutUint16(b[len(f.head)-4:], uint16(8+len(body)))
 	}
 	return stamped{f.at, b}
