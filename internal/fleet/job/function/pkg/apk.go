@@ -9,10 +9,10 @@ import (
 // apk is Alpine's package manager.
 func apk() provider {
 	run := func(args ...string) []string {
-		return append([]string{"apk", "--no-progress", "--wait", "60"}, args...)
+		return append([]string{"apk", "--no-progress"}, args...)
 	}
 	return provider{
-		name: "apk", programs: []string{"apk"},
+		name: "apk", programs: []string{"apk"}, busy: says("Unable to lock database"),
 		list:          run("list", "--installed"),
 		parseList:     parseApk,
 		upgrades:      run("list", "--upgradable"),

@@ -6,23 +6,25 @@ import (
 	"github.com/rind-project/rind/internal/fleet/job/function/local"
 )
 
-// apt is Debian's package manager and its descendants'. It waits for a minute
-// when another one works, keeps configuration files that were edited, and is
-// told to take no name for a pattern.
+// apt is Debian's package manager and its descendants'. It keeps configuration
+// files that were edited, is told to take no name for a pattern, and that a list
+// which cannot be fetched is a failure, not only where the server says that it
+// has none.
 func apt() provider {
 	get := func(args ...string) []string {
-		return append([]string{"apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=60", "-o", "APT::Cmd::Pattern-Only=true", "-o", "APT::Color=0",
+		return append([]string{"apt-get", "-q", "-y", "-o", "APT::Cmd::Pattern-Only=true", "-o", "APT::Color=0",
 			"-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold"}, args...)
 	}
 	return provider{
-		name: "apt", programs: []string{"apt-get"},
+		name: "apt", programs: []string{"apt-get"}, busy: says("Could not get lock"),
 		env:           []string{"DEBIAN_FRONTEND=noninteractive", "APT_LISTCHANGES_FRONTEND=none", "NEEDRESTART_MODE=l"},
 		list:          []string{"dpkg-query", "-W", "-f", `${db:Status-Status}\t${Package}\t${Version}\t${Architecture}\n`},
 		parseList:     parseDpkg,
 		upgrades:      []string{"apt-get", "-q", "-s", "-o", "Debug::NoLocking=true", "dist-upgrade"},
 		parseUpgrades: parseAptSimulation,
-		refresh:       get("update"),
+		refresh:       get("-o", "APT::Update::Error-Mode=any", "update"),
 		install:       get("install"),
+		older:         []string{"--allow-downgrades"},
 		remove:        get("remove"),
 		upgrade:       get("install", "--only-upgrade"),
 		upgradeAll:    get("dist-upgrade"),

@@ -12,24 +12,38 @@ func rpmList() []string {
 	return []string{"rpm", "-qa", "--qf", `%{NAME}\t%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\t%{ARCH}\n`}
 }
 
-// dnf is the package manager of Fedora, of Red Hat's systems and theirs.
+// dnf is the package manager of Fedora, of Red Hat's systems and theirs. Left
+// alone it waits for another one without end, and takes a repository that is
+// gone for none where the host's configuration has skip_if_unavailable. A quiet
+// one shows no plan.
 func dnf() provider {
+	run := func(args ...string) []string {
+		return append([]string{"dnf", "-y", "--setopt=exit_on_lock=1"}, args...)
+	}
 	return provider{
 		name: "dnf", programs: []string{"dnf", "dnf5", "microdnf", "yum"},
+		busy:          func(out local.Output) bool { return out.Code == 200 }, // "a problem with acquiring or releasing of locks", dnf(8)
 		list:          rpmList(),
 		parseList:     parseRPM,
-		upgrades:      []string{"dnf", "-q", "check-update"},
+		upgrades:      []string{"dnf", "-q", "--setopt=exit_on_lock=1", "check-update"},
 		upgradesGood:  []int{100}, // there are some
 		parseUpgrades: parseDnfUpdates,
-		refresh:       []string{"dnf", "-q", "-y", "makecache"},
-		install:       []string{"dnf", "-q", "-y", "install"},
-		remove:        []string{"dnf", "-q", "-y", "remove"},
-		upgrade:       []string{"dnf", "-q", "-y", "upgrade"},
-		upgradeAll:    []string{"dnf", "-q", "-y", "upgrade"},
+		refresh:       run("-q", "--setopt=*.skip_if_unavailable=0", "makecache"),
+		install:       run("install"),
+		remove:        run("remove"),
+		upgrade:       run("upgrade"),
+		upgradeAll:    run("upgrade"),
 		simulate:      []string{"--assumeno"},
-		simulated:     []int{1},
+		simulated:     dnfAborted,
 		version:       func(name, version string) string { return name + "-" + version },
 	}
+}
+
+// dnfAborted tells the end of a plan that was answered with no from a failure,
+// which has the same exit code. The second text is yum's.
+func dnfAborted(out local.Output) bool {
+	text := out.Stdout + out.Stderr
+	return out.Code == 1 && (strings.Contains(text, "Operation aborted") || strings.Contains(text, "Exiting on user"))
 }
 
 func parseRPM(text string) []Package {

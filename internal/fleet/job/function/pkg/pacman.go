@@ -7,13 +7,13 @@ import (
 )
 
 // pacman is Arch's package manager. It installs the version that its lists
-// have, and no other.
+// have; another one is not found.
 func pacman() provider {
 	run := func(args ...string) []string {
 		return append([]string{"pacman", "--noconfirm", "--noprogressbar", "--color", "never"}, args...)
 	}
 	return provider{
-		name: "pacman", programs: []string{"pacman"},
+		name: "pacman", programs: []string{"pacman"}, busy: says("unable to lock database"),
 		list:          []string{"pacman", "-Q"},
 		parseList:     parsePacman,
 		upgrades:      []string{"pacman", "-Qu"},
@@ -24,7 +24,8 @@ func pacman() provider {
 		remove:        run("-R"),
 		upgrade:       run("-S", "--needed"),
 		upgradeAll:    run("-Su"),
-		simulate:      []string{"--print"},
+		simulate:      []string{"--print", "--print-format", "%n %v"},
+		version:       func(name, version string) string { return name + "=" + version },
 	}
 }
 

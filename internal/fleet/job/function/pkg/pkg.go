@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/fleet/job/function/local"
@@ -36,7 +37,8 @@ type provider struct {
 	name     string
 	programs []string // the first that is there is what takes the place of the name in argument lists
 	env      []string
-	good     []int // exit codes that are no failure
+	good     []int                   // exit codes that are no failure
+	busy     func(local.Output) bool // it did nothing, because another one works
 
 	list          []string
 	parseList     func(string) []Package
@@ -46,11 +48,12 @@ type provider struct {
 
 	refresh    []string
 	install    []string // names follow
+	older      []string // further arguments of install where a version is named, which may be an older one
 	remove     []string
 	upgrade    []string // names follow, where there are some
 	upgradeAll []string
-	simulate   []string // further arguments that change nothing
-	simulated  []int    // exit codes of these that are no failure
+	simulate   []string                // further arguments that change nothing
+	simulated  func(local.Output) bool // a failure of these is none; nil: each is one
 	version    func(name, version string) string
 }
 
@@ -63,8 +66,9 @@ func providers() []provider {
 // manager is the host's package manager.
 type manager struct {
 	provider
-	sys     *local.System
-	program string
+	sys      *local.System
+	program  string
+	patience time.Duration // how long it is asked again while another one works
 }
 
 // find returns the host's package manager.
@@ -72,20 +76,48 @@ func find(s *local.System) (*manager, error) {
 	for _, p := range providers() {
 		for _, program := range p.programs {
 			if _, ok := s.Look(program); ok {
-				return &manager{provider: p, sys: s, program: program}, nil
+				return &manager{provider: p, sys: s, program: program, patience: patience}, nil
 			}
 		}
 	}
 	return nil, errs.New(errs.NotFound, "this host has no package manager that is known here (apt, dnf, zypper, apk, pacman)")
 }
 
-// do runs an argument list of the provider.
+// How long, and how often, a package manager is asked again while another one
+// works.
+const (
+	patience = time.Minute
+	pause    = time.Second
+)
+
+// do runs an argument list of the provider. While another one works it is run
+// again: what keeps lists fresh in the background takes seconds, mostly.
 func (m *manager) do(ctx context.Context, argv []string, more []string, good ...int) (local.Output, error) {
 	argv = append(slices.Clone(argv), more...)
 	if argv[0] == m.programs[0] {
 		argv[0] = m.program
 	}
-	return m.sys.Do(ctx, argv, m.env, append(good, m.good...)...)
+	good = append(good, m.good...)
+	for end := time.Now().Add(m.patience); ; {
+		out, err := m.sys.Do(ctx, argv, m.env, good...)
+		if err == nil || ctx.Err() != nil || !m.busy(out) {
+			return out, err
+		}
+		if time.Now().Before(end) {
+			select {
+			case <-time.After(pause):
+				continue
+			case <-ctx.Done():
+			}
+		}
+		return out, errs.New(errs.Unavailable, "another package manager is at work, try again later: %w", err)
+	}
+}
+
+// says makes of a text that a program writes when another one works what
+// recognises it.
+func says(text string) func(local.Output) bool {
+	return func(out local.Output) bool { return out.Code != 0 && strings.Contains(out.Stdout+out.Stderr, text) }
 }
 
 func (m *manager) installed(ctx context.Context) ([]Package, error) {

@@ -6,10 +6,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/fleet/job/function/local"
 	"github.com/rind-project/rind/internal/fleet/job/function/localtest"
 )
@@ -69,15 +71,15 @@ func TestListsOfAllSystems(t *testing.T) {
 		"apt": {[]string{"apt-get", "dpkg-query"}, map[string]local.Output{"dpkg-query -W": out(dpkgText), "apt-get -q -s": out(aptText)},
 			[]Package{{"bash", "5.2.15-2+b8", "amd64"}, {"libc6", "2.36-9+deb12u10", "amd64"}, {"libc6", "2.36-9+deb12u10", "i386"}},
 			[]Upgrade{{"base-files", "12.4+deb12u11", "12.4+deb12u15"}, {"libc6", "2.36-9+deb12u10", "2.36-9+deb12u13"}}},
-		"dnf": {[]string{"dnf", "rpm"}, map[string]local.Output{"rpm -qa": out(rpmText), "dnf -q check-update": out(dnfText, 100)},
+		"dnf": {[]string{"dnf", "rpm"}, map[string]local.Output{"rpm -qa": out(rpmText), "dnf -q --setopt=exit_on_lock=1 check-update": out(dnfText, 100)},
 			[]Package{{"bash", "5.2.26-3.fc40", "x86_64"}, {"kernel-core", "6.8.5-301.fc40", "x86_64"}, {"kernel-core", "6.11.4-201.fc40", "x86_64"}, {"openssl-libs", "1:3.2.2-3.fc40", "x86_64"}},
 			[]Upgrade{{"a-package-with-a-very-long-name-indeed", "", "2:1.0-3.fc40"}, {"bash", "5.2.26-3.fc40", "5.2.32-1.fc40"}, {"openssl-libs", "1:3.2.2-3.fc40", "1:3.2.4-1.fc40"}}},
-		"yum": {[]string{"yum", "rpm"}, map[string]local.Output{"rpm -qa": out("bash\t4.2.46-35.el7_9\tx86_64\n"), "yum -q check-update": out("")},
+		"yum": {[]string{"yum", "rpm"}, map[string]local.Output{"rpm -qa": out("bash\t4.2.46-35.el7_9\tx86_64\n"), "yum -q --setopt=exit_on_lock=1 check-update": out("")},
 			[]Package{{"bash", "4.2.46-35.el7_9", "x86_64"}}, []Upgrade{}},
 		"zypper": {[]string{"zypper", "rpm"}, map[string]local.Output{"rpm -qa": out("bash\t4.4-150400.25.22\tx86_64\n"), "zypper --quiet --non-interactive --no-refresh list-updates": out(zypperText)},
 			[]Package{{"bash", "4.4-150400.25.22", "x86_64"}},
 			[]Upgrade{{"bash", "4.4-150400.25.22", "4.4-150400.27.3.1"}, {"libzypp", "17.31.8-1.1", "17.35.11-1.1"}}},
-		"apk": {[]string{"apk"}, map[string]local.Output{"apk --no-progress --wait 60 list --installed": out(apkText), "apk --no-progress --wait 60 list --upgradable": out(apkUpgrades)},
+		"apk": {[]string{"apk"}, map[string]local.Output{"apk --no-progress list --installed": out(apkText), "apk --no-progress list --upgradable": out(apkUpgrades)},
 			[]Package{{"alpine-baselayout-data", "3.6.5-r0", "x86_64"}, {"busybox", "1.36.1-r29", "x86_64"}},
 			[]Upgrade{{"busybox", "1.36.1-r29", "1.36.1-r31"}}},
 		"pacman": {[]string{"pacman"}, map[string]local.Output{"pacman -Q": out(pacmanText), "pacman -Qu": out(pacmanUpgrades, 0)},
@@ -112,10 +114,10 @@ func TestChangesOfAllSystems(t *testing.T) {
 		install, remove, test string
 	}{
 		"apt": {[]string{"apt-get", "dpkg-query"}, "dpkg-query", "installed\tcurl\t1\tamd64\n", "installed\tcurl\t2\tamd64\ninstalled\tjq\t3\tall\n",
-			"install curl=2 jq", "remove curl", "install -s curl=2 jq"},
-		"dnf":    {[]string{"dnf", "rpm"}, "rpm", "curl\t1\tx\n", "curl\t2\tx\njq\t3\tx\n", "dnf -q -y install curl-2 jq", "dnf -q -y remove curl", "install --assumeno curl-2 jq"},
-		"zypper": {[]string{"zypper", "rpm"}, "rpm", "curl\t1\tx\n", "curl\t2\tx\njq\t3\tx\n", "install --auto-agree-with-licenses curl=2 jq", "remove curl", "--dry-run curl=2 jq"},
-		"apk": {[]string{"apk"}, "apk --no-progress --wait 60 list", "curl-1-r0 x {c} (MIT) [installed]\n", "curl-2-r0 x {c} (MIT) [installed]\njq-3-r0 x {c} (MIT) [installed]\n",
+			"install --allow-downgrades curl=2 jq", "remove curl", "install --allow-downgrades -s curl=2 jq"},
+		"dnf":    {[]string{"dnf", "rpm"}, "rpm", "curl\t1\tx\n", "curl\t2\tx\njq\t3\tx\n", "dnf -y --setopt=exit_on_lock=1 install curl-2 jq", "dnf -y --setopt=exit_on_lock=1 remove curl", "install --assumeno curl-2 jq"},
+		"zypper": {[]string{"zypper", "rpm"}, "rpm", "curl\t1\tx\n", "curl\t2\tx\njq\t3\tx\n", "install --auto-agree-with-licenses --oldpackage curl=2 jq", "remove curl", "--dry-run curl=2 jq"},
+		"apk": {[]string{"apk"}, "apk --no-progress list", "curl-1-r0 x {c} (MIT) [installed]\n", "curl-2-r0 x {c} (MIT) [installed]\njq-3-r0 x {c} (MIT) [installed]\n",
 			"add curl=2 jq", "del curl", "add --simulate curl=2 jq"},
 	}
 	for name, tt := range tests {
@@ -171,13 +173,44 @@ func TestFailuresSayWhatChanged(t *testing.T) {
 	t.Parallel()
 	h := localtest.New(t, "apt-get", "dpkg-query")
 	h.Answer("dpkg-query", out("installed\ta\t1\tall\n"), out("installed\ta\t1\tall\ninstalled\tb\t1\tall\n"))
-	h.Answer("apt-get", local.Output{Code: 100, Stderr: "E: Could not get lock\nE: Unable to correct problems\x1b[31m"})
+	h.Answer("apt-get", local.Output{Code: 100, Stderr: "E: Unmet dependencies\nE: Unable to correct problems\x1b[31m"})
 	_, err := localtest.Do(t, Runs(h.System), nil, "pkg.install", "b")
-	if err == nil || err.Error() != "1 packages changed before it failed: apt-get ended with exit code 100: E: Could not get lock; E: Unable to correct problems[31m" {
+	if err == nil || err.Error() != "1 packages changed before it failed: apt-get ended with exit code 100: E: Unmet dependencies; E: Unable to correct problems[31m" {
 		t.Errorf("got %v", err)
 	}
 	if _, err := localtest.Do(t, Runs(localtest.New(t).System), nil, "pkg.list"); err == nil || !strings.Contains(err.Error(), "no package manager") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestAnotherOneWorks waits for it, and not for ever.
+func TestAnotherOneWorks(t *testing.T) {
+	t.Parallel()
+	locked := local.Output{Code: 100, Stderr: "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 7 (dpkg)"}
+	synctest.Test(t, func(t *testing.T) {
+		h := localtest.New(t, "apt-get", "dpkg-query")
+		h.Answer("dpkg-query", out(""))
+		h.Answer("apt-get", locked, locked, out(""))
+		begin := time.Now()
+		if _, err := localtest.Do(t, Runs(h.System), nil, "pkg.install", "b"); err != nil || time.Since(begin) != 2*pause {
+			t.Errorf("after %v: %v", time.Since(begin), err)
+		}
+		h.Answer("apt-get", locked)
+		begin = time.Now()
+		_, err := localtest.Do(t, Runs(h.System), nil, "pkg.install", "b")
+		if !errs.Is(err, errs.Unavailable) || !strings.Contains(err.Error(), "held by process 7") || time.Since(begin) != patience {
+			t.Errorf("after %v: %v", time.Since(begin), err)
+		}
+	})
+}
+
+func TestVersionOfAnArchitecture(t *testing.T) {
+	t.Parallel()
+	h := localtest.New(t, "apt-get", "dpkg-query")
+	h.Answer("dpkg-query", out("installed\tlibc6\t1\tamd64\ninstalled\tlibc6\t2\ti386\n"))
+	res, err := localtest.Do(t, Runs(h.System), nil, "pkg.version", "libc6", "libc6:i386", "libc6:arm64")
+	if diff := cmp.Diff(any(map[string]string{"libc6": "1, 2", "libc6:i386": "2", "libc6:arm64": ""}), res.Value); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 }
 

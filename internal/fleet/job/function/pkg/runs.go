@@ -55,6 +55,9 @@ func version(ctx context.Context, m *manager, args schema.Values) (any, error) {
 		return nil, err
 	}
 	have, out := versions(all), map[string]string{}
+	for _, p := range all {
+		have[p.Name+":"+p.Arch] = p.Version
+	}
 	for _, n := range names {
 		out[n] = have[n]
 	}
@@ -91,7 +94,11 @@ func install(ctx context.Context, m *manager, args schema.Values) (any, error) {
 	if len(names) == 0 {
 		return nil, errs.New(errs.Invalid, "no package is named")
 	}
-	return m.change(ctx, args, m.install, names)
+	argv := m.install
+	if slices.ContainsFunc(args.List("names"), func(n string) bool { return strings.Contains(n, "=") }) {
+		argv = append(slices.Clone(argv), m.older...)
+	}
+	return m.change(ctx, args, argv, names)
 }
 
 // remove names to the package manager only what is installed, so that it has no
@@ -146,8 +153,8 @@ func (m *manager) present(ctx context.Context, names []string) ([]string, error)
 // change runs what changes packages, and finds out what did change.
 func (m *manager) change(ctx context.Context, args schema.Values, argv, names []string) (any, error) {
 	if args.Bool("test") {
-		out, err := m.do(ctx, append(slices.Clone(argv), m.simulate...), names, m.simulated...)
-		if err != nil {
+		out, err := m.do(ctx, append(slices.Clone(argv), m.simulate...), names)
+		if err != nil && (m.simulated == nil || !m.simulated(out)) {
 			return nil, err
 		}
 		text := out.Stdout

@@ -14,12 +14,14 @@ func zypper() provider {
 	}
 	return provider{
 		name: "zypper", programs: []string{"zypper"}, good: []int{100, 101, 102, 103, 106},
+		busy:          func(out local.Output) bool { return out.Code == 7 }, // ZYPPER_EXIT_ZYPP_LOCKED, zypper(8)
 		list:          rpmList(),
 		parseList:     parseRPM,
 		upgrades:      []string{"zypper", "--quiet", "--non-interactive", "--no-refresh", "list-updates"},
 		parseUpgrades: parseZypperUpdates,
 		refresh:       run("refresh"),
 		install:       run("install", "--auto-agree-with-licenses"),
+		older:         []string{"--oldpackage"}, // without it nothing is done, and that is no failure
 		remove:        run("remove"),
 		upgrade:       run("update", "--auto-agree-with-licenses"),
 		upgradeAll:    run("update", "--auto-agree-with-licenses"),
