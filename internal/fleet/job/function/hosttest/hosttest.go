@@ -127,8 +127,11 @@ func (s Setup) start(t *testing.T) (string, error) {
 	_ = cmd.Process.Kill() // the first process: all others of the host go with it
 	_ = cmd.Wait()         // killed, and says so
 	log, err := os.ReadFile(filepath.Join(dir, "log"))
-	if err != nil || code != "0" {
-		return text.String() + string(log), fmt.Errorf("the test ended with %q on the host that %s started: %w", code, s.Init[0], err)
+	if err != nil {
+		return text.String(), fmt.Errorf("the host that %s started ran no test: %w", s.Init[0], err)
+	}
+	if code != "0" {
+		return text.String() + string(log), fmt.Errorf("the test ended with %q on the host that %s started", code, s.Init[0])
 	}
 	return string(log), nil
 }

@@ -47,7 +47,7 @@ func parseOpenRC(names, states, levels string) []Service {
 		if s := is[name]; s != "" {
 			v.State = s
 		}
-		if boot[name] {
+		if len(boot[name]) > 0 {
 			v.AtBoot = enabled
 		}
 		all = append(all, v)
@@ -55,11 +55,12 @@ func parseOpenRC(names, states, levels string) []Service {
 	return all
 }
 
-func parseLevels(text string) map[string]bool {
-	boot := map[string]bool{}
+// parseLevels returns the levels of services.
+func parseLevels(text string) map[string][]string {
+	boot := map[string][]string{}
 	for line := range strings.SplitSeq(text, "\n") {
 		name, levels, _ := strings.Cut(line, "|")
-		boot[strings.TrimSpace(name)] = strings.TrimSpace(levels) != ""
+		boot[strings.TrimSpace(name)] = strings.Fields(levels)
 	}
 	return boot
 }
@@ -88,28 +89,47 @@ func (o openrc) status(ctx context.Context, name string) (Service, error) {
 	if err != nil {
 		return Service{}, err
 	}
-	levels, err := o.sys.Do(ctx, []string{"rc-update", "show"}, nil)
+	levels, err := o.levels(ctx, name)
 	if err != nil {
 		return Service{}, err
 	}
 	v := Service{Name: name, State: rcExit(out.Code), AtBoot: disabled}
-	if parseLevels(levels.Stdout)[name] {
+	if len(levels) > 0 {
 		v.AtBoot = enabled
 	}
 	return v, nil
 }
 
-// rcExit reads the exit code of a service's status, as openrc-run(8) has it.
+// unsupervised is a service that runs, though what was to start it again is
+// dead. A start does nothing about it.
+const unsupervised = "unsupervised"
+
+// rcExit reads the exit code of a service's status, as openrc-run.sh and its
+// supervise-daemon.sh have them.
 func rcExit(code int) string {
 	switch code {
 	case 0:
 		return running
 	case 3:
 		return stopped
+	case 4:
+		return "stopping"
+	case 8:
+		return "starting"
+	case 16:
+		return "inactive"
 	case 32:
 		return failed
+	case 64:
+		return unsupervised
 	}
 	return "unknown"
+}
+
+// levels returns the levels of a service.
+func (o openrc) levels(ctx context.Context, name string) ([]string, error) {
+	out, err := o.sys.Do(ctx, []string{"rc-update", "show"}, nil)
+	return parseLevels(out.Stdout)[name], err
 }
 
 func (o openrc) act(ctx context.Context, verb, name string) error {
@@ -118,7 +138,12 @@ func (o openrc) act(ctx context.Context, verb, name string) error {
 	case "enable":
 		argv = []string{"rc-update", "add", name, "default"}
 	case "disable":
-		argv = []string{"rc-update", "--all", "del", name}
+		// With --all it fails for each level that does not have the service.
+		levels, err := o.levels(ctx, name)
+		if err != nil {
+			return err
+		}
+		argv = append([]string{"rc-update", "del", name}, levels...)
 	}
 	_, err := o.sys.Do(ctx, argv, nil)
 	return err

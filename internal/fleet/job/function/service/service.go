@@ -133,7 +133,10 @@ func change(s *local.System, verb string) schema.Run {
 			return schema.Result{}, err
 		}
 		out.New = after
-		return schema.Result{Value: out, Failed: outcome(verb, after)}, nil
+		if verb == "enable" || verb == "disable" {
+			out.Changed = before.AtBoot != after.AtBoot
+		}
+		return schema.Result{Value: out, Failed: outcome(verb, out.Changed, after)}, nil
 	}
 }
 
@@ -148,11 +151,23 @@ func already(verb string, v Service) string {
 	return ""
 }
 
-// outcome says that a service is not what it was told to be: one that ends
-// right after its start had a start without failure.
-func outcome(verb string, v Service) string {
-	if (verb == "start" || verb == "restart") && v.State == failed {
-		return "the service failed after its start"
+// outcome says that a service is not what it was told to be, though the init
+// system had nothing to say against it: one that ends right after its start, or
+// a unit that systemd does not enable because it says nothing of when.
+func outcome(verb string, changed bool, v Service) string {
+	switch verb {
+	case "start", "restart":
+		if v.State == failed || v.State == unsupervised {
+			return "the service is " + v.State + " after its start"
+		}
+	case "stop":
+		if v.State == running {
+			return "the service runs still"
+		}
+	case "enable", "disable":
+		if !changed {
+			return "whether it starts at boot did not change: it is " + v.AtBoot
+		}
 	}
 	return ""
 }

@@ -56,6 +56,7 @@ func TestSystemd(t *testing.T) {
 	const ctl = "systemctl --no-pager --no-ask-password "
 	h.Answer(ctl+"list-units", local.Output{Stdout: unitsText})
 	h.Answer(ctl+"list-unit-files", local.Output{Stdout: filesText})
+	h.Answer(ctl+"show --property=Id,UnitFileState", local.Output{Stdout: "Id=systemd-modules-load.service\nUnitFileState=static\n\nId=broken.service\nUnitFileState=\n"})
 	h.Answer(ctl+"show", local.Output{Stdout: strings.Replace(showText, "=active\nSubState=running", "=inactive\nSubState=dead", 1)}, local.Output{Stdout: showText})
 	h.Answer(ctl+"start", local.Output{})
 	res, err := localtest.Do(t, Runs(h.System), nil, "service.list")
@@ -64,7 +65,7 @@ func TestSystemd(t *testing.T) {
 		{Name: "broken", State: "failed", Description: `Broken \x2d thing`},
 		{Name: "rsync", State: "stopped", AtBoot: "disabled"},
 		{Name: "ssh", State: "running", AtBoot: "enabled", Description: "OpenBSD Secure Shell server"},
-		{Name: "systemd-modules-load", State: "exited", Description: "Load Kernel Modules"},
+		{Name: "systemd-modules-load", State: "exited", AtBoot: "static", Description: "Load Kernel Modules"},
 	}
 	if diff := cmp.Diff(any(want), res.Value); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
@@ -106,7 +107,7 @@ func TestOpenRC(t *testing.T) {
 	h.Program("etc/init.d/nginx")
 	h.Answer("rc-status --all", local.Output{Stdout: rcStatus})
 	h.Answer("rc-service --list", local.Output{Stdout: "chronyd\ncron\nnginx\nsshd\n"})
-	h.Answer("rc-update show", local.Output{Stdout: rcLevels})
+	h.Answer("rc-update show", local.Output{Stdout: rcLevels}, local.Output{Stdout: rcLevels}, local.Output{Stdout: rcLevels}, local.Output{Stdout: rcLevels}, local.Output{Stdout: rcLevels + "nginx | default\n"})
 	h.Answer("rc-service --nocolor nginx status", local.Output{Code: 3}, local.Output{Code: 0})
 	h.Answer("rc-service --nocolor nginx start", local.Output{})
 	h.Answer("rc-update add nginx default", local.Output{})
@@ -149,9 +150,12 @@ func TestSysV(t *testing.T) {
 	if res, err := localtest.Do(t, Runs(h.System), nil, "service.start", "cron"); err != nil || res.Value.(local.Change).New.(Service).State != "running" {
 		t.Errorf("%+v, %v", res, err)
 	}
-	h.Answer("update-rc.d cron enable", local.Output{})
-	if _, err := localtest.Do(t, Runs(h.System), nil, "service.enable", "cron"); err != nil {
-		t.Error(err)
+	h.Answer("update-rc.d", local.Output{}) // it makes no link
+	if res, err := localtest.Do(t, Runs(h.System), nil, "service.enable", "cron"); err != nil || res.Failed == "" || res.Value.(local.Change).Changed {
+		t.Errorf("%+v, %v", res, err)
+	}
+	if ran := h.Ran(); !slices.Contains(ran, "update-rc.d cron defaults") || !slices.Contains(ran, "update-rc.d cron enable") {
+		t.Errorf("ran %q", ran)
 	}
 	if res, err := localtest.Do(t, Runs(h.System), nil, "service.enable", "ssh", "test=true"); err == nil && res.Value.(local.Change).Changed {
 		t.Errorf("%+v", res)

@@ -36,8 +36,35 @@ func (s systemd) list(ctx context.Context) ([]Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parseUnits(units, files), nil
+	all := parseUnits(units, files)
+	return all, s.instances(ctx, all)
 }
+
+// instances completes what has no file of its own, as instances of templates
+// have not: they are not among the files.
+func (s systemd) instances(ctx context.Context, all []Service) error {
+	args := []string{"show", "--property=Id,UnitFileState", "--"}
+	at := map[string]int{}
+	for i, v := range all {
+		if v.AtBoot == "" && len(at) < maxShown {
+			at[v.Name], args = i, append(args, unit(v.Name))
+		}
+	}
+	if len(at) == 0 {
+		return nil
+	}
+	text, err := s.ctl(ctx, args...)
+	for block := range strings.SplitSeq(text, "\n\n") {
+		kv := properties(block)
+		if i, ok := at[short(kv["Id"])]; ok {
+			all[i].AtBoot = kv["UnitFileState"]
+		}
+	}
+	return err
+}
+
+// maxShown bounds the arguments of a program.
+const maxShown = 500
 
 // parseUnits joins rows of UNIT LOAD ACTIVE SUB DESCRIPTION with rows of
 // UNIT STATE PRESET. Templates, which have no instance, are no services.
@@ -92,13 +119,19 @@ func (s systemd) status(ctx context.Context, name string) (Service, error) {
 	return parseShow(text, name)
 }
 
-func parseShow(text, name string) (Service, error) {
+// properties reads rows of KEY=VALUE.
+func properties(text string) map[string]string {
 	kv := map[string]string{}
 	for line := range strings.SplitSeq(text, "\n") {
 		if key, value, ok := strings.Cut(line, "="); ok {
 			kv[key] = local.Clean(value)
 		}
 	}
+	return kv
+}
+
+func parseShow(text, name string) (Service, error) {
+	kv := properties(text)
 	if kv["LoadState"] == "not-found" {
 		return Service{}, errs.New(errs.NotFound, "this host has no service %s", name)
 	}

@@ -31,12 +31,20 @@ func (v sysv) list(context.Context) ([]Service, error) {
 
 // boot looks for a link that starts the service in one of the levels 2 to 5.
 func (v sysv) boot(name string) string {
-	for _, dir := range []string{"etc/rc[2-5].d", "etc/rc.d/rc[2-5].d"} {
-		if links, _ := filepath.Glob(v.sys.Path(filepath.Join(dir, "S[0-9][0-9]"+name))); len(links) > 0 {
-			return enabled
-		}
+	if v.linked("S", "2-5", name) {
+		return enabled
 	}
 	return disabled
+}
+
+// linked reports whether there is a link of a kind in some levels.
+func (v sysv) linked(kind, levels, name string) bool {
+	for _, dir := range []string{"etc/rc[" + levels + "].d", "etc/rc.d/rc[" + levels + "].d"} {
+		if links, _ := filepath.Glob(v.sys.Path(filepath.Join(dir, "["+kind+"][0-9][0-9]"+name))); len(links) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func (v sysv) status(ctx context.Context, name string) (Service, error) {
@@ -65,16 +73,27 @@ func lsb(code int) string {
 
 func (v sysv) act(ctx context.Context, verb, name string) error {
 	if verb == "enable" || verb == "disable" {
-		argv := []string{"update-rc.d", name, verb}
-		if _, ok := v.sys.Look("update-rc.d"); !ok {
-			argv = []string{"chkconfig", name, map[string]string{"enable": "on", "disable": "off"}[verb]}
-		}
-		_, err := v.sys.Do(ctx, argv, nil)
-		return err
+		return v.link(ctx, verb, name)
 	}
 	out, err := v.sys.Run(ctx, local.Command{Path: "/etc/init.d/" + name, Args: []string{verb}})
 	if err != nil {
 		return err
 	}
 	return out.Check(name)
+}
+
+// link has a service start at boot, or not.
+func (v sysv) link(ctx context.Context, verb, name string) error {
+	argv := []string{"update-rc.d", name, verb}
+	if _, ok := v.sys.Look("update-rc.d"); !ok {
+		argv = []string{"chkconfig", name, map[string]string{"enable": "on", "disable": "off"}[verb]}
+	} else if verb == "enable" && !v.linked("SK", "0-6S", name) {
+		// It changes links, and fails where there are none: a script that was
+		// just put there. The levels that it names itself are its defaults.
+		if _, err := v.sys.Do(ctx, []string{"update-rc.d", name, "defaults"}, nil); err != nil || v.boot(name) == enabled {
+			return err
+		}
+	}
+	_, err := v.sys.Do(ctx, argv, nil)
+	return err
 }
