@@ -108,8 +108,12 @@ func (s *Server) refusedProxies() func() {
 
 // composeEnrich lists what knows more of addresses than the taps do.
 func (s *Server) composeEnrich() {
-	s.enrich = enrich.New(s.cfg.Enrich, enrich.Deps{
-		Dir: filepath.Join(s.cfg.DataDir, "enrich"), Log: s.log, Metrics: s.reg,
-	})
+	deps := enrich.Deps{Dir: filepath.Join(s.cfg.DataDir, "enrich"), Log: s.log, Metrics: s.reg}
+	if s.master != nil {
+		s.hosts = newHosts(s.master.Hosts, hostsEvery)
+		s.group.Add("hosts", s.hosts)
+		deps.Host = s.hosts.name
+	}
+	s.enrich = enrich.New(s.cfg.Enrich, deps)
 	s.group.Add("enrich", s.enrich)
 }

@@ -73,6 +73,7 @@ type Server struct {
 	node   *node.Node
 	memory *memory.Gauge
 	enrich *enrich.Service
+	hosts  *hosts // nil without the role master
 
 	acme *acme.Manager // nil when the operator asks for no certificates
 
