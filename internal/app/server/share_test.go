@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-
 	"github.com/rind-project/rind/internal/access"
 	"github.com/rind-project/rind/internal/base/pki"
 	"github.com/rind-project/rind/internal/fleet"
