@@ -1,6 +1,8 @@
 package pkg
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/rind-project/rind/internal/fleet/job/function/hosttest"
@@ -22,7 +24,7 @@ func others(keep string) []string {
 func TestRealApt(t *testing.T) {
 	t.Parallel()
 	hosttest.Run(t, hosttest.Setup{
-		Programs: []string{"/usr/bin/apt-get", "/usr/bin/dpkg-deb"},
+		Programs: []string{"/usr/bin/apt-get", "/usr/bin/dpkg-deb", "/usr/bin/ip"},
 		Hide:     append(others("apt"), "/etc/apt/sources.list.d", "/var/lib/apt/lists"),
 		Files:    map[string]string{"/etc/apt/sources.list": "deb [trusted=yes] file:" + repo + " ./\n"},
 	}, func(t *testing.T) {
@@ -37,7 +39,21 @@ func TestRealApt(t *testing.T) {
 				rm -r /tmp/b`, name, version, run)
 		}
 		repository{publish: publish, older: true, unknown: "rind-", busy: "Could not get lock", unreached: repo}.real(t)
+		aptServer(t)
 	})
+}
+
+// aptServer has a server that answered, and does no longer: no failure for apt,
+// left alone.
+func aptServer(t *testing.T) {
+	sh(t, `ip link set lo up; mv `+repo+`.away `+repo+`; cd `+repo+`
+		printf 'Suite: a\nCodename: a\nSHA256:\n %s %s Packages\n' $(sha256sum <Packages | cut -c1-64) $(stat -c %s Packages) >Release`)
+	server := httptest.NewServer(http.FileServer(http.Dir(repo)))
+	defer server.Close()
+	sh(t, `echo "deb [trusted=yes] $1/ ./" >/etc/apt/sources.list`, server.URL)
+	value(t, "pkg.refresh", true)
+	server.Close()
+	fails(t, "Failed to fetch "+server.URL, "pkg.refresh")
 }
 
 // rpms makes a repository of RPM packages.
