@@ -61,7 +61,7 @@ func newCluster(t *testing.T, n, stores int) *cluster {
 	}
 	for i := range n {
 		cfg := testConfig()
-		cfg.Cluster.LeaderTimeout = time.Minute
+		cfg.Cluster.LeaderTimeout = 3 * time.Minute // votes are lost on a busy machine
 		cfg.JetStream.Enabled = i < stores
 		cfg.Cluster.Listen = addrs[i]
 		for j := range stores {
