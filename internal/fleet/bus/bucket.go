@@ -136,6 +136,8 @@ func EventsConfig(replicas int) jetstream.StreamConfig {
 		Duplicates:   DuplicateWindow,
 		AllowDirect:  true,
 		DenyDelete:   true,
+
+		MaxMsgsPerSubject: -1, // as the server writes it: 0 would be a change at every start
 	}
 }
 

@@ -117,7 +117,12 @@ func ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.St
 	if same(have, next) {
 		return nil
 	}
-	if _, err := js.UpdateStream(ctx, next); err != nil {
+	_, err = js.UpdateStream(ctx, next)
+	if api, ok := errors.AsType[*jetstream.APIError](err); ok && api.ErrorCode == noStorage {
+		return errs.New(errs.Unavailable, "correcting the settings of %s, which a new version wants otherwise: the streams have reserved more than the bus may keep now; make as much room on the disk "+
+			"as there was when they were made, or raise nats.jetstream.max_file_store: %w", want.Name, err)
+	}
+	if err != nil {
 		return fmt.Errorf("correcting the settings of %s: %w", want.Name, err)
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/fleet/bus"
+	"github.com/rind-project/rind/internal/fleet/natsd"
 )
 
 // settings are what the design's table and the limits say about a stream.
@@ -183,4 +184,51 @@ func stream(t *testing.T, js jetstream.JetStream, name string) jetstream.StreamC
 		t.Fatalf("%s: %v", name, err)
 	}
 	return s.CachedInfo().Config
+}
+
+// TestStartAgainWithLessRoom starts a server again on a disk that has less room
+// than its streams have reserved, as when something else has filled it: a share
+// of what is free is then so much at least. Nothing is to be corrected either. A
+// size that somebody has written too small is refused with what it has to be.
+func TestStartAgainWithLessRoom(t *testing.T) {
+	t.Parallel()
+	dir, cfg := t.TempDir(), testConfig()
+	cfg.JetStream.MaxFileStore = "90%"
+	first := startBusWith(t, dir, cfg)
+	first.ensured()
+	if err := first.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	cfg.JetStream.MaxFileStore = "1GiB"
+	serverTLS, _ := certificate(t)
+	err := natsd.New(cfg, natsd.Deps{DataDir: dir, TLS: serverTLS}).Start(t.Context())
+	if !errs.Is(err, errs.Invalid) || !strings.Contains(err.Error(), "max_file_store is 1GiB") || !strings.Contains(err.Error(), "have reserved") {
+		t.Errorf("a size that is too small: %v", err)
+	}
+	time.Sleep(1100 * time.Millisecond) // an account is news to the server when it was signed in a later second
+	cfg.JetStream.MaxFileStore = "1%"
+	b := startBusWith(t, dir, cfg)
+	nc := b.master()
+	updates, err := nc.SubscribeSync("$JS.EVENT.ADVISORY.STREAM.UPDATED.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	js := b.js(nc)
+	if err := bus.Ensure(t.Context(), js, 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if msg, err := updates.NextMsg(200 * time.Millisecond); err == nil {
+		t.Errorf("a stream was corrected that is as it was made: %s", msg.Data)
+	}
+	changed := stream(t, js, bus.EventsStream)
+	changed.MaxMsgsPerSubject = 7
+	if _, err := js.UpdateStream(t.Context(), changed); err != nil {
+		t.Errorf("a stream cannot be corrected: %v", err)
+	}
+	if _, err := updates.NextMsg(10 * time.Second); err != nil {
+		t.Errorf("a correction is not told of, so that this test shows nothing: %v", err)
+	}
 }

@@ -3,15 +3,18 @@ package natsd
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats-server/v2/server"
 	"golang.org/x/sys/unix"
 
+	"github.com/rind-project/rind/internal/base/config"
 	"github.com/rind-project/rind/internal/base/errs"
 )
 
@@ -35,8 +38,36 @@ func (c Config) storage(dir string) (storage, error) {
 	// What JetStream has stored already counts as free, so that the limit is
 	// the same after a restart.
 	free := int64(fsys.Bavail)*fsys.Bsize + sizeOf(dir)
-	s.disk, err = storeSize("nats.jetstream.max_file_store", c.JetStream.MaxFileStore, free)
-	return s, err
+	if s.disk, err = storeSize("nats.jetstream.max_file_store", c.JetStream.MaxFileStore, free); err != nil {
+		return s, err
+	}
+	if took := reserved(dir); s.disk < took {
+		if !strings.HasSuffix(c.JetStream.MaxFileStore, "%") {
+			return s, errs.New(errs.Invalid, "nats.jetstream.max_file_store is %s, and the streams that are there have reserved %s: raise it to that at least", c.JetStream.MaxFileStore, config.Size(took))
+		}
+		s.disk = took // what else fills the disk must not keep the bus from starting; a full disk is refused where something is written
+	}
+	return s, nil
+}
+
+// reserved adds up the sizes of the streams that are kept in a folder: with a
+// limit below it JetStream would not start. They stand in a file of each stream
+// (FileStreamInfo of nats-server); what cannot be read counts as nothing.
+func reserved(dir string) int64 {
+	files, err := filepath.Glob(filepath.Join(dir, "jetstream", "*", "streams", "*", "meta.inf"))
+	if err != nil {
+		return 0
+	}
+	var sum int64
+	for _, name := range files {
+		var stream struct {
+			MaxBytes int64 `json:"max_bytes"`
+		}
+		if text, err := os.ReadFile(name); err == nil && json.Unmarshal(text, &stream) == nil && stream.MaxBytes > 0 {
+			sum += stream.MaxBytes
+		}
+	}
+	return sum
 }
 
 // sizeOf adds up the files below a folder, leaving out what it cannot see.

@@ -96,10 +96,17 @@ func (w *Watcher) identify(ctx context.Context, server string, clients []client)
 	return nil
 }
 
+// learn takes what a server says of its connections. One that has shown no
+// permission yet may be anybody's still: an event will tell, or the next list is
+// asked again. What an event has told meanwhile is not forgotten.
 func (w *Watcher) learn(server string, p page) {
 	for _, c := range p.Data.Clients {
+		id := ID{server, c.CID}
+		if _, known := w.owners.of(id); known || c.JWT == "" {
+			continue
+		}
 		peel, _ := c.peel()
-		w.owners.put(ID{server, c.CID}, peel)
+		w.owners.put(id, peel)
 	}
 }
 

@@ -25,8 +25,8 @@ func TestRealApt(t *testing.T) {
 	t.Parallel()
 	hosttest.Run(t, hosttest.Setup{
 		Programs: []string{"/usr/bin/apt-get", "/usr/bin/dpkg-deb", "/usr/bin/ip"},
-		Hide:     append(others("apt"), "/etc/apt/sources.list.d", "/var/lib/apt/lists"),
-		Files:    map[string]string{"/etc/apt/sources.list": "deb [trusted=yes] file:" + repo + " ./\n"},
+		Hide:     append(others("apt"), "/etc/apt/sources.list.d", "/etc/apt/apt.conf.d/docker-clean", "/var/lib/apt/lists"),
+		Files:    map[string]string{"/etc/apt/sources.list": "deb [trusted=yes] file:" + repo + " ./\n", "/etc/apt/apt.conf.d/test": "Acquire::Retries 0;\n"},
 	}, func(t *testing.T) {
 		publish := func(t *testing.T, name, version, run string) {
 			sh(t, `mkdir -p /tmp/b/DEBIAN /tmp/b/usr/share/$1 `+repo+`
