@@ -18,14 +18,16 @@ const (
 	listIdle  = 300 * time.Millisecond // after the last server's answer
 	listWait  = 10 * time.Second       // for the first, and for each page
 	askSingly = 32                     // connections that nothing is known of
+	settled   = 4 * time.Second        // a younger connection's event is on its way
 )
 
 // page is one server's answer.
 type page struct {
 	Server broker `json:"server"`
 	Data   struct {
-		Total   int      `json:"total"`
-		Clients []client `json:"connections"`
+		Now     time.Time `json:"now"` // by the server's clock
+		Total   int       `json:"total"`
+		Clients []client  `json:"connections"`
 	} `json:"data"`
 }
 
@@ -41,7 +43,7 @@ func (w *Watcher) List(ctx context.Context) error {
 	for _, p := range firsts {
 		clients, err := restPages(ctx, w.deps.System, p)
 		if err == nil {
-			err = w.identify(ctx, p.Server.ID, clients)
+			err = w.identify(ctx, p.Server.ID, clients, p.Data.Now)
 		}
 		if err != nil {
 			failed = append(failed, err)
@@ -70,11 +72,18 @@ func (w *Watcher) peelsOf(server string, clients []client, began time.Time) []En
 }
 
 // identify asks a server whose those of its connections are that no event has
-// told of: of each, or of all when there are many, as after the start.
-func (w *Watcher) identify(ctx context.Context, server string, clients []client) error {
-	var unknown []uint64
+// told of: of each, or of all when there are many, as after the start. While a
+// fleet connects there are always many that have just begun, whose events come;
+// asking for all would have the server verify every permission anew each time.
+func (w *Watcher) identify(ctx context.Context, server string, clients []client, now time.Time) error {
+	var unknown, fresh []uint64
 	for _, c := range clients {
-		if _, known := w.owners.of(ID{server, c.CID}); !known {
+		_, known := w.owners.of(ID{server, c.CID})
+		switch {
+		case known:
+		case now.Sub(c.Start) < settled:
+			fresh = append(fresh, c.CID)
+		default:
 			unknown = append(unknown, c.CID)
 		}
 	}
@@ -86,7 +95,8 @@ func (w *Watcher) identify(ctx context.Context, server string, clients []client)
 		w.learn(server, p)
 		return err
 	}
-	for _, cid := range unknown {
+	unknown = append(unknown, fresh...)
+	for _, cid := range unknown[:min(len(unknown), askSingly)] { // the next list has the others
 		p, err := ask(`{"auth":true,"state":0,"cid":%d}`, cid)
 		if err != nil {
 			return err

@@ -93,12 +93,12 @@ func (w *Watcher) Run(ctx context.Context) {
 	wg.Wait()
 }
 
-// listLoop compares with the servers' lists at start, every minute, and soon
-// after the connection came back, a list failed, or a server came that was not
-// there.
+// listLoop compares with the servers' lists at start and soon after it, every
+// minute, and soon after the connection came back, a list failed, or a server
+// came that was not there.
 func (w *Watcher) listLoop(ctx context.Context) {
 	back := w.deps.System.StatusChanged(nats.CONNECTED)
-	for wait := w.deps.Every; ; {
+	for wait := min(w.deps.Every, listSoon); ; {
 		if err := w.List(ctx); err != nil && ctx.Err() == nil {
 			w.deps.Log.Warn("cannot read the list of connections; presence goes by events until the next try", "error", err)
 			wait = listSoon
