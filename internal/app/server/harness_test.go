@@ -19,6 +19,8 @@ import (
 	"github.com/rind-project/rind/internal/base/pki"
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/enroll"
+	"github.com/rind-project/rind/internal/network"
+	"github.com/rind-project/rind/internal/network/report"
 )
 
 // logBuffer is the log of a server that a test reads.
@@ -154,6 +156,30 @@ func (r *running) send(t *testing.T, req *http.Request) answer {
 	}
 	a.body = string(body)
 	return a
+}
+
+// report delivers an encoded report as the tap of a token.
+func (r *running) report(t *testing.T, token string, body []byte) answer {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.URL()+"/api/v1/reports", bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", report.ContentType)
+	req.Header.Set("Authorization", "Bearer "+token)
+	return r.send(t, req)
+}
+
+// commit delivers a report that is taken.
+func (r *running) commit(t *testing.T, token string, rep *network.Report) {
+	t.Helper()
+	body, err := report.Encode(rep)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := r.report(t, token, body); a.status != http.StatusOK {
+		t.Fatalf("the report is answered %d %s", a.status, a.body)
+	}
 }
 
 // call asks the API as an administrator of the machine does, through HTTPS by

@@ -15,7 +15,6 @@ import (
 	"github.com/rind-project/rind/internal/base/config"
 	"github.com/rind-project/rind/internal/base/pki"
 	"github.com/rind-project/rind/internal/network"
-	"github.com/rind-project/rind/internal/network/report"
 	"github.com/rind-project/rind/internal/network/report/reporttest"
 )
 
@@ -150,19 +149,7 @@ func TestEnrichedFlows(t *testing.T) {
 	rep.Flows[0].Source, rep.Flows[0].Dest = netip.MustParseAddr("10.0.0.5"), netip.MustParseAddr("203.0.114.9")
 	rep.DNS[0].Client, rep.DNS[0].Name, rep.DNS[0].Type = rep.Flows[0].Source, "www.example.de", 1
 	rep.DNS[0].Answered, rep.DNS[0].RCode, rep.DNS[0].Answers = true, 0, []string{"203.0.114.9"}
-	body, err := report.Encode(rep)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.URL()+"/api/v1/reports", bytes.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", report.ContentType)
-	req.Header.Set("Authorization", "Bearer "+token)
-	if a := r.send(t, req); a.status != http.StatusOK {
-		t.Fatalf("%d %s", a.status, a.body)
-	}
+	r.commit(t, token, rep)
 
 	type flow struct {
 		DstName   string `json:"dst_name"`

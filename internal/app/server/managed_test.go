@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"encoding/json"
 	"net"
 	"net/http"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/rind-project/rind/internal/access"
 	"github.com/rind-project/rind/internal/network"
-	"github.com/rind-project/rind/internal/network/report"
 	"github.com/rind-project/rind/internal/network/report/reporttest"
 )
 
@@ -43,19 +41,7 @@ func TestFlowsNameManagedHosts(t *testing.T) {
 	token := r.addTap(t, "walker")
 	rep := reporttest.New(1, network.Identity{Tap: "walker", Boot: reporttest.Boot(1), Sequence: 1}, time.Now(), reporttest.Size{Flows: 1})
 	rep.Flows[0].Source, rep.Flows[0].Dest = addr, netip.MustParseAddr("192.0.2.7")
-	body, err := report.Encode(rep)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.URL()+"/api/v1/reports", bytes.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", report.ContentType)
-	req.Header.Set("Authorization", "Bearer "+token)
-	if a := r.send(t, req); a.status != http.StatusOK {
-		t.Fatalf("the report is answered %d %s", a.status, a.body)
-	}
+	r.commit(t, token, rep)
 	var out struct{ Flows []json.RawMessage }
 	r.call(t, r.token(t, access.Viewer), http.MethodGet, "/flows?name=web-01", nil, &out)
 	if len(out.Flows) != 1 || !strings.Contains(string(out.Flows[0]), `"src_name":"web-01"`) {

@@ -21,7 +21,6 @@ import (
 	"github.com/rind-project/rind/internal/base/database/postgres"
 	"github.com/rind-project/rind/internal/base/database/sqlite"
 	"github.com/rind-project/rind/internal/base/errs"
-	"github.com/rind-project/rind/internal/cli/render"
 	"github.com/rind-project/rind/internal/network/node/cluster"
 )
 
@@ -52,9 +51,9 @@ func databaseCommand(load *daemon.Loader) *cobra.Command {
 
 // movedOut is a move that was done.
 type movedOut struct {
-	Tables []move.Result `json:"tables"`
-	Rows   int64         `json:"rows"`
-	URL    string        `json:"database_url"` // what database.url becomes, without the password
+	Tables []move.Result   `json:"tables"`
+	Rows   int64           `json:"rows"`
+	Engine database.Engine `json:"engine"` // where they are now
 }
 
 // moveDatabase moves the database of the configuration to a target, and says
@@ -92,36 +91,28 @@ func moveDatabase(ctx context.Context, cfg Config, target, format string, out, p
 	if err != nil {
 		return err
 	}
-	done := movedOut{Tables: results, URL: "postgres://…"}
-	if to.Engine() == database.SQLite {
-		done.URL = ""
-	}
+	done := movedOut{Tables: results, Engine: to.Engine()}
 	for _, r := range results {
 		done.Rows += r.Rows
 	}
-	return done.show(format, out, hint(to))
+	return done.show(format, out)
 }
 
-func (m movedOut) show(format string, out io.Writer, hint string) error {
-	switch format {
-	case "json":
-		return render.JSON(out, m)
-	case "yaml":
-		return render.YAML(out, m)
-	case "ndjson":
-		return render.NDJSON(out, m)
+func (m movedOut) show(format string, out io.Writer) error {
+	if done, err := inFormat(format, out, m); done {
+		return err
 	}
 	for _, r := range m.Tables {
 		fmt.Fprintf(out, "%-28s %12d rows  %s\n", r.Table, r.Rows, r.Checksum)
 	}
 	fmt.Fprintf(out, "\n%d rows in %d tables are moved, and the same on both sides. Now put into the configuration of every server\n\n  database:\n    url: %s\n\nand start them.\n",
-		m.Rows, len(m.Tables), hint)
+		m.Rows, len(m.Tables), hint(m.Engine))
 	return nil
 }
 
 // hint is what database.url becomes; the password is left to be filled in.
-func hint(to *database.DB) string {
-	if to.Engine() == database.SQLite {
+func hint(to database.Engine) string {
+	if to == database.SQLite {
 		return `""`
 	}
 	return "postgres://…   # the URL that the command was given"

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"net/http"
 	"slices"
 	"sync"
@@ -11,19 +10,12 @@ import (
 	"github.com/rind-project/rind/internal/access"
 	"github.com/rind-project/rind/internal/base/database"
 	"github.com/rind-project/rind/internal/base/database/databasetest"
-	"github.com/rind-project/rind/internal/network/report"
 )
 
 // deliver delivers the walk's report as its tap and returns the status.
 func (r *running) deliver(t *testing.T, token string) string {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.URL()+"/api/v1/reports", bytes.NewReader(walkReport(t)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", report.ContentType)
-	req.Header.Set("Authorization", "Bearer "+token)
-	return r.send(t, req).body
+	return r.report(t, token, walkReport(t)).body
 }
 
 // flows counts the flows of the last hour.

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,7 +12,6 @@ import (
 	words "github.com/rind-project/rind/internal/api/wire"
 	"github.com/rind-project/rind/internal/base/config"
 	"github.com/rind-project/rind/internal/network"
-	"github.com/rind-project/rind/internal/network/report"
 	"github.com/rind-project/rind/internal/network/report/reporttest"
 	"github.com/rind-project/rind/internal/network/store"
 )
@@ -35,19 +33,7 @@ func TestRecordsThroughAServer(t *testing.T) {
 	r := start(t, cfg)
 	rep := reporttest.New(1, network.Identity{Tap: "office", Boot: reporttest.Boot(1), Sequence: 1}, time.Now(), reporttest.Size{Flows: 3, DNS: 3, TLS: 3, Records: 3})
 	rep.Gap = &network.Gap{Boot: reporttest.Boot(2), From: rep.Start.Add(-2 * time.Minute), To: rep.Start}
-	body, err := report.Encode(rep)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.URL()+"/api/v1/reports", bytes.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", report.ContentType)
-	req.Header.Set("Authorization", "Bearer "+r.addTap(t, "office"))
-	if a := r.send(t, req); a.status != http.StatusOK {
-		t.Fatalf("the report is answered %d %s", a.status, a.body)
-	}
+	r.commit(t, r.addTap(t, "office"), rep)
 
 	viewer := r.token(t, access.Viewer)
 	var kinds words.KindsOut

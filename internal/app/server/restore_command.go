@@ -98,13 +98,8 @@ func confirm(in io.Reader, out io.Writer, buckets []string) error {
 }
 
 func showRestored(c *cobra.Command, out restoredOut) error {
-	switch format := c.Flag("output").Value.String(); format {
-	case "json":
-		return render.JSON(c.OutOrStdout(), out)
-	case "yaml":
-		return render.YAML(c.OutOrStdout(), out)
-	case "ndjson":
-		return render.NDJSON(c.OutOrStdout(), out)
+	if done, err := inFormat(c.Flag("output").Value.String(), c.OutOrStdout(), out); done {
+		return err
 	}
 	if out.Backup != nil {
 		if _, err := fmt.Fprintf(c.OutOrStdout(), "backup of %s, by Rind %s\n", out.Backup.Made.UTC().Format("2006-01-02 15:04:05 MST"), render.Line(out.Backup.Version)); err != nil {

@@ -180,7 +180,8 @@ const (
 // its limit asks for.
 const collectEvery = 500 * time.Millisecond
 
-// Near reports whether the process is near its limit.
+// Near reports whether the process is near its limit. When it is, garbage is
+// collected in the background, so that it is not for longer than it has to be.
 func (g *Gauge) Near() bool {
 	if g == nil || g.limit == 0 {
 		return false

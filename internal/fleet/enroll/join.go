@@ -14,6 +14,7 @@ import (
 
 	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/base/version"
+	"github.com/rind-project/rind/internal/base/wait"
 	"github.com/rind-project/rind/internal/fleet"
 )
 
@@ -51,12 +52,12 @@ func Join(ctx context.Context, cfg JoinConfig) (*Identity, error) {
 	if err != nil {
 		return nil, err
 	}
-	for wait := time.Second; grant.State == Pending; wait = min(2*wait, 30*time.Second) {
+	for pause := time.Second; grant.State == Pending; pause = min(2*pause, 30*time.Second) {
 		if !cfg.Wait {
 			return nil, ErrPending
 		}
 		j.tell(cmp.Or(grant.Message, "waiting for rind enroll approve "+string(j.st.ID)+" on the server (fingerprint "+Fingerprint(j.public)+")"))
-		if sleep(ctx, wait/2+rand.N(wait)) != nil {
+		if !wait.For(ctx, pause/2+rand.N(pause)) {
 			return nil, errs.New(errs.Unavailable, "%w; run this again to go on waiting", ErrPending)
 		}
 		if grant, err = j.pollAgain(ctx, grant); err != nil {
@@ -178,13 +179,13 @@ func (j *join) resume(ctx context.Context) (Grant, error) {
 // applyPatiently is apply, again and again while the server says that too many
 // hosts ask at once, if Join is to wait.
 func (j *join) applyPatiently(ctx context.Context) error {
-	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
+	for pause := time.Second; ; pause = min(2*pause, 30*time.Second) {
 		err := j.apply(ctx)
 		if !j.cfg.Wait || !errs.Is(err, errs.RateLimited) {
 			return err
 		}
 		j.log.Warn("asking again in a moment", "error", err)
-		if sleep(ctx, wait/2+rand.N(wait)) != nil {
+		if !wait.For(ctx, pause/2+rand.N(pause)) {
 			return err
 		}
 	}
@@ -223,15 +224,4 @@ func (j *join) accept(g Grant) (*Identity, error) {
 		return nil, err
 	}
 	return j.st.identity(j.cfg.Dir)
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/rind-project/rind/internal/base/errs"
+	"github.com/rind-project/rind/internal/base/wait"
 	"github.com/rind-project/rind/internal/fleet"
 )
 
@@ -149,7 +150,7 @@ func (w *watcher) step(ctx context.Context) bool {
 			return false
 		}
 		if len(entries) == 0 { // the server that was asked is behind
-			return pause(ctx, behindFor)
+			return wait.For(ctx, behindFor)
 		}
 	}
 	return w.show(ctx, entries)
@@ -166,7 +167,7 @@ func (w *watcher) read(ctx context.Context, at place) ([]entry, bool) {
 			return nil, false
 		}
 		w.s.log.Warn("cannot read events for somebody who watches; trying again", "error", err)
-		if !pause(ctx, refollow) {
+		if !wait.For(ctx, refollow) {
 			return nil, false
 		}
 	}
@@ -192,17 +193,6 @@ func (w *watcher) show(ctx context.Context, entries []entry) bool {
 func (w *watcher) tell(ctx context.Context, step fleet.EventStep) bool {
 	select {
 	case w.out <- step:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
 		return true
 	case <-ctx.Done():
 		return false

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/rind-project/rind/internal/base/errs"
+	"github.com/rind-project/rind/internal/base/wait"
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
 	"github.com/rind-project/rind/internal/fleet/master/guard"
@@ -222,13 +223,4 @@ func (m *Master) running() (*live, error) {
 func (m *Master) Died() <-chan error { return m.died }
 
 // sleep waits, and reports false when the master is stopped meanwhile.
-func (l *live) sleep(d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-l.ctx.Done():
-		return false
-	}
-}
+func (l *live) sleep(d time.Duration) bool { return wait.For(l.ctx, d) }

@@ -205,7 +205,6 @@ func TestStartAgainWithLessRoom(t *testing.T) {
 	if !errs.Is(err, errs.Invalid) || !strings.Contains(err.Error(), "max_file_store is 1GiB") || !strings.Contains(err.Error(), "have reserved") {
 		t.Errorf("a size that is too small: %v", err)
 	}
-	time.Sleep(1100 * time.Millisecond) // an account is news to the server when it was signed in a later second
 	cfg.JetStream.MaxFileStore = "1%"
 	b := startBusWith(t, dir, cfg)
 	nc := b.master()

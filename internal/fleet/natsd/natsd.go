@@ -189,7 +189,7 @@ func (s *Server) build(ctx context.Context, size storage, dir string) error {
 		return fmt.Errorf("reading the operator back: %w", err)
 	}
 	opts.TrustedOperators = []*jwt.OperatorClaims{operator}
-	if err := s.storeAccounts(); err != nil {
+	if err := s.storeAccounts(ctx); err != nil {
 		return err
 	}
 	opts.AccountResolver = s.resolver

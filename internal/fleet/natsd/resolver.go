@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/rind-project/rind/internal/base/disk"
+	"github.com/rind-project/rind/internal/base/wait"
 )
 
 // Pace of the accounts in a cluster.
@@ -18,6 +19,32 @@ const (
 	exchangeEvery = 10 * time.Second       // between comparisons of what the servers have
 	lookEvery     = 250 * time.Millisecond // between looks at what came from others
 )
+
+// storeAccount puts the fleet's account into the folder. What was signed in the
+// same second as what is there is the same to the folder, whatever it states
+// (its ID is made of who, when and for whom), so that it is signed again then.
+func (s *Server) storeAccount(ctx context.Context) error {
+	for {
+		if err := s.resolver.Store(s.account.claims.Subject, s.account.signed); err != nil {
+			return err
+		}
+		held, err := s.resolver.LoadAcc(s.account.claims.Subject)
+		if err != nil || held == s.account.signed {
+			return err
+		}
+		theirs, err := s.account.decode(held)
+		if err != nil || theirs.IssuedAt != s.account.claims.IssuedAt {
+			return nil // it is newer, by a clock that was ahead; follow brings both together
+		}
+		next := time.Unix(theirs.IssuedAt+1, 0)
+		if !wait.For(ctx, time.Until(next)) {
+			return ctx.Err()
+		}
+		if err := s.account.save(); err != nil {
+			return err
+		}
+	}
+}
 
 // openResolver opens the folder of accounts that the server asks. The servers
 // of a cluster send one another what is new in theirs.
@@ -31,8 +58,8 @@ func openResolver(dir string) (*server.DirAccResolver, error) {
 
 // storeAccounts puts the accounts as they stand now into the folder. The one
 // of the system stays as it is when it is there.
-func (s *Server) storeAccounts() error {
-	if err := s.resolver.Store(s.account.claims.Subject, s.account.signed); err != nil {
+func (s *Server) storeAccounts(ctx context.Context) error {
+	if err := s.storeAccount(ctx); err != nil {
 		return fmt.Errorf("keeping the account: %w", err)
 	}
 	system := jwt.NewAccountClaims(public(s.keys.System))

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rind-project/rind/internal/base/wait"
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
 	"github.com/rind-project/rind/internal/fleet/job"
@@ -258,13 +259,4 @@ func (p *Peel) Connected() bool {
 }
 
 // sleep waits, and reports false when the peel is stopped meanwhile.
-func (r *running) sleep(d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-r.ctx.Done():
-		return false
-	}
-}
+func (r *running) sleep(d time.Duration) bool { return wait.For(r.ctx, d) }

@@ -147,17 +147,24 @@ func TestShortOfPostgreSQL(t *testing.T) {
 	})
 }
 
+// beating starts a node with a heartbeat of its own pace.
+func beating(t *testing.T, db *database.DB, every time.Duration) *Node {
+	t.Helper()
+	cfg := DefaultConfig()
+	cfg.Heartbeat = every
+	n := newNode(t, db, cfg)
+	start(t, n)
+	t.Cleanup(func() { _ = n.Stop(context.WithoutCancel(t.Context())) })
+	return n
+}
+
 // TestShortOfLocks holds a lock that the reports need, as a person with psql
 // does: the small transactions of the heartbeat are quick, and the commits of
 // reports are not.
 func TestShortOfLocks(t *testing.T) {
 	t.Parallel()
 	db := databasetest.Open(t, database.PostgreSQL, Migrations())
-	cfg := DefaultConfig()
-	cfg.Heartbeat = time.Second
-	n := newNode(t, db, cfg)
-	start(t, n)
-	t.Cleanup(func() { _ = n.Stop(context.WithoutCancel(t.Context())) })
+	n := beating(t, db, time.Second)
 	server, token := served(t, n), addTaps(t, n, 1)[0]
 	answered := make(chan int, 1)
 	if err := db.Tx(t.Context(), func(tx *database.Tx) error {
@@ -184,11 +191,7 @@ func TestShortOfLocks(t *testing.T) {
 func TestShortOfConnections(t *testing.T) {
 	t.Parallel()
 	db := databasetest.Open(t, database.PostgreSQL, Migrations())
-	cfg := DefaultConfig()
-	cfg.Heartbeat = 3 * time.Second
-	n := newNode(t, db, cfg)
-	start(t, n)
-	t.Cleanup(func() { _ = n.Stop(context.WithoutCancel(t.Context())) })
+	n := beating(t, db, 3*time.Second)
 	ctx, cancel := context.WithCancel(t.Context())
 	var done atomic.Int64
 	for range 3 * db.Pool().MaxOpenConnections {
@@ -213,11 +216,7 @@ func TestShortOfConnections(t *testing.T) {
 func TestShortOfLink(t *testing.T) {
 	t.Parallel()
 	db := databasetest.Open(t, database.SQLite, Migrations())
-	cfg := DefaultConfig()
-	cfg.Heartbeat = time.Second
-	n := newNode(t, db, cfg)
-	start(t, n)
-	t.Cleanup(func() { _ = n.Stop(context.WithoutCancel(t.Context())) })
+	n := beating(t, db, time.Second)
 	var wire slowWire
 	server, token := served(t, n), addTaps(t, n, 1)[0]
 	addr := wire.listen(t, "tcp", strings.TrimPrefix(server, "http://"))

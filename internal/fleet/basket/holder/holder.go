@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/rind-project/rind/internal/base/errs"
+	"github.com/rind-project/rind/internal/base/wait"
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
 )
@@ -138,7 +139,7 @@ func (h *Holder) follow(ctx context.Context, kv jetstream.KeyValue, loaded chan<
 			}
 		}
 		h.log.Error("the watch over a bucket ended; it is begun again", "bucket", bus.Basket, "error", err)
-		sleep(ctx, rewatch)
+		wait.For(ctx, rewatch)
 	}
 }
 
@@ -205,7 +206,7 @@ func parseKey(key string) (fleet.PeelID, string, error) {
 // clearMarks takes the marks of removals out of the bucket when every watch
 // has seen them.
 func (h *Holder) clearMarks(ctx context.Context, js jetstream.JetStream) {
-	for sleep(ctx, clearEvery) {
+	for wait.For(ctx, clearEvery) {
 		if err := h.clear(ctx, js, time.Now().Add(-markAge)); err != nil && ctx.Err() == nil {
 			h.log.Warn("cannot clear what is left of removed values yet", "error", err)
 		}
@@ -233,15 +234,3 @@ func (h *Holder) clear(ctx context.Context, js jetstream.JetStream, before time.
 }
 
 func key(id fleet.PeelID, name string) string { return string(id) + "." + name }
-
-// sleep waits, and reports false when the context ended meanwhile.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}

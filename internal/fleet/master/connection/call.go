@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/rind-project/rind/internal/base/wait"
 )
 
 // Pace of the calls of the servers.
@@ -23,7 +25,7 @@ const (
 func (w *Watcher) callLoop(ctx context.Context) {
 	missed := map[string]int{}
 	var met map[string]bool // nil before the first answers, which the list at the start has
-	for sleep(ctx, callEvery) {
+	for wait.For(ctx, callEvery) {
 		known := w.deps.Servers()
 		here, err := call(ctx, w.deps.System, known)
 		if err != nil {
@@ -107,16 +109,4 @@ func call(ctx context.Context, sys *nats.Conn, known map[string]bool) (map[strin
 		}
 	}
 	return here, nil
-}
-
-// sleep waits, and reports false when ctx ends meanwhile.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

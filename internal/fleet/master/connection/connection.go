@@ -32,7 +32,11 @@ type Entry struct {
 	Address string // where it connects from
 	Start   time.Time
 	Sent    Traffic // nothing when it begins
+	Revoked bool    // the server ended it, since its permission is good no longer
 }
+
+// revoked is why a server ended a connection (ClosedState of nats-server).
+const revoked = "Credentials Revoked"
 
 // client is a connection on the wire.
 type client struct {
@@ -87,4 +91,5 @@ type event struct {
 		Msgs  int64 `json:"msgs"`
 		Bytes int64 `json:"bytes"`
 	} `json:"sent"`
+	Reason string `json:"reason"` // of its end
 }

@@ -81,7 +81,7 @@ func (w *Watcher) parse(msg *nats.Msg) (Entry, bool) {
 	id := ID{e.Server.ID, e.Client.ID}
 	w.owners.put(id, peel)
 	return Entry{ID: id, Peel: peel, Name: e.Client.Name, Address: strings.TrimSpace(e.Client.Host), Start: e.Client.Start,
-		Sent: Traffic{e.Sent.Msgs, e.Sent.Bytes}}, ok
+		Sent: Traffic{e.Sent.Msgs, e.Sent.Bytes}, Revoked: e.Reason == revoked}, ok
 }
 
 // Run reads the servers' lists again and again, and asks which servers are

@@ -150,12 +150,40 @@ func TestWhatEventsTell(t *testing.T) {
 		}
 		return nil
 	})
+	db := w.Enroll("db")
+	cfg, err := db.BusConfig(fleettest.Log())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Once = true
+	nc, err := bus.Connect(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	fleettest.Eventually(t, "another one is told of", s.has(2, 2))
+	if err := w.Bus.Revoke(t.Context(), db.Public()); err != nil {
+		t.Fatal(err)
+	}
+	fleettest.Eventually(t, "the event says that it was revoked", func() error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, e := range s.ended {
+			if e.Peel == "db" && e.Revoked {
+				return nil
+			}
+		}
+		return fmt.Errorf("ended are %+v", s.ended)
+	})
 	web.NC.Close()
 	fleettest.Eventually(t, "it is away", func() error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		for id, e := range s.ended {
-			if begun := s.connected[id]; e.Peel != "web" || begun.Peel != "web" || begun.Address != "127.0.0.1" || e.Sent.Msgs != 3 || e.Sent.Bytes != 15 {
+			if e.Peel == "db" {
+				continue
+			}
+			if begun := s.connected[id]; e.Peel != "web" || e.Revoked || begun.Peel != "web" || begun.Address != "127.0.0.1" || e.Sent.Msgs != 3 || e.Sent.Bytes != 15 {
 				return fmt.Errorf("it began as %+v and ended as %+v", begun, e)
 			}
 			return nil

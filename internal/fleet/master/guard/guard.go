@@ -154,7 +154,9 @@ func (p *guarded) has(id connection.ID) bool {
 	return slices.ContainsFunc(p.conns, func(c conn) bool { return c.ID == id })
 }
 
-// Disconnected notes the end of a connection, and what it had sent.
+// Disconnected notes the end of a connection, and what it had sent. Of a peel
+// that was cut off nothing is held against it when it may come back: this
+// master or another one has judged what it sent.
 func (g *Guard) Disconnected(e connection.Entry) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -166,7 +168,9 @@ func (g *Guard) Disconnected(e connection.Entry) {
 	if i < 0 {
 		return
 	}
-	if c := p.conns[i]; c.known {
+	if c := p.conns[i]; e.Revoked {
+		p.ended = connection.Traffic{}
+	} else if c.known {
 		p.ended.Msgs += e.Sent.Msgs - c.counted.Msgs
 		p.ended.Bytes += e.Sent.Bytes - c.counted.Bytes
 	}

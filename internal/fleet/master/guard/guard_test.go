@@ -199,7 +199,18 @@ func TestWhatServersCount(t *testing.T) {
 	if !w.cuts(func() { w.Listed("s1", nil, w.now) }) || w.cut[0].Reason != fleet.SuspendedFlood {
 		t.Error("what was sent over connections that ended is not counted")
 	}
-	// Nor one that has just begun.
+	// What it was cut off for is not held against it when it comes back, nor what
+	// it had sent before that.
+	w = newWatched()
+	w.now = time.Now()
+	first, _ := w.connect("00000000000000aa")
+	w.Disconnected(connection.Entry{ID: first, Peel: "web", Sent: connection.Traffic{Msgs: 61_000}})
+	second, _ := w.connect("00000000000000aa")
+	w.Disconnected(connection.Entry{ID: second, Peel: "web", Sent: connection.Traffic{Msgs: 61_000}, Revoked: true})
+	if w.cuts(func() { w.Listed("s1", nil, w.now) }) {
+		t.Error("one that was cut off is cut off again for the same")
+	}
+	// Nor does one hide anything that has just begun.
 	w = newWatched()
 	w.connect("00000000000000aa")
 	w.there[0].Sent = connection.Traffic{Msgs: 61_000, Bytes: 1000}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/net/ipv6"
 
 	"github.com/rind-project/rind/internal/base/errs"
+	"github.com/rind-project/rind/internal/base/wait"
 	"github.com/rind-project/rind/internal/fleet/job/function/schema"
 )
 
@@ -46,7 +47,7 @@ func ping(ctx context.Context, c schema.Call) (schema.Result, error) {
 	interval := max(c.Args.Duration("interval"), 100*time.Millisecond)
 	var sum float64
 	for n := range c.Args.Int("count") {
-		if n > 0 && !rest(ctx, interval) {
+		if n > 0 && !wait.For(ctx, interval) {
 			break
 		}
 		took, ok, err := p.once(n, min(c.Args.Duration("wait"), time.Minute))
@@ -78,17 +79,6 @@ func ping(ctx context.Context, c schema.Call) (schema.Result, error) {
 		res.Failed = fmt.Sprintf("%s did not answer", p.to)
 	}
 	return res, nil
-}
-
-func rest(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // pinger is a socket for echo requests (RFC 792, RFC 4443 section 4).
