@@ -217,6 +217,12 @@ func (a *account) sign() error {
 	return nil
 }
 
+// signedWith reports whether another account was signed in the same second.
+func (a *account) signedWith(other string) bool {
+	theirs, err := a.decode(other)
+	return err == nil && theirs.IssuedAt == a.claims.IssuedAt
+}
+
 // save signs the claims and writes them to the file.
 func (a *account) save() error {
 	if err := a.sign(); err != nil {

@@ -32,12 +32,10 @@ func (s *Server) storeAccount(ctx context.Context) error {
 		if err != nil || held == s.account.signed {
 			return err
 		}
-		theirs, err := s.account.decode(held)
-		if err != nil || theirs.IssuedAt != s.account.claims.IssuedAt {
+		if !s.account.signedWith(held) {
 			return nil // it is newer, by a clock that was ahead; follow brings both together
 		}
-		next := time.Unix(theirs.IssuedAt+1, 0)
-		if !wait.For(ctx, time.Until(next)) {
+		if !wait.For(ctx, time.Until(time.Unix(s.account.claims.IssuedAt+1, 0))) {
 			return ctx.Err()
 		}
 		if err := s.account.save(); err != nil {
