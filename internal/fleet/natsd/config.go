@@ -30,7 +30,7 @@ type Config struct {
 type JetStream struct {
 	Enabled      bool   `yaml:"enabled" help:"whether this server keeps streams; in a cluster one or three do, and the others carry connections only"`
 	MaxMemStore  string `yaml:"max_mem_store" help:"memory for streams: a size, or a share of the machine's"`
-	MaxFileStore string `yaml:"max_file_store" help:"disk for streams: a size, or a share of what is free"`
+	MaxFileStore string `yaml:"max_file_store" help:"disk for streams: a size, or a share of what is free, and then as much as the streams that are there have reserved at least"`
 	Domain       string `yaml:"domain" help:"JetStream domain, for leaf nodes"`
 	SyncInterval string `yaml:"sync_interval" help:"always, or how often writes are synced to disk; empty: always on a single server, 2m in a cluster"`
 	Limits       Limits `yaml:"limits"`
