@@ -25,16 +25,19 @@ const (
 	atOnce         = 256 // connections that are made at the same time, by all workers
 )
 
-// sharing is the environment of each of several processes that share the
-// memory and the processors. Garbage is collected earlier than Go would by
-// itself; and where there are far more processes than processors, each runs on
-// one: the others are busy anyway.
-func (b *bench) sharing() []string {
-	env := []string{"GOGC=75"}
-	if b.n >= 2*runtime.NumCPU()*peelsPerWorker {
-		env = append(env, "GOMAXPROCS=1")
+// crowded reports whether there are far more processes than processors.
+func (b *bench) crowded() bool { return b.n >= 2*runtime.NumCPU()*peelsPerWorker }
+
+// sharing is how each of several processes shares the memory and the
+// processors. Garbage is collected earlier than Go would by itself; and in a
+// crowd each runs on one processor, the others are busy anyway, and waits for
+// its turn.
+func (b *bench) sharing() lab.Sharing {
+	s := lab.Sharing{Env: []string{"GOGC=75"}, Batch: b.crowded()}
+	if b.crowded() {
+		s.Env = append(s.Env, "GOMAXPROCS=1")
 	}
-	return env
+	return s
 }
 
 // perWorker is how many of them one worker makes.
@@ -134,11 +137,12 @@ func (b *bench) begin(ctx context.Context) error {
 		return err
 	}
 	for first := 0; first < b.n; first += peelsPerWorker {
-		env := b.env
+		sharing := lab.Sharing{Env: b.env}
 		if len(b.servers) > 1 {
-			env = slices.Concat(env, b.sharing())
+			sharing = b.sharing()
+			sharing.Env = append(sharing.Env, b.env...)
 		}
-		w, err := lab.StartWorker(b.worker, env...)
+		w, err := lab.StartWorker(b.worker, sharing)
 		if err != nil {
 			return err
 		}
@@ -194,8 +198,9 @@ func (b *bench) startServer(ctx context.Context, name string, roles []string, mo
 		if err := s.Join(b.servers[0]); err != nil {
 			return err
 		}
-		s.Env = b.sharing()
+		s.Sharing = b.sharing()
 	}
+	s.Batch = b.crowded()
 	b.servers = append(b.servers, s)
 	if err := s.Start(); err != nil {
 		return err

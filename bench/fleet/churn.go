@@ -110,7 +110,7 @@ type victims struct {
 }
 
 func (v *victims) start() (err error) {
-	v.w, err = lab.StartWorker(v.b.worker, v.b.env...)
+	v.w, err = lab.StartWorker(v.b.worker, lab.Sharing{Env: v.b.env})
 	return err
 }
 

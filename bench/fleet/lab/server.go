@@ -26,8 +26,8 @@ type Server struct {
 	HTTPS  string // address
 	Bus    string // address
 	Socket string
-	Env    []string // beside that of this process
 
+	Sharing
 	bin    string
 	config string
 	cmd    *exec.Cmd
@@ -114,8 +114,7 @@ func (s *Server) Start() error {
 	if s.log, err = os.OpenFile(s.Dir+".log", os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
 		return err
 	}
-	s.cmd = exec.CommandContext(context.Background(), s.bin, "server", "--config", s.config)
-	s.cmd.Env = append(os.Environ(), s.Env...)
+	s.cmd = s.command("", s.bin, "server", "--config", s.config)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	if err := s.cmd.Start(); err != nil {
 		return fmt.Errorf("starting %s: %w", s.Name, err)

@@ -33,14 +33,13 @@ type Worker struct {
 const niceness = "10"
 
 // StartWorker starts this program again as a worker.
-func StartWorker(args []string, env ...string) (*Worker, error) {
+func StartWorker(args []string, sharing Sharing) (*Worker, error) {
 	w := &Worker{waiting: map[int]chan sim.Report{}, ended: make(chan struct{})}
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	w.cmd = exec.CommandContext(context.Background(), "nice", append([]string{"-n", niceness, self}, args...)...)
-	w.cmd.Env = append(os.Environ(), env...)
+	w.cmd = sharing.command(niceness, self, args...)
 	w.cmd.Stderr = os.Stderr
 	if w.in, err = w.cmd.StdinPipe(); err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package natsd_test
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"log/slog"
 	"net"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/rind-project/rind/internal/base/pki"
+	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
 	"github.com/rind-project/rind/internal/fleet/natsd"
 )
@@ -208,6 +210,65 @@ func TestOneServerWithStreamsAndACarrier(t *testing.T) {
 	c.start(1)
 	c.lead()
 	stream(t, c.servers[1].js(c.servers[1].master()), "KV_jobs")
+}
+
+// A server hears of each connection that another one has, but not with each of
+// them how many those are by now: with N servers that were 2 (N-1) messages.
+func TestConnectionCountsStayAtHome(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 2, 1)
+	c.startAll()
+	sys := c.servers[0].local(c.servers[0].SystemUser)
+	came, counts := make(chan string, 64), make(chan string, 64)
+	for subject, to := range map[string]chan string{"$SYS.ACCOUNT.*.CONNECT": came, "$SYS.SERVER.ACCOUNT.*.CONNS": counts} {
+		if _, err := sys.Subscribe(subject, func(m *nats.Msg) { to <- string(m.Data) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := sys.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	server := func(event string) string {
+		var e struct {
+			Server struct {
+				ID string `json:"id"`
+			} `json:"server"`
+		}
+		if err := json.Unmarshal([]byte(event), &e); err != nil || e.Server.ID == "" {
+			t.Fatalf("%v: %s", err, event)
+		}
+		return e.Server.ID
+	}
+	there := ""
+	for n := 0; there == ""; n++ { // until the interest has come to the other server
+		if n == 50 {
+			t.Fatal("the other server's connections are not told")
+		}
+		id := fleet.PeelID("counted-" + strconv.Itoa(n))
+		c.servers[1].peel(id).Close()
+		select {
+		case event := <-came:
+			if strings.Contains(event, "counted-") {
+				there = server(event)
+			}
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+	c.servers[1].peel("one-more").Close()
+	for !strings.Contains(<-came, "one-more") {
+	}
+	c.servers[0].peel("at-home").Close() // whose count comes to those who ask at its own server
+	for {
+		select {
+		case event := <-counts:
+			if server(event) == there {
+				t.Errorf("told by the other server: %s", event)
+			}
+			continue
+		case <-time.After(time.Second):
+		}
+		return
+	}
 }
 
 func TestOneServerAloneInItsCluster(t *testing.T) {
