@@ -1,25 +1,21 @@
 package e2e
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/miekg/dns"
+
+	"github.com/rind-project/rind/internal/web/browsertest"
 )
 
 // Where the servers of the browser's test listen: an address of the loopback
@@ -41,7 +37,7 @@ func TestPagesInBrowser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("skipped: capturing on the loopback interface needs root")
 	}
-	b := newBrowser(t)
+	b := browser{browsertest.New(t)}
 	loopbackServers(t)
 	s := newServer(t)
 	p := start(t, "", nil, program(t, "rind"), "up", "--data", s.dir, "--listen", "127.0.0.1:0", "--bus-listen", "127.0.0.1:0", "--interface", "lo")
@@ -66,33 +62,33 @@ func TestPagesInBrowser(t *testing.T) {
 	})
 	loopbackTraffic(t)
 
-	b.look(t, 1600)
-	b.do(t, chromedp.Navigate(url), chromedp.WaitVisible(chromedp.CSS("#password")), chromedp.SendKeys(chromedp.CSS("#name"), "admin"),
+	b.Look(t, 1600, "light")
+	b.Do(t, chromedp.Navigate(url), chromedp.WaitVisible(chromedp.CSS("#password")), chromedp.SendKeys(chromedp.CSS("#name"), "admin"),
 		chromedp.SendKeys(chromedp.CSS("#password"), strings.Fields(password)[0]+"\r"))
 	browseFirstLogin(t, b, url, strings.Fields(password)[0])
 	t.Run("overview", func(t *testing.T) { browseOverview(t, b, url) })
 	t.Run("job", func(t *testing.T) { browseJob(t, b, url) })
 	t.Run("traffic", func(t *testing.T) { browseTraffic(t, b, url) })
 	t.Run("narrow", func(t *testing.T) { browseNarrow(t, b, url) })
-	if said := b.console(); len(said) > 0 {
+	if said := b.Console(); len(said) > 0 {
 		t.Errorf("the browser's console says %q", said)
 	}
 }
 
 // browseFirstLogin changes the one-time password, as the page asks, and logs in
 // with the own one.
-func browseFirstLogin(t *testing.T, b *browser, url, given string) {
+func browseFirstLogin(t *testing.T, b browser, url, given string) {
 	t.Helper()
 	const own = "a few words of my own"
-	b.do(t, chromedp.WaitVisible(chromedp.CSS("#pw-old")))
+	b.Do(t, chromedp.WaitVisible(chromedp.CSS("#pw-old")))
 	b.shows(t, "main", "Change your password first.")
 	b.open(t, url+"/hosts")
 	b.shows(t, "main", "Change your password first.")
-	b.do(t, chromedp.SendKeys(chromedp.CSS("#pw-old"), given), chromedp.SendKeys(chromedp.CSS("#pw-new"), own+"\r"), chromedp.WaitVisible(chromedp.CSS("#password")))
-	b.do(t, chromedp.SendKeys(chromedp.CSS("#name"), "admin"), chromedp.SendKeys(chromedp.CSS("#password"), own+"\r"), chromedp.WaitVisible(chromedp.CSS("nav .places a")))
+	b.Do(t, chromedp.SendKeys(chromedp.CSS("#pw-old"), given), chromedp.SendKeys(chromedp.CSS("#pw-new"), own+"\r"), chromedp.WaitVisible(chromedp.CSS("#password")))
+	b.Do(t, chromedp.SendKeys(chromedp.CSS("#name"), "admin"), chromedp.SendKeys(chromedp.CSS("#password"), own+"\r"), chromedp.WaitVisible(chromedp.CSS("nav .places a")))
 }
 
-func browseOverview(t *testing.T, b *browser, url string) {
+func browseOverview(t *testing.T, b browser, url string) {
 	host, err := os.Hostname()
 	if err != nil {
 		t.Fatal(err)
@@ -108,35 +104,35 @@ func browseOverview(t *testing.T, b *browser, url string) {
 	if sum := b.text(t, "#traffic-sum"); !strings.Contains(sum, "B in ") || strings.HasPrefix(sum, "0 B") {
 		t.Errorf("the traffic's sum is %q", sum)
 	}
-	if !eval[bool](t, b, `document.querySelector("#traffic canvas") !== null`) {
+	if !browsertest.Eval[bool](t, b.Browser, `document.querySelector("#traffic canvas") !== null`) {
 		t.Error("there is no chart of the traffic")
 	}
 	b.open(t, url+"/hosts")
 	b.shows(t, "#hosts", id+" connected")
-	b.do(t, chromedp.Click(chromedp.CSS("#hosts tbody a")), chromedp.WaitVisible(chromedp.CSS("#facts")))
+	b.Do(t, chromedp.Click(chromedp.CSS("#hosts tbody a")), chromedp.WaitVisible(chromedp.CSS("#facts")))
 	b.shows(t, "#facts", host, "127.0.0.1/8")
 }
 
-func browseJob(t *testing.T, b *browser, url string) {
+func browseJob(t *testing.T, b browser, url string) {
 	b.open(t, url+"/jobs")
-	b.do(t, chromedp.SendKeys(chromedp.CSS("#run-target"), "*"), chromedp.SendKeys(chromedp.CSS("#run-arg"), "sleep 2; echo forty-$((40+2)); echo beside >&2; exit 3\r"),
+	b.Do(t, chromedp.SendKeys(chromedp.CSS("#run-target"), "*"), chromedp.SendKeys(chromedp.CSS("#run-arg"), "sleep 2; echo forty-$((40+2)); echo beside >&2; exit 3\r"),
 		chromedp.WaitVisible(chromedp.CSS("#summary")))
 	b.shows(t, "#summary", "running")
 	if got := b.text(t, ".returns"); strings.Contains(got, "forty") {
 		t.Fatalf("the return is there before the job has ended: %q", got)
 	}
-	eval[bool](t, b, `window.sameDocument = true`)
+	browsertest.Eval[bool](t, b.Browser, `window.sameDocument = true`)
 	b.shows(t, ".returns", "failed", "forty-42", "stderr", "beside", "exit code 3")
 	b.shows(t, "#summary", "1 targeted, 1 answered, 1 failed, 0 missing")
-	if !eval[bool](t, b, `window.sameDocument === true`) {
+	if !browsertest.Eval[bool](t, b.Browser, `window.sameDocument === true`) {
 		t.Error("the page was loaded again: the return did not arrive live")
 	}
 }
 
-func browseTraffic(t *testing.T, b *browser, url string) {
+func browseTraffic(t *testing.T, b browser, url string) {
 	b.open(t, fmt.Sprintf("%s/flows?addr=%s&port=%s&proto=17", url, loopAddr, datagramPort))
 	b.shows(t, "#rows", loopAddr+" :"+datagramPort, "UDP", "6.93 KiB")
-	titles := eval[[]string](t, b, `[...document.querySelectorAll("#rows tbody tr")].map(r => [...r.querySelectorAll("td[title]")].map(c => c.title).join(" and "))`)
+	titles := browsertest.Eval[[]string](t, b.Browser, `[...document.querySelectorAll("#rows tbody tr")].map(r => [...r.querySelectorAll("td[title]")].map(c => c.title).join(" and "))`)
 	if len(titles) != 1 || strings.ReplaceAll(titles[0], "\u202f", "") != fmt.Sprintf("%d B and 0 B", datagramBytes) {
 		t.Errorf("the flow of %d bytes is shown as %q", datagramBytes, titles)
 	}
@@ -146,15 +142,15 @@ func browseTraffic(t *testing.T, b *browser, url string) {
 	b.shows(t, "#rows", "shop.browser.test TLS 1.3")
 }
 
-func browseNarrow(t *testing.T, b *browser, url string) {
-	b.look(t, 390)
+func browseNarrow(t *testing.T, b browser, url string) {
+	b.Look(t, 390, "light")
 	for _, page := range []string{"/", "/hosts", "/jobs", "/flows", "/dns", "/tls", "/taps", "/enrollment", "/account", "/nothing-here"} {
 		b.open(t, url+page)
-		if wide := eval[int](t, b, `document.documentElement.scrollWidth`); wide > 390 {
+		if wide := browsertest.Eval[int](t, b.Browser, `document.documentElement.scrollWidth`); wide > 390 {
 			t.Errorf("%s is %d pixels wide on a screen of 390", page, wide)
 		}
 		if page == "/nothing-here" {
-			b.console() // that it is not there is the point
+			b.Console() // that it is not there is the point
 		}
 	}
 }
@@ -237,114 +233,24 @@ func loopbackTraffic(t *testing.T) {
 	}
 }
 
-// browser is a tab of a real browser that notes whatever its console says.
-type browser struct {
-	ctx  context.Context
-	mu   sync.Mutex
-	said []string
-}
-
-// newBrowser starts chromium, or skips.
-func newBrowser(t *testing.T) *browser {
-	t.Helper()
-	var file string
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if found, err := exec.LookPath(name); err == nil {
-			file = found
-			break
-		}
-	}
-	if file == "" {
-		t.Skip("skipped: no chromium on this machine (Debian: apt-get install chromium)")
-	}
-	alloc, cancelAlloc := chromedp.NewExecAllocator(context.Background(),
-		chromedp.ExecPath(file), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox, chromedp.Headless, chromedp.DisableGPU, chromedp.NoFirstRun,
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("disable-sync", true), chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("ignore-certificate-errors", true),
-		chromedp.Flag("hide-scrollbars", true))
-	ctx, cancel := chromedp.NewContext(alloc)
-	ctx, cancelTime := context.WithTimeout(ctx, 4*time.Minute)
-	t.Cleanup(func() { cancelTime(); cancel(); cancelAlloc() })
-	b := &browser{ctx: ctx}
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("starting chromium: %v", err)
-	}
-	if err := chromedp.Listen(ctx, b.listen); err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-// listen notes errors, warnings and what the page's policy blocked.
-func (b *browser) listen(e any) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	switch e := e.(type) {
-	case *log.EventEntryAdded:
-		if e.Entry.Level == log.EntryLevelError || e.Entry.Level == log.EntryLevelWarning {
-			b.said = append(b.said, fmt.Sprintf("%s: %s %s", e.Entry.Source, e.Entry.Text, e.Entry.URL))
-		}
-	case *runtime.EventExceptionThrown:
-		b.said = append(b.said, "exception: "+e.ExceptionDetails.Text)
-	case *runtime.EventConsoleAPICalled:
-		if e.Type == runtime.ConsoleAPICalledTypeError || e.Type == runtime.ConsoleAPICalledTypeWarning {
-			b.said = append(b.said, fmt.Sprintf("console: %v", e.Args))
-		}
-	}
-}
-
-// console takes what the console said since the last time.
-func (b *browser) console() []string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	said := b.said
-	b.said = nil
-	return said
-}
-
-func (b *browser) do(t *testing.T, actions ...chromedp.Action[chromedp.Void]) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
-	defer cancel()
-	if err := chromedp.Do(ctx, actions...); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func (b *browser) look(t *testing.T, width int64) {
-	t.Helper()
-	params := emulation.SetDeviceMetricsOverrideParams{Width: width, Height: 900, DeviceScaleFactor: 1, Mobile: width < 600}
-	if _, err := chromedp.Call(b.ctx, emulation.SetDeviceMetricsOverride, params); err != nil {
-		t.Fatal(err)
-	}
-}
+// browser is a tab that reads pages as a person does.
+type browser struct{ *browsertest.Browser }
 
 // open loads a page and waits for its content.
-func (b *browser) open(t *testing.T, url string) {
+func (b browser) open(t *testing.T, url string) {
 	t.Helper()
-	b.do(t, chromedp.Navigate(url), chromedp.WaitVisible(chromedp.CSS("main h1")))
-}
-
-func eval[T any](t *testing.T, b *browser, script string) T {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
-	defer cancel()
-	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](script))
-	if err != nil {
-		t.Fatalf("%s: %v", script, err)
-	}
-	return v
+	b.Do(t, chromedp.Navigate(url), chromedp.WaitVisible(chromedp.CSS("main h1")))
 }
 
 // text is what a person reads in an element, its white space made one.
-func (b *browser) text(t *testing.T, selector string) string {
+func (b browser) text(t *testing.T, selector string) string {
 	t.Helper()
-	return eval[string](t, b, fmt.Sprintf(`(document.querySelector(%q)?.innerText ?? "").replace(/\s+/g, " ")`, selector))
+	return browsertest.Eval[string](t, b.Browser, fmt.Sprintf(`(document.querySelector(%q)?.innerText ?? "").replace(/\s+/g, " ")`, selector))
 }
 
 // shows waits until an element has every text, without loading the page again:
 // two reports' time, since a name may come in a report later than its flow.
-func (b *browser) shows(t *testing.T, selector string, texts ...string) {
+func (b browser) shows(t *testing.T, selector string, texts ...string) {
 	t.Helper()
 	eventually(t, 25*time.Second, selector+" shows it", func() error {
 		got := b.text(t, selector)
