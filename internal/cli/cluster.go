@@ -144,6 +144,9 @@ func leaseTable(now time.Time, out node.Status) *render.Table {
 			if holder = host[l.Holder]; holder == "" {
 				holder = l.Holder
 			}
+			if at, guest := cluster.GuestHost(l.Holder); guest {
+				holder = at + " (master)"
+			}
 			ends = render.Ago(now, l.Until)
 		}
 		t.Add(l.Name, holder, ends, strconv.FormatInt(l.Epoch, 10))

@@ -66,7 +66,11 @@ func (w *Web) nodes(ctx context.Context) *nodesView {
 	}
 	for _, l := range s.Leases {
 		if l.Held {
-			v.Leases = append(v.Leases, leaseView{l.Name, host[l.Holder]})
+			holder := host[l.Holder]
+			if at, guest := cluster.GuestHost(l.Holder); guest {
+				holder = at
+			}
+			v.Leases = append(v.Leases, leaseView{l.Name, holder})
 		}
 	}
 	tasks, err := w.Cluster.Tasks(ctx)

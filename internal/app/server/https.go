@@ -3,7 +3,6 @@ package server
 import (
 	"crypto/tls"
 	"net/netip"
-	"path/filepath"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -11,7 +10,6 @@ import (
 	"github.com/rind-project/rind/internal/base/config"
 	"github.com/rind-project/rind/internal/base/httpserver"
 	"github.com/rind-project/rind/internal/base/pki"
-	"github.com/rind-project/rind/internal/network/enrich"
 )
 
 // HTTPS says which certificate people and programs see, and which proxies
@@ -104,16 +102,4 @@ func (s *Server) refusedProxies() func() {
 	})
 	s.reg.MustRegister(c)
 	return c.Inc
-}
-
-// composeEnrich lists what knows more of addresses than the taps do.
-func (s *Server) composeEnrich() {
-	deps := enrich.Deps{Dir: filepath.Join(s.cfg.DataDir, "enrich"), Log: s.log, Metrics: s.reg}
-	if s.master != nil {
-		s.hosts = newHosts(s.master.Hosts, hostsEvery)
-		s.group.Add("hosts", s.hosts)
-		deps.Host = s.hosts.name
-	}
-	s.enrich = enrich.New(s.cfg.Enrich, deps)
-	s.group.Add("enrich", s.enrich)
 }

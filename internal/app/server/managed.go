@@ -1,73 +1,40 @@
 package server
 
 import (
-	"context"
-	"net/netip"
-	"sync"
-	"sync/atomic"
-	"time"
+	"path/filepath"
 
-	"github.com/rind-project/rind/internal/base/lifecycle"
-	"github.com/rind-project/rind/internal/fleet"
-	"github.com/rind-project/rind/internal/network"
+	"github.com/rind-project/rind/internal/base/database"
+	"github.com/rind-project/rind/internal/inventory/managed"
+	"github.com/rind-project/rind/internal/network/enrich"
+	"github.com/rind-project/rind/internal/network/node/cluster"
 )
 
-// hostsEvery is how often the addresses of managed hosts are read anew.
-const hostsEvery = 15 * time.Second
-
-// hosts tells the node which managed host has an address. It asks the master
-// in its own process now and then, since it is asked for both ends of every
-// flow.
-type hosts struct {
-	read  func() map[netip.Addr]fleet.PeelID
-	every time.Duration
-
-	known   atomic.Pointer[map[netip.Addr]fleet.PeelID]
-	stop    context.CancelFunc
-	working sync.WaitGroup
-}
-
-var _ lifecycle.Component = (*hosts)(nil)
-
-func newHosts(read func() map[netip.Addr]fleet.PeelID, every time.Duration) *hosts {
-	return &hosts{read: read, every: every}
-}
-
-// Start reads the addresses, and goes on in the background.
-func (h *hosts) Start(context.Context) error {
-	ctx, stop := context.WithCancel(context.Background())
-	h.stop = stop
-	h.working.Go(func() {
-		tick := time.NewTicker(h.every)
-		defer tick.Stop()
-		for {
-			known := h.read()
-			h.known.Store(&known)
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-			}
-		}
-	})
-	return nil
-}
-
-// Stop ends it.
-func (h *hosts) Stop(context.Context) error {
-	if h.stop != nil {
-		h.stop()
-		h.working.Wait()
+// composeEnrich lists what knows more of addresses than the taps do. Which
+// hosts are managed is what the master in this process knows, or what the
+// masters of other processes have written into the database that they share.
+func (s *Server) composeEnrich() {
+	switch {
+	case s.master != nil:
+		known := managed.NewMemory(s.master.Hosts, managed.Every, s.reg)
+		s.group.Add("managed hosts", known)
+		s.whose = known.Name
+	case s.db.Engine() == database.PostgreSQL:
+		s.hosts = managed.NewReader(s.db, managed.Every, s.log, s.reg)
+		s.group.Add("managed hosts", s.hosts)
+		s.whose = s.hosts.Name
 	}
-	return nil
+	s.enrich = enrich.New(s.cfg.Enrich, enrich.Deps{Dir: filepath.Join(s.cfg.DataDir, "enrich"), Log: s.log, Metrics: s.reg, Host: s.whose})
+	s.group.Add("enrich", s.enrich)
 }
 
-// name is the host that has an address, or "". Which tap saw it makes no
-// difference: an address that several hosts have is of none.
-func (h *hosts) name(_ network.TapID, addr netip.Addr) string {
-	known := h.known.Load()
-	if known == nil {
-		return ""
+// composeManaged lists what tells nodes of their own which hosts are managed.
+// With SQLite there are none.
+func (s *Server) composeManaged() {
+	if s.db.Engine() != database.PostgreSQL {
+		return
 	}
-	return string((*known)[addr.Unmap()])
+	s.group.Add("managed hosts for nodes", managed.NewWriter(managed.WriterDeps{
+		DB: s.db, Owners: s.master.Owners, Every: managed.Every, Log: s.log, Metrics: s.reg,
+		Member: cluster.Guest(cluster.Config{Heartbeat: s.cfg.Node.Heartbeat, Term: s.cfg.Node.LeaseTerm}, cluster.Deps{DB: s.db, Log: s.log}),
+	}))
 }

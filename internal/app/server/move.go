@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -119,8 +120,9 @@ func hint(to database.Engine) string {
 }
 
 // passing are the tables that say how things are in one database, and mean
-// nothing in another: who lives, who holds what, and how a table is parted.
-var passing = []string{"nodes", "leases", "fences", "partitions"}
+// nothing in another: who lives, who holds what, how a table is parted, and
+// which hosts are managed, which masters write anew.
+var passing = []string{"nodes", "leases", "fences", "partitions", "managed_hosts", "managed_state"}
 
 var partition = regexp.MustCompile(`_(p[0-9]{8,10}|rest|before)$`)
 
@@ -151,9 +153,15 @@ func openSource(ctx context.Context, cfg Config) (*database.DB, string, error) {
 	return db, source, nil
 }
 
-// unused says which servers use a database, if any.
+// unused says which servers use a database, if any: nodes by their heartbeats,
+// and a master without that role by the lease that it holds.
 func unused(ctx context.Context, db *database.DB) error {
-	all, err := cluster.New(cluster.Config{Heartbeat: 10 * time.Second}, cluster.Deps{DB: db}).Members(ctx)
+	asks := cluster.New(cluster.Config{Heartbeat: 10 * time.Second}, cluster.Deps{DB: db})
+	all, err := asks.Members(ctx)
+	if err != nil {
+		return err
+	}
+	leases, err := asks.Leases(ctx)
 	if err != nil {
 		return err
 	}
@@ -161,6 +169,11 @@ func unused(ctx context.Context, db *database.DB) error {
 	for _, i := range all {
 		if i.Alive {
 			hosts = append(hosts, i.Host)
+		}
+	}
+	for _, l := range leases {
+		if host, guest := cluster.GuestHost(l.Holder); guest && !slices.Contains(hosts, host) {
+			hosts = append(hosts, host)
 		}
 	}
 	if len(hosts) > 0 {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"time"
@@ -38,6 +39,8 @@ import (
 	"github.com/rind-project/rind/internal/fleet/natsd"
 	"github.com/rind-project/rind/internal/fleet/settings/layer"
 	"github.com/rind-project/rind/internal/fleet/target/group"
+	"github.com/rind-project/rind/internal/inventory/managed"
+	"github.com/rind-project/rind/internal/network"
 	"github.com/rind-project/rind/internal/network/enrich"
 	"github.com/rind-project/rind/internal/network/node"
 )
@@ -73,7 +76,8 @@ type Server struct {
 	node   *node.Node
 	memory *memory.Gauge
 	enrich *enrich.Service
-	hosts  *hosts // nil without the role master
+	hosts  *managed.Reader                                 // nil with the role master, or with SQLite
+	whose  func(tap network.TapID, addr netip.Addr) string // names the managed host that has an address; nil where none is known
 
 	acme *acme.Manager // nil when the operator asks for no certificates
 
@@ -168,6 +172,7 @@ func Migrations() []database.Migration {
 	all = append(all, store.Migrations()...)
 	all = append(all, member.Migrations()...)
 	all = append(all, acme.Migrations()...)
+	all = append(all, managed.Migrations()...)
 	return append(all, node.Migrations()...)
 }
 
@@ -257,6 +262,7 @@ func (s *Server) composeMaster() error {
 	s.group.Add("basket", s.basket)
 	s.group.Add("files", s.files)
 	s.group.Add("master", s.master)
+	s.composeManaged()
 	s.group.Add("events", s.events)
 	s.group.Add("bus doors", doors{s.daemon})
 	s.checks.Add("bus", func(ctx context.Context) error {
@@ -289,6 +295,9 @@ func (s *Server) composeNode() (err error) {
 	})
 	if err != nil {
 		return err
+	}
+	if s.hosts != nil {
+		s.node.Cluster().On(managed.Topic, s.hosts.Wake)
 	}
 	s.group.Add("node", s.node)
 	s.checks.Add("node", s.node.Check)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"net/netip"
+	"slices"
 
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/target"
@@ -36,4 +37,15 @@ func (m *Master) Hosts() map[netip.Addr]fleet.PeelID {
 	hosts := l.roster.All.Hosts()
 	maps.DeleteFunc(hosts, func(_ netip.Addr, id fleet.PeelID) bool { return !l.roster.Enrolled(id) })
 	return hosts
+}
+
+// Owners returns what each enrolled peel is known by on the wire; ok is false
+// while the master does not run, and so does not know.
+func (m *Master) Owners() (all []fleet.HostAddresses, ok bool) {
+	l, err := m.running()
+	if err != nil {
+		return nil, false
+	}
+	all = l.roster.All.Owners()
+	return slices.DeleteFunc(all, func(h fleet.HostAddresses) bool { return !l.roster.Enrolled(h.ID) }), true
 }

@@ -2,6 +2,8 @@ package target_test
 
 import (
 	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -38,4 +40,37 @@ func TestHosts(t *testing.T) {
 	}
 	x.Remove("web")
 	want("one has gone", map[string]fleet.PeelID{"10.0.0.3": "db"})
+}
+
+// TestOwners: what several have is of nobody, and an interface without an
+// address of the host's own does not count.
+func TestOwners(t *testing.T) {
+	t.Parallel()
+	x := target.NewIndex()
+	at := func(mac string, addresses ...string) fleet.Interface { return fleet.Interface{MAC: mac, Addresses: addresses} }
+	bridge := at("02:42:00:00:00:01", "172.17.0.1/16")
+	x.Put("web", &fleet.Facts{Interfaces: []fleet.Interface{
+		at("", "127.0.0.1/8"), at("52:54:00:00:00:01", "10.0.0.2/24", "10.0.0.1/24", "fe80::1/64"), at("52:54:00:00:00:01", "10.0.1.1/24", "10.0.0.1/24"),
+		bridge, at("7e:00:00:00:00:07"), at("no address", "2001:db8::1/64"),
+	}})
+	x.Put("db", &fleet.Facts{Interfaces: []fleet.Interface{at("52:54:00:00:00:02", "10.0.0.3/24"), bridge, at("00:00:00:00:00:00", "10.9.0.1/24")}})
+	x.Put("copy", &fleet.Facts{Interfaces: []fleet.Interface{at("52:54:00:00:00:02", "10.0.0.4/24")}})
+	x.Put("nothing", &fleet.Facts{Interfaces: []fleet.Interface{bridge}})
+	x.Put("unknown", nil)
+	addrs := func(all ...string) (out []netip.Addr) {
+		for _, a := range all {
+			out = append(out, netip.MustParseAddr(a))
+		}
+		return out
+	}
+	want := []fleet.HostAddresses{
+		{ID: "copy", Addresses: addrs("10.0.0.4"), MACs: [][6]byte{}},
+		{ID: "db", Addresses: addrs("10.0.0.3", "10.9.0.1"), MACs: [][6]byte{}},
+		{ID: "web", Addresses: addrs("10.0.0.1", "10.0.0.2", "10.0.1.1", "2001:db8::1"), MACs: [][6]byte{{0x52, 0x54, 0, 0, 0, 1}}},
+	}
+	got := x.Owners()
+	slices.SortFunc(got, func(a, b fleet.HostAddresses) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
 }

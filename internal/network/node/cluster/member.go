@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -100,6 +101,24 @@ func New(cfg Config, deps Deps) *Member {
 	}
 	m.running, m.cancel = context.WithCancel(context.Background())
 	return m
+}
+
+// Guest makes a member that is on no list of nodes, and is never started: a
+// server without the role node competes for leases with it, and announces. Its
+// id begins with its host, since no list says where it is.
+func Guest(cfg Config, deps Deps) *Member {
+	m := New(cfg, deps)
+	m.id = m.host + guestMark + m.id
+	return m
+}
+
+// guestMark stands between the host and the rest of a guest's id.
+const guestMark = "/"
+
+// GuestHost is the host in the id of a guest; ok is false for a node's.
+func GuestHost(id string) (host string, ok bool) {
+	host, _, ok = strings.Cut(id, guestMark)
+	return host, ok
 }
 
 // ID names this process among the members.
