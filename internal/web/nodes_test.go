@@ -56,14 +56,14 @@ func TestNodes(t *testing.T) {
 			{ID: "n2", Host: hostile, Alive: true, Draining: true, Version: "v1", Seen: time.Now()},
 			{ID: "n3", Host: "node-3", Version: "v1", Seen: time.Now().Add(-time.Hour)},
 		},
-		Leases: []cluster.Holding{{Name: "retention", Holder: "n1", Held: true}, {Name: "rollup"}},
+		Leases: []cluster.Holding{{Name: "retention", Holder: "n1", Held: true}, {Name: "rollup"}, {Name: "managed", Holder: "node-1/g1", Held: true}},
 	}
 	s.Findings = node.Diagnose(s)
 	w.cluster.status = &s
 	c := w.as(t, "the-viewer")
 	status, page, _ := c.get("/taps")
 	shown := text(t, page)
-	for _, want := range []string{"node-1", "42 %", "retention", "draining", "gone", "memory of node-1 (n1):", "raise memory_limit"} {
+	for _, want := range []string{"node-1", "42 %", "retention managed", "draining", "gone", "memory of node-1 (n1):", "raise memory_limit"} {
 		if !strings.Contains(shown, want) {
 			t.Errorf("the page does not show %q", want)
 		}

@@ -39,7 +39,8 @@ func NewCluster() *Cluster {
 				{Table: "host_hours", Count: 14, Newest: begin.Add(35 * day), Next: "host_hours_before", At: begin.Add(95 * day)},
 			},
 			This: one.ID, Nodes: []cluster.Info{one, two},
-			Leases: []cluster.Holding{{Name: "retention", Holder: one.ID, Epoch: 4, Until: Now.Add(12 * time.Second), Held: true}, {Name: "rollup", Epoch: 2}},
+			Leases: []cluster.Holding{{Name: "retention", Holder: one.ID, Epoch: 4, Until: Now.Add(12 * time.Second), Held: true}, {Name: "rollup", Epoch: 2},
+				{Name: "managed", Holder: "node-3/01980c6e-0000-7000-8000-00000000000c", Epoch: 1, Until: Now.Add(9 * time.Second), Held: true}},
 			Database: database.State{
 				Engine: database.PostgreSQL, Version: "17.2", Role: "primary", SizeBytes: 12 << 30, Connections: 23, Max: 100,
 				Standbys: []string{"db2 (40 ms behind)"}, PoolInUse: 2, PoolMax: 16, SkewMicros: 1200,

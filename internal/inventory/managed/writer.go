@@ -41,6 +41,7 @@ type Writer struct {
 	written  map[fleet.PeelID]packed // what the table has; nil is not known
 	revision int64                   // of the last write
 	forgot   time.Time
+	looked   time.Duration // how long the last look at what the master knows took
 
 	holds  prometheus.Gauge
 	left   prometheus.Gauge
@@ -103,25 +104,34 @@ func (w *Writer) work(ctx context.Context, l *cluster.Lease) {
 	w.holds.Set(1)
 	defer w.holds.Set(0)
 	w.written = nil // another one may have written
-	tick := time.NewTicker(w.deps.Every)
-	defer tick.Stop()
 	for {
 		if err := w.pass(ctx, l); err != nil && ctx.Err() == nil {
 			w.written = nil
 			w.failed.Inc()
 			w.deps.Log.Warn("nodes could not be told of managed hosts; it is tried again", "every", w.deps.Every, "error", err)
 		}
+		next := time.NewTimer(max(w.deps.Every, min(restFor*w.looked, longestRest)))
 		select {
 		case <-ctx.Done():
+			next.Stop()
 			return
-		case <-tick.C:
+		case <-next.C:
 		}
 	}
 }
 
+// A look at very many hosts takes half a second of a core: it rests for so many
+// times as long, up to a minute.
+const (
+	restFor     = 50
+	longestRest = time.Minute
+)
+
 // pass writes what has changed since the last one, and says so.
 func (w *Writer) pass(ctx context.Context, l *cluster.Lease) error {
+	began := time.Now()
 	all, ok := w.deps.Owners()
+	w.looked = time.Since(began)
 	if !ok {
 		return nil
 	}
