@@ -47,7 +47,9 @@ func TestHosts(t *testing.T) {
 func TestOwners(t *testing.T) {
 	t.Parallel()
 	x := target.NewIndex()
-	at := func(mac string, addresses ...string) fleet.Interface { return fleet.Interface{MAC: mac, Addresses: addresses} }
+	at := func(mac string, addresses ...string) fleet.Interface {
+		return fleet.Interface{MAC: mac, Addresses: addresses}
+	}
 	bridge := at("02:42:00:00:00:01", "172.17.0.1/16")
 	x.Put("web", &fleet.Facts{Interfaces: []fleet.Interface{
 		at("", "127.0.0.1/8"), at("52:54:00:00:00:01", "10.0.0.2/24", "10.0.0.1/24", "fe80::1/64"), at("52:54:00:00:00:01", "10.0.1.1/24", "10.0.0.1/24"),

@@ -13,7 +13,7 @@ import (
 // Finding is something that is short, or wrong, in the cluster: what it is,
 // how it shows, what follows, and what to do. docs/tuning.md says the same.
 type Finding struct {
-	What  string `json:"what"`           // memory, cpu, postgresql or sqlite, connections, link, lag, node, clock, tasks, version
+	What  string `json:"what"`           // standby, memory, cpu, postgresql or sqlite, connections, link, lag, node, clock, tasks, version
 	Node  string `json:"node,omitempty"` // where
 	Shows string `json:"shows"`          // the measurement
 	So    string `json:"so"`             // the consequence
@@ -110,10 +110,12 @@ func diagnoseCommits(i cluster.Info, s Status) []Finding {
 	what, do := "postgresql", "look at the database's disk, processor and locks (pg_stat_activity): faster storage, more shared_buffers, synchronous_commit, or fewer big queries (database.read_url sends them to a standby)"
 	lite := s.Database.Engine == database.SQLite
 	if lite {
-		what, do = "sqlite", "put data_dir on a faster disk, send less, or go on with PostgreSQL: `rind database move postgres://…`"
+		what, do = "sqlite", "look for another program that keeps rind.db locked; put data_dir on a faster disk, send less, or go on with PostgreSQL: `rind database move postgres://…`"
 	}
 	var shows string
 	switch {
+	case s.Silent && s.Database.Role == "standby":
+		return nil // it is told of by itself
 	case s.Silent:
 		shows = "the database does not answer"
 	case l.DatabaseMS >= factor*databaseSlowMS:

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -56,6 +57,33 @@ func foundShort(t *testing.T, ask *Node, what, of, shows string) {
 type slowWire struct {
 	wait   atomic.Int64 // nanoseconds before each piece of an answer
 	perSec atomic.Int64 // bytes to the far end; 0 is any number
+
+	mu   sync.Mutex
+	far  string     // where it leads
+	ends []net.Conn // of what it carries
+}
+
+// move has it lead elsewhere from now on, as a name does that is given to
+// another server; what it carries ends.
+func (w *slowWire) move(far string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.far = far
+	for _, c := range w.ends {
+		_ = c.Close()
+	}
+	w.ends = nil
+}
+
+// dial connects to the far end.
+func (w *slowWire) dial(network string) (net.Conn, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	c, err := net.Dial(network, w.far)
+	if err == nil {
+		w.ends = append(w.ends, c)
+	}
+	return c, err
 }
 
 // listen joins connections to a port of its own with a far end.
@@ -66,13 +94,14 @@ func (w *slowWire) listen(t *testing.T, network, far string) (addr string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
+	w.move(far)
 	go func() {
 		for {
 			near, err := l.Accept()
 			if err != nil {
 				return
 			}
-			there, err := net.Dial(network, far)
+			there, err := w.dial(network)
 			if err != nil {
 				_ = near.Close()
 				continue

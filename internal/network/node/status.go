@@ -79,6 +79,9 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 	if s.Nodes, err = n.members(ctx); err != nil {
 		s.Problems = append(s.Problems, err.Error())
 		s.Database.Engine, s.Silent = n.deps.DB.Engine(), true
+		if database.IsReadOnly(err) { // several hosts are named, and none of them takes writes
+			s.Database.Role = "standby"
+		}
 		s.Findings = Diagnose(s)
 		return s, nil
 	}

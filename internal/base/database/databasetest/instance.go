@@ -28,6 +28,7 @@ type Instance struct {
 	owner          *syscall.Credential
 	held           *os.File // closed, or collected with the process: the server ends
 	running        *exec.Cmd
+	env            []string // of the server, beside what every one has
 }
 
 // NewInstance makes a cluster and starts its server. It skips the test on a
@@ -121,6 +122,7 @@ func (i *Instance) Start(t testing.TB) {
 	i.running = exec.CommandContext(context.Background(), "/bin/sh", "-c", serve, "sh", i.bin, i.data, strconv.Itoa(i.port), i.dir, i.listen)
 	i.running.Stdin = held
 	i.running.Env = []string{"PATH=/usr/bin:/bin", "LC_ALL=C", "TMPDIR=" + i.dir}
+	i.running.Env = append(i.running.Env, i.env...)
 	i.running.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: i.owner}
 	if err := i.running.Start(); err != nil {
 		t.Fatal(err)
@@ -147,6 +149,22 @@ func (i *Instance) Kill(t testing.TB) {
 	_ = i.held.Close()
 	_ = i.running.Wait() // it was killed
 	i.running = nil
+}
+
+// Clock starts the server again with a clock that is off by so much, which
+// libfaketime tells it. It skips the test where that is not installed.
+func (i *Instance) Clock(t testing.TB, off time.Duration) {
+	t.Helper()
+	found, _ := filepath.Glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
+	if len(found) == 0 {
+		t.Skip("skipped: no libfaketime on this machine; install it (apt install libfaketime) to run it")
+	}
+	i.Kill(t)
+	i.env = nil
+	if off != 0 {
+		i.env = []string{"LD_PRELOAD=" + found[0], fmt.Sprintf("FAKETIME=%+ds", int(off.Seconds())), "FAKETIME_DONT_FAKE_MONOTONIC=1"}
+	}
+	i.Start(t)
 }
 
 // Standby makes a server that streams from this one, and starts it. From then
@@ -201,6 +219,20 @@ func (i *Instance) ask(t testing.TB, sql string, dest any) error {
 
 // URL leads to the server alone.
 func (i *Instance) URL() string { return URLOf(i) }
+
+// Addr is the server's address and port.
+func (i *Instance) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(i.port)) }
+
+// Refused opens a database that cannot serve, and returns why.
+func Refused(t testing.TB, where string) error {
+	t.Helper()
+	db, err := postgres.Open(t.Context(), where)
+	if err == nil {
+		_ = db.Close()
+		t.Fatalf("%s is opened", where)
+	}
+	return err
+}
 
 // URLAt leads to the server at one of its further addresses.
 func (i *Instance) URLAt(a netip.Addr) string {

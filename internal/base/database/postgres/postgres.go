@@ -145,7 +145,7 @@ func parse(key, rawURL string) (*pgx.ConnConfig, int, error) {
 	}
 	several := strings.Contains(u.Host, ",") || strings.Contains(query.Get("host"), ",")
 	if several && query.Get("target_session_attrs") == "" {
-		cfg.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+		cfg.ValidateConnect = takesWrites
 	}
 	if cfg.ConnectTimeout <= 0 {
 		cfg.ConnectTimeout = connectTimeout
@@ -158,6 +158,25 @@ func parse(key, rawURL string) (*pgx.ConnConfig, int, error) {
 	}
 	return cfg, conns, nil
 }
+
+// takesWrites refuses a connection to a server that takes no writes, with the
+// error that a write there would end with, so that database.IsReadOnly knows it.
+func takesWrites(ctx context.Context, conn *pgconn.PgConn) error {
+	err := pgconn.ValidateConnectTargetSessionAttrsReadWrite(ctx, conn)
+	if errors.Is(err, pgconn.ErrReadOnlyConnection) {
+		return readOnlyHost{err}
+	}
+	return err
+}
+
+// readOnlyHost is that a server takes no writes.
+type readOnlyHost struct{ error }
+
+// SQLState is read_only_sql_transaction.
+func (readOnlyHost) SQLState() string { return "25006" }
+
+// Unwrap is the error of the driver.
+func (e readOnlyHost) Unwrap() error { return e.error }
 
 // reason is what pgx found wrong, without the connection string.
 func reason(err error) string {
@@ -199,6 +218,9 @@ func probe(ctx context.Context, pool *sql.DB, cfg *pgx.ConnConfig) error {
 // explain says what to do about a connection that failed.
 func explain(cfg *pgx.ConnConfig, err error) error {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
+	if database.IsReadOnly(err) {
+		return errs.New(errs.Unavailable, "no host of the database %s takes writes, and those that answer are read-only replicas: promote one, or name the primary in database.url: %w", where(cfg), err)
+	}
 	if !ok {
 		return errs.New(errs.Unavailable, "connecting to the database %s: %w; check that PostgreSQL runs there and that database.url names it", where(cfg), err)
 	}
