@@ -22,6 +22,9 @@ func (m *mover) copy(ctx context.Context, t table, leaf string) error {
 	var batch [][]any
 	flush := func(last string) error {
 		err := m.to.Tx(ctx, func(tx *database.Tx) error {
+			if err := claim(ctx, tx); err != nil {
+				return err
+			}
 			if _, err := tx.CopyIn(ctx, t.into, t.columns, len(batch), func(i int) []any { return batch[i] }); err != nil {
 				return err
 			}

@@ -44,6 +44,17 @@ const state = "move_state"
 
 const createState = `CREATE TABLE IF NOT EXISTS ` + state + ` (name TEXT PRIMARY KEY, place TEXT NOT NULL, row_count BIGINT NOT NULL)`
 
+// claim locks the move in the target until the transaction ends. Every batch
+// takes it first, so that a move that goes on after another was killed waits for
+// the batch that the server may still be committing for that one.
+func claim(ctx context.Context, tx *database.Tx) error {
+	n, err := tx.Exec(ctx, `UPDATE `+state+` SET row_count = row_count WHERE name = ''`)
+	if err == nil && n != 1 {
+		return errors.New("nobody has claimed it")
+	}
+	return err
+}
+
 // mover is one move.
 type mover struct {
 	from, to *database.DB
@@ -119,9 +130,12 @@ func Run(ctx context.Context, from, to *database.DB, opts Options) ([]Result, er
 // begin empties the tables of the target once: the schema comes with some rows.
 func (m *mover) begin(ctx context.Context, tables []table) error {
 	return m.to.Tx(ctx, func(tx *database.Tx) error {
+		if err := claim(ctx, tx); err != nil {
+			return fmt.Errorf("the target is not prepared for a move: %w", err)
+		}
 		var begun int64
 		if err := tx.QueryRow(ctx, `SELECT row_count FROM `+state+` WHERE name = ''`).Scan(&begun); err != nil {
-			return fmt.Errorf("the target is not prepared for a move: %w", err)
+			return err
 		}
 		if begun > 0 {
 			return nil

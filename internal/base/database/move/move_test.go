@@ -2,9 +2,11 @@ package move_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rind-project/rind/internal/base/database"
 	"github.com/rind-project/rind/internal/base/database/databasetest"
@@ -180,5 +182,59 @@ func TestChangedMeanwhile(t *testing.T) {
 	}
 	if _, err := move.Run(t.Context(), from, from, opts); !errs.Is(err, errs.Invalid) {
 		t.Errorf("into itself: %v", err)
+	}
+}
+
+// TestBatchOfAMoveThatWasKilled: PostgreSQL may still be about to commit a batch
+// of a process that is gone. Who goes on waits for it, and does not copy its rows
+// a second time.
+func TestBatchOfAMoveThatWasKilled(t *testing.T) {
+	t.Parallel()
+	where := databasetest.URL(t, database.PostgreSQL)
+	from, to := databasetest.Open(t, database.SQLite, schema), databasetest.Reopen(t, database.PostgreSQL, where)
+	killed := databasetest.Reopen(t, database.PostgreSQL, where)
+	prepare(t, to)
+	fill(t, from)
+	if _, err := to.Exec(t.Context(), `DELETE FROM bare`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := to.Exec(t.Context(), `UPDATE move_state SET row_count = 1`); err != nil {
+		t.Fatal(err)
+	}
+	moved := make(chan error, 1)
+	err := killed.Tx(t.Context(), func(tx *database.Tx) error {
+		for _, q := range []string{
+			`UPDATE move_state SET row_count = row_count WHERE name = ''`,
+			`INSERT INTO logs (time_us, t) SELECT i, 'same' FROM generate_series(0, 4999) AS i`,
+			`INSERT INTO move_state (name, place, row_count) VALUES ('logs_rest', '5000', 5000)`,
+		} {
+			if _, err := tx.Exec(t.Context(), q); err != nil {
+				return err
+			}
+		}
+		go func() {
+			_, err := move.Run(t.Context(), from, to, options)
+			moved <- err
+		}()
+		for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+			var n int
+			err := to.QueryRow(t.Context(), `SELECT COUNT(*) FROM pg_locks WHERE NOT granted AND pid IN (SELECT pid FROM pg_stat_activity WHERE query LIKE 'UPDATE move_state%')`).Scan(&n)
+			if err != nil || n > 0 {
+				return err
+			}
+			if time.Now().After(end) {
+				return errors.New("the move does not wait for the batch that is under way")
+			}
+		}
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if err := <-moved; err != nil {
+		t.Fatal(err)
+	}
+	var n int
+	if err := to.QueryRow(t.Context(), `SELECT COUNT(*) FROM logs`).Scan(&n); err != nil || n != 6000 {
+		t.Errorf("%d rows of 6000, %v", n, err)
 	}
 }
