@@ -82,28 +82,33 @@ type row struct {
 func readAfter(ctx context.Context, db *database.DB, revision int64, each func(row)) error {
 	at := row{revision: revision + 1} // no id is empty
 	for {
-		n := 0
-		rows, err := db.Query(ctx, `SELECT id, addresses, macs, revision FROM managed_hosts WHERE (revision, id) > ($1, $2) ORDER BY revision, id LIMIT $3`,
-			at.revision, string(at.id), pageRows)
+		n, err := readPage(ctx, db, &at, each)
 		if err != nil {
-			return fmt.Errorf("reading which hosts are managed: %w", err)
-		}
-		for rows.Next() {
-			var id string
-			if err = rows.Scan(&id, &at.addresses, &at.macs, &at.revision); err != nil {
-				break
-			}
-			at.id = fleet.PeelID(id)
-			each(at)
-			n++
-		}
-		if err := errors.Join(err, rows.Err(), rows.Close()); err != nil {
 			return fmt.Errorf("reading which hosts are managed: %w", err)
 		}
 		if n < pageRows {
 			return nil
 		}
 	}
+}
+
+// readPage reads rows after one, and moves it to the last of them.
+func readPage(ctx context.Context, db *database.DB, at *row, each func(row)) (n int, err error) {
+	rows, err := db.Query(ctx, `SELECT id, addresses, macs, revision FROM managed_hosts WHERE (revision, id) > ($1, $2) ORDER BY revision, id LIMIT $3`,
+		at.revision, string(at.id), pageRows)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = rows.Close() }()
+	for ; rows.Next(); n++ {
+		var id string
+		if err := rows.Scan(&id, &at.addresses, &at.macs, &at.revision); err != nil {
+			return n, err
+		}
+		at.id = fleet.PeelID(id)
+		each(*at)
+	}
+	return n, rows.Err()
 }
 
 // change is what a row becomes.
