@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"time"
 
 	"github.com/rind-project/rind/internal/base/errs"
@@ -178,8 +179,35 @@ func (f *File) Read(h Handler, wait time.Duration) (int, error) {
 		f.count++
 		n++
 		h.Packet(f.rec.ts, f.rec.link, f.rec.data, f.rec.wire)
+		n += f.follow(h, fileBatch-n)
 	}
 	return fileBatch, nil
+}
+
+// follow hands over at most so many of the records that were read with the one
+// in hand, up to the first that is of a later window. Records that are filtered
+// or replayed go one by one instead.
+func (f *File) follow(h Handler, most int) int {
+	if f.opts.Filter != "" || f.opts.Speed > 0 {
+		return 0
+	}
+	end := f.end
+	if f.opts.Window <= 0 {
+		end = math.MaxInt64
+	}
+	list := f.list[f.at:f.read]
+	list = list[:min(len(list), most)]
+	for i := range list {
+		r := &list[i]
+		if r.ts >= end {
+			list = list[:i]
+			break
+		}
+		h.Packet(r.ts, r.link, r.data, r.wire)
+	}
+	f.at += len(list)
+	f.count += uint64(len(list))
+	return len(list)
 }
 
 // advance reads the next record that the filter selects.

@@ -312,6 +312,39 @@ func TestWindows(t *testing.T) {
 	}
 }
 
+// TestBatches reads more records than one batch has: none is lost or comes
+// twice, whether a window is set or not.
+func TestBatches(t *testing.T) {
+	t.Parallel()
+	var packets []string
+	for i := range 10_000 {
+		packets = append(packets, fmt.Sprint(i))
+	}
+	file := pcapFile(binary.LittleEndian, 0xa1b23c4d, 1, packets...)
+	for _, opts := range []capture.FileOptions{{}, {Window: time.Hour}, {Window: 7 * time.Second}} {
+		f, err := capture.NewFile(bytes.NewReader(file), "b", opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all sink
+		for err == nil {
+			var n, before = 0, len(all)
+			n, err = f.Read(&all, 0)
+			if n != len(all)-before || n > 4096 || opts.Window == 7*time.Second && n > 7 {
+				t.Fatalf("%+v: a batch of %d, with %d packets", opts, n, len(all)-before)
+			}
+		}
+		for i, p := range all {
+			if p.Data != packets[i] {
+				t.Fatalf("%+v: packet %d is %q", opts, i, p.Data)
+			}
+		}
+		if st, _ := f.Stats(); len(all) != len(packets) || st.Read != uint64(len(packets)) {
+			t.Errorf("%+v: %d packets, counted %d", opts, len(all), st.Read)
+		}
+	}
+}
+
 // FuzzFile checks that no input makes the reader hang, panic or hand over
 // more than the input has.
 func FuzzFile(f *testing.F) {

@@ -38,8 +38,11 @@ func OpenFile(ctx context.Context, path string, opts FileOptions) (*File, error)
 		return nil, fmt.Errorf("open capture file: %w", err)
 	}
 	var in io.Reader = f
-	if info.Mode()&fs.ModeNamedPipe != 0 {
+	switch {
+	case info.Mode()&fs.ModeNamedPipe != 0:
 		in = &pipe{ctx: ctx, f: f, patience: pipeWait}
+	case info.Mode().IsRegular():
+		in = readerOf(f)
 	}
 	file, err := NewFile(in, path, opts)
 	if err != nil {

@@ -92,6 +92,7 @@ type Pipeline struct {
 	shown    atomic.Pointer[Counters]
 	start    time.Time      // of this report; zero before the first packet
 	latest   int64          // the latest packet's time
+	inside   bool           // of Packet, which returns by a panic when it is still set
 	flows    int            // in the last report
 	spare    []network.Flow // memory for the flows of the next one
 }
@@ -127,7 +128,14 @@ func newPipeline(cfg Config, tcp, udp []protocol) *Pipeline {
 // is DroppedPipeline. Everything else is Malformed, with its reason counted,
 // also a packet on which a parser panicked, which then is in no flow.
 func (p *Pipeline) Packet(ts int64, link packet.LinkType, data []byte, wireLen int) {
+	p.inside = true
 	defer p.rescue()
+	p.packet(ts, link, data, wireLen)
+	p.inside = false
+}
+
+// packet is Packet, which may panic.
+func (p *Pipeline) packet(ts int64, link packet.LinkType, data []byte, wireLen int) {
 	p.ledger.Received++
 	p.ledger.Bytes += uint64(max(wireLen, len(data)))
 	if ts > p.latest || p.start.IsZero() {
@@ -224,6 +232,10 @@ func (p *Pipeline) session(r *flow.Record, client int, at int64) {
 // rescue keeps the tap alive when a parser panics. The packet is taken out of
 // its flow, whose payloads nobody looks into any more.
 func (p *Pipeline) rescue() {
+	if !p.inside {
+		return // asking costs more
+	}
+	p.inside = false
 	cause := recover()
 	if cause == nil {
 		return
