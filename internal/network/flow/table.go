@@ -42,7 +42,6 @@ type Table struct {
 	stats  Stats
 	active int
 	prints prints
-	near   uint64 // what Expect touched, of no meaning
 }
 
 // New makes a table and reserves all of its memory.
