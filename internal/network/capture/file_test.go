@@ -328,7 +328,8 @@ func TestBatches(t *testing.T) {
 		}
 		var all sink
 		for err == nil {
-			var n, before = 0, len(all)
+			before := len(all)
+			var n int
 			n, err = f.Read(&all, 0)
 			if n != len(all)-before || n > 4096 || opts.Window == 7*time.Second && n > 7 {
 				t.Fatalf("%+v: a batch of %d, with %d packets", opts, n, len(all)-before)
