@@ -11,7 +11,7 @@ const (
 	// headroom is how much a tap allocates between two runs of the collector. A
 	// percentage would give little room to a small heap, which is then collected
 	// over and over, and much to a large one.
-	headroom = 26 << 20
+	headroom = 24 << 20
 
 	leastPercent = 20  // of what lives: a large heap is not collected all the time
 	mostPercent  = 500 // the runtime takes this of 4 MiB, before the first collection
