@@ -3,13 +3,14 @@ package store
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 )
 
 // KindInfo is what there is of one kind of row.
 type KindInfo struct {
 	Kind     Kind
-	Rows     int64 // exact to the day in which the retention ends
+	Rows     int64 // exact to the day in which the retention ends; of very many counts, a minute old
 	LastHour int64 // at most MaxCounted
 	Bytes    int64 // estimated, indices included
 	Oldest   time.Time
@@ -26,17 +27,9 @@ const MaxCounted = 10_000
 func (s *Store) KindInfos(ctx context.Context) ([]KindInfo, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	sums := map[string]kindSum{}
-	_, err := list(ctx, s.db, "SELECT kind, CAST(SUM(seen) AS BIGINT), CAST(SUM(size_bytes) AS BIGINT) FROM kind_days GROUP BY kind", nil,
-		func(row scanner) (struct{}, error) {
-			var kind string
-			var sum kindSum
-			err := row.Scan(&kind, &sum.rows, &sum.bytes)
-			sums[kind] = sum
-			return struct{}{}, err
-		})
+	sums, err := s.sumKinds(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("summing the rows of all kinds: %w", err)
+		return nil, err
 	}
 	in, err := s.occupied(ctx)
 	if err != nil {
@@ -64,4 +57,44 @@ func (s *Store) KindInfos(ctx context.Context) ([]KindInfo, error) {
 		out = append(out, info)
 	}
 	return out, nil
+}
+
+// manyCounts is from how many counts on their sums are kept for a minute: those
+// of a thousand taps and a month take SQLite nearly a second.
+const manyCounts = 50_000
+
+// lastSums is what all counts summed to.
+type lastSums struct {
+	mu    sync.Mutex
+	until time.Time // when to sum anew; zero: at once
+	kinds map[string]kindSum
+}
+
+// sumKinds sums the counts of each kind.
+func (s *Store) sumKinds(ctx context.Context) (map[string]kindSum, error) {
+	l := s.lastSums
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if left := l.until.Sub(s.now()); left > 0 && left <= storageAge {
+		return l.kinds, nil
+	}
+	kinds, counts := map[string]kindSum{}, int64(0)
+	_, err := list(ctx, s.db, "SELECT kind, COUNT(*), CAST(SUM(seen) AS BIGINT), CAST(SUM(size_bytes) AS BIGINT) FROM kind_days GROUP BY kind", nil,
+		func(row scanner) (struct{}, error) {
+			var kind string
+			var n int64
+			var sum kindSum
+			err := row.Scan(&kind, &n, &sum.rows, &sum.bytes)
+			kinds[kind] = sum
+			counts += n
+			return struct{}{}, err
+		})
+	if err != nil {
+		return nil, fmt.Errorf("summing the rows of all kinds: %w", err)
+	}
+	l.kinds, l.until = kinds, time.Time{}
+	if counts >= manyCounts {
+		l.until = s.now().Add(storageAge)
+	}
+	return kinds, nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"flag"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -217,6 +218,43 @@ func TestRecordJSON(t *testing.T) {
 	if string(b) != want {
 		t.Errorf("the JSON is\n%s, want\n%s", b, want)
 	}
+}
+
+// TestSumsOfManyCounts: those of many taps are kept for a minute.
+func TestSumsOfManyCounts(t *testing.T) {
+	each(t, func(t *testing.T, s *Store, _ func(...*network.Report)) {
+		now := noon
+		s.now = func() time.Time { return now }
+		add := func(from, to int) {
+			t.Helper()
+			if _, err := s.db.Exec(t.Context(), `INSERT INTO kind_days (kind, tap, day_us, seen, size_bytes)
+				WITH RECURSIVE n(i) AS (SELECT CAST($1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < $2) SELECT 'dns', 'tap', i, 2, 3 FROM n`, int64(from), int64(to)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		rows := func() int64 {
+			t.Helper()
+			all := must(s.KindInfos(t.Context()))(t)
+			return all[slices.IndexFunc(all, func(i KindInfo) bool { return i.Kind.Name == "dns" })].Rows
+		}
+		add(1, 10)
+		if n := rows(); n != 20 {
+			t.Errorf("%d rows of ten counts", n)
+		}
+		add(11, manyCounts)
+		if n := rows(); n != 2*manyCounts {
+			t.Errorf("%d rows of many counts: those of few were kept", n)
+		}
+		add(manyCounts+1, manyCounts+1)
+		now = now.Add(storageAge / 2)
+		if n := rows(); n != 2*manyCounts {
+			t.Errorf("%d rows: many counts were summed anew within a minute", n)
+		}
+		now = now.Add(storageAge)
+		if n := rows(); n != 2*manyCounts+2 {
+			t.Errorf("%d rows a minute later", n)
+		}
+	})
 }
 
 // TestKindInfos shows that every kind has a table, rows that are counted, a

@@ -34,6 +34,7 @@ type Store struct {
 	how       Partitioning
 	last      *lastStorage
 	lastUses  *lastUses
+	lastSums  *lastSums
 	late      *lateSums
 	enricher  Enricher // nil knows nothing
 }
@@ -43,7 +44,7 @@ func New(db *database.DB, now func() time.Time) *Store {
 	if now == nil {
 		now = time.Now
 	}
-	return &Store{db: db, now: now, retention: DefaultRetention(), how: Auto, last: new(lastStorage), lastUses: new(lastUses), late: new(lateSums)}
+	return &Store{db: db, now: now, retention: DefaultRetention(), how: Auto, last: new(lastStorage), lastUses: new(lastUses), lastSums: new(lastSums), late: new(lateSums)}
 }
 
 // Keeping makes a store say how long the rows of each kind are kept.
