@@ -16,3 +16,12 @@ func TakeOver(ctx context.Context, m *Master, jid string) error {
 	l.wg.Go(func() { m.adopt(l, rec) })
 	return nil
 }
+
+// Unhear has a master's board be behind: it has not heard of a job.
+func Unhear(m *Master, jid string) error {
+	l, err := m.running()
+	if err == nil {
+		l.board.remove(jid)
+	}
+	return err
+}

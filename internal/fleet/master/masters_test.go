@@ -9,6 +9,7 @@ import (
 
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/fleettest"
+	"github.com/rind-project/rind/internal/fleet/master"
 )
 
 // oneWins starts a slow job on the first of two masters, ends that one in some
@@ -145,6 +146,36 @@ func TestBusThatTakesNothingKillsNobody(t *testing.T) {
 	}
 	if rec := w.record(t, j.JID); !strings.Contains(rec, `"master":"first"`) {
 		t.Errorf("another one took the job: %s", rec)
+	}
+}
+
+// TestWatchOfAJobThatIsNotHeardOf: a master that is behind does not take a job
+// that has just begun for one that is over.
+func TestWatchOfAJobThatIsNotHeardOf(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first, _ := w.master("first")
+	second, _ := w.master("second")
+	slow, begun, open := gate("test.slow")
+	w.peel(w.Enroll("web-1"), t.TempDir(), slow)
+	fleettest.Eventually(t, "it connects", online(first, 1))
+	j, err := first.Run(t.Context(), fleet.JobRequest{Target: "*", Function: "test.slow", Timeout: 60 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-begun
+	fleettest.Eventually(t, "the second hears of it", func() error {
+		if list, err := second.Jobs(t.Context(), 1); err != nil || len(list) != 1 {
+			return fmt.Errorf("%v, %w", list, err)
+		}
+		return nil
+	})
+	if err := master.Unhear(second, j.JID); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(2*time.Second, open) // after a few looks
+	if done, returns := follow(t, second, j.JID); done.State != fleet.JobDone || done.Summary.Answered != 1 || len(returns) != 1 {
+		t.Errorf("%s: %+v, %v", done.State, done.Summary, returns)
 	}
 }
 

@@ -6,9 +6,11 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/rind-project/rind/internal/base/errs"
 	"github.com/rind-project/rind/internal/fleet"
 	"github.com/rind-project/rind/internal/fleet/bus"
 	"github.com/rind-project/rind/internal/fleet/job"
+	"github.com/rind-project/rind/internal/fleet/master/record"
 )
 
 // watchElsewhere is how often a job that another master collects is looked at.
@@ -135,7 +137,10 @@ func (w *watcher) elsewhere(jid string) {
 		case <-w.l.ctx.Done():
 			return
 		}
-		rec := w.l.board.record(jid)
+		rec, known := w.look(jid)
+		if !known {
+			continue
+		}
 		if rec == nil || rec.Over() {
 			w.sendEnd(jid)
 			return
@@ -147,6 +152,17 @@ func (w *watcher) elsewhere(jid string) {
 			}
 		}
 	}
+}
+
+// look is a job's record, nil when there is none any more; known is false while
+// nobody can say. The board may not have heard yet of a job that has begun, and
+// lets one go that was over long ago.
+func (w *watcher) look(jid string) (rec *record.Record, known bool) {
+	if rec = w.l.board.record(jid); rec != nil {
+		return rec, true
+	}
+	rec, err := w.l.records.Read(w.ctx, jid)
+	return rec, err == nil || errs.Is(err, errs.NotFound)
 }
 
 // sendStored shows a return that is whole. One in parts is shown at the end.
@@ -187,8 +203,10 @@ func (w *watcher) sendReturns(jid string) bool {
 // sendEnd shows the returns that were not, and the job.
 func (w *watcher) sendEnd(jid string) {
 	j, all, err := w.m.Job(w.ctx, jid)
-	if err != nil {
-		return
+	for ; err != nil; j, all, err = w.m.Job(w.ctx, jid) {
+		if errs.Is(err, errs.NotFound) || w.ctx.Err() != nil || !w.l.sleep(watchElsewhere) {
+			return
+		}
 	}
 	for _, ret := range all {
 		if !w.sendOnce(ret) {
