@@ -357,11 +357,14 @@ func TestReadsBlockNoWrites(t *testing.T) {
 		for i := range 5 {
 			s.put(t, report("a", uint64(i+1), noon.Add(time.Duration(i)*time.Second), reporttest.Size{Flows: 100}))
 		}
-		rows, err := s.db.Query(t.Context(), "SELECT a.id FROM flows a, flows b, flows c ORDER BY a.id + 0")
+		rows, err := s.db.Query(t.Context(), "SELECT a.id FROM flows a, flows b") // a quarter of a million, of which two are read
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer rows.Close()
+		if !rows.Next() {
+			t.Fatal(rows.Err())
+		}
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
 		err = s.db.Tx(ctx, func(tx *database.Tx) error {
