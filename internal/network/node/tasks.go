@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/rind-project/rind/internal/base/database"
 	"github.com/rind-project/rind/internal/network/node/cluster"
@@ -39,37 +40,42 @@ func (n *Node) handleTasks() {
 // askForTrims adds a task for each partition that holds what a tenant's
 // retention lets go.
 func (n *Node) askForTrims(ctx context.Context) error {
-	owners, err := n.ingest.Owners(ctx)
-	if err != nil {
-		return err
-	}
-	trims, err := n.store.Trims(ctx, n.cfg.Retention, owners)
-	if err != nil {
-		return err
-	}
-	subjects := make([]string, len(trims))
-	for i, t := range trims {
-		subjects[i] = t.Subject()
-	}
-	return n.ask(ctx, trimTask, subjects)
+	return n.ask(ctx, trimTask, func() ([]string, error) {
+		owners, err := n.ingest.Owners(ctx)
+		if err != nil {
+			return nil, err
+		}
+		trims, err := n.store.Trims(ctx, n.cfg.Retention, owners)
+		subjects := make([]string, len(trims))
+		for i, t := range trims {
+			subjects[i] = t.Subject()
+		}
+		return subjects, err
+	})
 }
 
 // askForIndexes adds a task for each partition that takes no more rows and
 // lacks indexes.
 func (n *Node) askForIndexes(ctx context.Context) error {
-	names, err := n.store.Unindexed(ctx)
+	return n.ask(ctx, indexTask, func() ([]string, error) { return n.store.Unindexed(ctx) })
+}
+
+// ask adds a task for whatever is found to want one and had none before it was
+// looked for: one that ends meanwhile has left nothing to do.
+func (n *Node) ask(ctx context.Context, kind string, find func() ([]string, error)) error {
+	asked, err := n.member.Asked(ctx, kind)
 	if err != nil {
 		return err
 	}
-	return n.ask(ctx, indexTask, names)
-}
-
-// ask adds tasks that are not there yet.
-func (n *Node) ask(ctx context.Context, kind string, subjects []string) error {
+	subjects, err := find()
+	if err != nil {
+		return err
+	}
+	subjects = slices.DeleteFunc(subjects, func(s string) bool { return asked[s] })
 	if len(subjects) == 0 {
 		return nil
 	}
-	err := n.deps.DB.Tx(ctx, func(tx *database.Tx) error {
+	err = n.deps.DB.Tx(ctx, func(tx *database.Tx) error {
 		for _, subject := range subjects {
 			if err := n.member.Add(ctx, tx, kind, subject); err != nil {
 				return err

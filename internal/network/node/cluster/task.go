@@ -69,6 +69,24 @@ func (m *Member) Add(ctx context.Context, tx *database.Tx, kind, subject string)
 	return m.announce(ctx, tx, taskTopic)
 }
 
+// Asked are the subjects of the tasks of a kind that are there.
+func (m *Member) Asked(ctx context.Context, kind string) (map[string]bool, error) {
+	rows, err := m.deps.DB.Query(ctx, `SELECT subject FROM tasks WHERE kind = $1`, kind)
+	if err != nil {
+		return nil, fmt.Errorf("reading the tasks %s: %w", kind, err)
+	}
+	defer rows.Close()
+	out := map[string]bool{}
+	for rows.Next() {
+		var subject string
+		if err := rows.Scan(&subject); err != nil {
+			return nil, fmt.Errorf("reading the tasks %s: %w", kind, err)
+		}
+		out[subject] = true
+	}
+	return out, rows.Err()
+}
+
 // takeTasks does tasks, one after the other, until the context ends.
 func (m *Member) takeTasks(ctx context.Context) {
 	for {
