@@ -115,7 +115,7 @@ captures: ## record real programs talking, for the parsers' tests (root; PARTS="
 	@bench/captures/run.sh $(PARTS)
 
 .PHONY: test-cluster
-test-cluster: need-go ## three nodes behind HAProxy under fire, and a failover, with outages of a minute (root, PostgreSQL, haproxy)
+test-cluster: need-go ## three nodes behind HAProxy under fire, and a failover, with outages of a minute (root, PostgreSQL, haproxy, nftables)
 	RIND_NIGHTLY=1 $(GO) test -count 1 -timeout 30m -v -run '^(TestCluster|TestFailover)$$' ./internal/network/node
 
 .PHONY: nightly

@@ -41,8 +41,10 @@ func farNetwork(t *testing.T) (ns string) {
 	if os.Geteuid() != 0 {
 		t.Skip("skipped: network namespaces need root")
 	}
-	if _, err := exec.LookPath("ip"); err != nil {
-		t.Skip("skipped: iproute2 is not installed")
+	for program, from := range map[string]string{"ip": "iproute2", "nft": "nftables"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skipf("skipped: no %s; apt-get install %s", program, from)
+		}
 	}
 	ns = fmt.Sprintf("rind-n-%d", os.Getpid())
 	port := fmt.Sprintf("rn%d", os.Getpid())
@@ -62,14 +64,20 @@ func farNetwork(t *testing.T) (ns string) {
 	return ns
 }
 
-// cutOff loses what the namespace sends to the database, without a word: the
-// frames go to a machine that is not there. It returns what ends that.
+// cutOff has a firewall in the namespace drop what goes to the database and what
+// comes from it, without a word. It returns what ends that.
 func cutOff(t *testing.T, ns string) (mend func()) {
 	t.Helper()
-	ip(t, "-n", ns, "neigh", "replace", databaseAddr.String(), "lladdr", "02:00:00:00:00:99", "nud", "permanent", "dev", "eth0")
+	const chain = "add chain ip cut %s { type filter hook %s priority 0; }"
+	for _, rule := range []string{
+		"add table ip cut", fmt.Sprintf(chain, "out", "output"), fmt.Sprintf(chain, "in", "input"),
+		"add rule ip cut out ip daddr " + databaseAddr.String() + " drop", "add rule ip cut in ip saddr " + databaseAddr.String() + " drop",
+	} {
+		ip(t, "netns", "exec", ns, "nft", rule)
+	}
 	return func() {
 		t.Helper()
-		ip(t, "-n", ns, "neigh", "del", databaseAddr.String(), "dev", "eth0")
+		ip(t, "netns", "exec", ns, "nft", "delete table ip cut")
 	}
 }
 
